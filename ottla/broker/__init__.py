@@ -1,0 +1,1 @@
+"""Sockets, requests, coordinators: the only room that awaits."""

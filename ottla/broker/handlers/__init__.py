@@ -1,0 +1,1 @@
+"""One plain function per API, in modules named after the families of ``ottla.wire.messages``."""

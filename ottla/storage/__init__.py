@@ -1,0 +1,1 @@
+"""Record batches to files and back. Synchronous; never imports trio."""

@@ -1,0 +1,1 @@
+"""The protocol's messages, one module per family of APIs, loaded on demand."""
