@@ -1,0 +1,135 @@
+"""What waits: answers that come later, and the one heap of deadlines that all of a cluster's timers share."""
+
+import heapq
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """The cluster's time. Nothing else tells time to coordinators, partitions or waiters."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for deadlines."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Return milliseconds since the epoch, for timestamps of records and expiry."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    def wall_ms(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+
+class Pending(Generic[R]):
+    """An answer that comes later, given by ``resolve`` or ``fail``; only the first of them counts.
+
+    ``on_abandoned`` is called when the client has gone away before the answer came.
+    """
+
+    __slots__ = ("_callback", "done", "error", "on_abandoned", "response")
+
+    def __init__(self, on_abandoned: Callable[[], None] | None = None) -> None:
+        self.done = False
+        self.response: R | None = None
+        self.error: Exception | None = None
+        self.on_abandoned = on_abandoned
+        self._callback: Callable[[Pending[R]], None] | None = None
+
+    def resolve(self, response: R) -> None:
+        """Give the answer."""
+        if not self.done:
+            self.response = response
+            self._finish()
+
+    def fail(self, error: Exception) -> None:
+        """Give an error instead of an answer; ``KafkaError`` becomes the API's own error response."""
+        if not self.done:
+            self.error = error
+            self._finish()
+
+    def abandon(self) -> None:
+        """Tell the owner that nobody waits any more."""
+        if not self.done:
+            self.done = True
+            self._callback = None
+            if self.on_abandoned is not None:
+                self.on_abandoned()
+
+    def add_done_callback(self, callback: Callable[["Pending[R]"], None]) -> None:
+        """Call ``callback`` with this when the answer is there, at once if it is. There is one waiter."""
+        if self.done:
+            callback(self)
+        else:
+            self._callback = callback
+
+    def _finish(self) -> None:
+        self.done = True
+        self.on_abandoned = None
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback(self)
+
+
+class Timer:
+    """A callback that will be called once at ``deadline`` unless cancelled."""
+
+    __slots__ = ("callback", "deadline")
+
+    def __init__(self, deadline: float, callback: Callable[[], None] | None) -> None:
+        self.deadline = deadline
+        self.callback = callback
+
+    def cancel(self) -> None:
+        """Forget the callback; harmless when it was called already."""
+        self.callback = None
+
+    def __lt__(self, other: "Timer") -> bool:
+        return self.deadline < other.deadline
+
+
+class Timers:
+    """Deadlines in monotonic seconds of one clock. ``run_due`` is called by the loop; nothing here sleeps."""
+
+    def __init__(self, on_earlier: Callable[[], None] | None = None) -> None:
+        self._heap: list[Timer] = []
+        self.on_earlier = on_earlier
+        """Called when a new deadline is earlier than all others, so that the loop's sleeper can be woken."""
+
+    def schedule(self, deadline: float, callback: Callable[[], None]) -> Timer:
+        """Arrange for ``callback`` to be called when the clock reaches ``deadline``."""
+        timer = Timer(deadline, callback)
+        heapq.heappush(self._heap, timer)
+        if self._heap[0] is timer and self.on_earlier is not None:
+            self.on_earlier()
+        return timer
+
+    def next_deadline(self) -> float | None:
+        """Return the earliest deadline that was not cancelled."""
+        heap = self._heap
+        while heap and heap[0].callback is None:
+            heapq.heappop(heap)
+        return heap[0].deadline if heap else None
+
+    def run_due(self, now: float) -> int:
+        """Call all callbacks whose deadline has come, earliest first; return how many."""
+        count = 0
+        heap = self._heap
+        while heap and (heap[0].callback is None or heap[0].deadline <= now):
+            callback, heap_timer = heap[0].callback, heapq.heappop(heap)
+            heap_timer.callback = None
+            if callback is not None:
+                callback()
+                count += 1
+        return count
