@@ -10,7 +10,9 @@ import sys
 import types
 import typing
 from collections.abc import Mapping, Sized
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, cast, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, cast, dataclass_transform
+
+from ottla.wire.errors import ProtocolError
 
 ZERO_UUID = bytes(16)
 NO_TAGS: Mapping[int, bytes] = types.MappingProxyType({})
@@ -34,7 +36,7 @@ u32 = Annotated[int, Primitive("uint32", "I", 0)]
 f64 = Annotated[float, Primitive("float64", "d", 0.0)]
 uuid = Annotated[bytes, Primitive("uuid", "16s", ZERO_UUID)]
 Records = Annotated[Sized, Primitive("records", None, None)]
-"""Record batches: decoded to a ``memoryview`` of the buffer; encoded from anything with a length that ``send`` takes."""
+"""Record batches: decoded to a ``memoryview`` of the buffer, encoded from anything that ``send`` takes."""
 
 _PLAIN = {
     bool: Primitive("bool", "?", False),
@@ -138,7 +140,8 @@ class Struct(metaclass=StructMeta):
     """Part of a message: typed fields, and the tagged fields that this release does not know."""
 
     __slots__ = ("unknown_tags",)
-    unknown_tags: ClassVar[Any]
+    if TYPE_CHECKING:
+        unknown_tags: Mapping[int, bytes] = NO_TAGS
     _declared: ClassVar[tuple[dict[str, Any], dict[str, FieldSpec]]]
     _fields: ClassVar[tuple[Field, ...]]
 
@@ -195,8 +198,6 @@ class Message(Struct):
     @classmethod
     def decode(cls, buffer: bytes | bytearray | memoryview, version: int, position: int = 0) -> Self:
         """Read a message that ends with ``buffer``; bytes after it are a ``ProtocolError`` too."""
-        from ottla.wire.compiler import ProtocolError  # noqa: PLC0415 - the compiler imports this module
-
         message, end = cls.decode_from(buffer, version, position)
         if end != len(buffer):
             raise ProtocolError(f"{cls.__name__} v{version}: {len(buffer) - end} bytes after the end")
@@ -287,7 +288,7 @@ def default_struct(struct: type[Struct]) -> Struct:
     shared = struct.__dict__.get("_default")
     if shared is None:
         shared = struct(**{each.name: each.default for each in struct.fields()})
-        struct._default = shared  # type: ignore[attr-defined]  # noqa: SLF001
+        struct._default = shared  # type: ignore[attr-defined]
     return cast("Struct", shared)
 
 
