@@ -25,7 +25,7 @@ from crc32c import crc32c
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
-HEADER = Struct(">qiibIhiqqqhiii")
+HEADER = Struct(">qiibIhiqqqhii")
 HEADER_SIZE = HEADER.size
 LENGTH_OVERHEAD = 12
 """Bytes before those that the length field counts."""
