@@ -98,7 +98,10 @@ def since(first: int, *, default: Any = MISSING, until: int | None = None, nulla
 
 
 def tagged(tag: int, since: int, *, default: Any = MISSING, nullable: int | None = None) -> Any:
-    """Declare a tagged field (KIP-482): written only where it differs from its default."""
+    """Declare a tagged field (KIP-482): written only where it differs from its default.
+
+    A struct's class as default stands for that struct with nothing but defaults.
+    """
     return FieldSpec(default, since, None, nullable, tag)
 
 
@@ -264,6 +267,8 @@ def _field(name: str, hint: Any, spec: FieldSpec) -> Field:
     default = spec.default
     if default is MISSING:
         default = _zero(type_)
+    elif isinstance(default, StructMeta):
+        default = default_struct(cast("type[Struct]", default))
     return Field(
         name=name,
         type=type_,

@@ -1,0 +1,177 @@
+"""How records and their offsets are read: Fetch, ListOffsets, OffsetForLeaderEpoch."""
+
+from ottla.wire.schema import (
+    ZERO_UUID,
+    Records,
+    Request,
+    Response,
+    Struct,
+    field,
+    i8,
+    i16,
+    i32,
+    i64,
+    since,
+    tagged,
+    uuid,
+)
+
+
+class FetchRequest(Request, key=1, versions=(4, 18), flexible=12):
+    """Read batches; in a session from version 7 (KIP-227), topics named by id from version 13 (KIP-516)."""
+
+    class ReplicaState(Struct):
+        replica_id: i32 = -1
+        replica_epoch: i64 = -1
+
+    class Topic(Struct):
+        class Partition(Struct):
+            partition: i32
+            current_leader_epoch: i32 = since(9, default=-1)
+            fetch_offset: i64
+            last_fetched_epoch: i32 = since(12, default=-1)
+            log_start_offset: i64 = since(5, default=-1)
+            partition_max_bytes: i32
+            replica_directory_id: uuid = tagged(0, 17, default=ZERO_UUID)
+            high_watermark: i64 = tagged(1, 18, default=2**63 - 1)
+
+        topic: str = field(until=12, default="")
+        topic_id: uuid = since(13, default=ZERO_UUID)
+        partitions: list[Partition]
+
+    class ForgottenTopic(Struct):
+        topic: str = field(until=12, default="")
+        topic_id: uuid = since(13, default=ZERO_UUID)
+        partitions: list[i32]
+
+    cluster_id: str | None = tagged(0, 12, default=None)
+    replica_id: i32 = field(until=14, default=-1)
+    replica_state: ReplicaState = tagged(1, 15, default=ReplicaState)
+    max_wait_ms: i32
+    min_bytes: i32
+    max_bytes: i32 = 2**31 - 1
+    isolation_level: i8 = 0
+    session_id: i32 = since(7, default=0)
+    session_epoch: i32 = since(7, default=-1)
+    topics: list[Topic]
+    forgotten_topics_data: list[ForgottenTopic] = since(7, default=[])
+    rack_id: str = since(11, default="")
+
+
+class FetchResponse(Response, key=1, versions=(4, 18), flexible=12):
+    """Batches of each partition and how far it may be read; diverging epochs from version 12 (KIP-595)."""
+
+    class Topic(Struct):
+        class Partition(Struct):
+            class EpochEndOffset(Struct):
+                epoch: i32 = -1
+                end_offset: i64 = -1
+
+            class LeaderIdAndEpoch(Struct):
+                leader_id: i32 = -1
+                leader_epoch: i32 = -1
+
+            class SnapshotId(Struct):
+                end_offset: i64 = -1
+                epoch: i32 = -1
+
+            class AbortedTransaction(Struct):
+                producer_id: i64
+                first_offset: i64
+
+            partition_index: i32
+            error_code: i16 = 0
+            high_watermark: i64
+            last_stable_offset: i64 = -1
+            log_start_offset: i64 = since(5, default=-1)
+            diverging_epoch: EpochEndOffset = tagged(0, 12, default=EpochEndOffset)
+            current_leader: LeaderIdAndEpoch = tagged(1, 12, default=LeaderIdAndEpoch)
+            snapshot_id: SnapshotId = tagged(2, 12, default=SnapshotId)
+            aborted_transactions: list[AbortedTransaction] | None
+            preferred_read_replica: i32 = since(11, default=-1)
+            records: Records | None
+
+        topic: str = field(until=12, default="")
+        topic_id: uuid = since(13, default=ZERO_UUID)
+        partitions: list[Partition]
+
+    class NodeEndpoint(Struct):
+        node_id: i32
+        host: str
+        port: i32
+        rack: str | None = None
+
+    throttle_time_ms: i32 = 0
+    error_code: i16 = since(7, default=0)
+    session_id: i32 = since(7, default=0)
+    responses: list[Topic]
+    node_endpoints: list[NodeEndpoint] = tagged(0, 16, default=[])
+
+
+class ListOffsetsRequest(Request, key=2, versions=(1, 11), flexible=6):
+    """Find offsets by timestamp: -1 latest, -2 earliest, -3 max timestamp (KIP-734), -4 to -6 for tiered storage."""
+
+    class Topic(Struct):
+        class Partition(Struct):
+            partition_index: i32
+            current_leader_epoch: i32 = since(4, default=-1)
+            timestamp: i64
+
+        name: str
+        partitions: list[Partition]
+
+    replica_id: i32
+    isolation_level: i8 = since(2, default=0)
+    topics: list[Topic]
+    timeout_ms: i32 = since(10, default=0)
+
+
+class ListOffsetsResponse(Response, key=2, versions=(1, 11), flexible=6):
+    """The offset that answers each timestamp, with its leader epoch from version 4 (KIP-320)."""
+
+    class Topic(Struct):
+        class Partition(Struct):
+            partition_index: i32
+            error_code: i16 = 0
+            timestamp: i64 = -1
+            offset: i64 = -1
+            leader_epoch: i32 = since(4, default=-1)
+
+        name: str
+        partitions: list[Partition]
+
+    throttle_time_ms: i32 = since(2, default=0)
+    topics: list[Topic]
+
+
+class OffsetForLeaderEpochRequest(Request, key=23, versions=(2, 4), flexible=4):
+    """Ask where a leader epoch ended, to find truncation (KIP-101, KIP-320)."""
+
+    class Topic(Struct):
+        class Partition(Struct):
+            partition: i32
+            current_leader_epoch: i32 = -1
+            leader_epoch: i32
+
+        topic: str
+        partitions: list[Partition]
+
+    replica_id: i32 = since(3, default=-2)
+    topics: list[Topic]
+
+
+class OffsetForLeaderEpochResponse(Response, key=23, versions=(2, 4), flexible=4):
+    """The largest epoch not above the one asked for, and its end offset (exclusive)."""
+
+    class Topic(Struct):
+        class Partition(Struct):
+            error_code: i16 = 0
+            partition: i32
+            leader_epoch: i32 = -1
+            end_offset: i64 = -1
+
+        topic: str
+        partitions: list[Partition]
+
+    throttle_time_ms: i32 = 0
+    topics: list[Topic]
