@@ -9,7 +9,7 @@ Modules of declarations must not use ``from __future__ import annotations``: the
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, cast, dataclass_transform
 
 from ottla.wire.errors import ProtocolError
@@ -215,12 +215,17 @@ class Message(Struct):
         Returns the message and the position after it. Records are views of ``buffer``, all else is copied.
         Raises ``ProtocolError`` whatever the bytes are, if they are not a message of this version.
         """
+        return cls.decoder(version)(buffer, position, len(buffer) if limit is None else limit)
+
+    @classmethod
+    def decoder(cls, version: int) -> Callable[[bytes | bytearray | memoryview, int, int], tuple[Self, int]]:
+        """Return the compiled ``decode(buffer, position, limit)`` of a version."""
         decoder = cls._decoders.get(version)
         if decoder is None:
             from ottla.wire.compiler import compile_decoder  # noqa: PLC0415 - the compiler imports this module
 
             decoder = cls._decoders[version] = compile_decoder(cls, version)
-        return cast("tuple[Self, int]", decoder(buffer, position, len(buffer) if limit is None else limit))
+        return cast("Callable[[bytes | bytearray | memoryview, int, int], tuple[Self, int]]", decoder)
 
     def encode(self, version: int) -> bytes:
         """Return the message's bytes in ``version``."""

@@ -57,6 +57,11 @@ class FetchRequest(Request, key=1, versions=(4, 18), flexible=12):
     forgotten_topics_data: list[ForgottenTopic] = since(7, default=[])
     rack_id: str = since(11, default="")
 
+    @staticmethod
+    def names_topics_by_id(version: int) -> bool:
+        """Tell whether topics are named by id (KIP-516)."""
+        return version >= 13
+
 
 class FetchResponse(Response, key=1, versions=(4, 18), flexible=12):
     """Batches of each partition and how far it may be read; diverging epochs from version 12 (KIP-595)."""

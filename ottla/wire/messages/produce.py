@@ -20,6 +20,16 @@ class ProduceRequest(Request, key=0, versions=(3, 13), flexible=9):
     timeout_ms: i32
     topic_data: list[Topic]
 
+    @staticmethod
+    def names_topics_by_id(version: int) -> bool:
+        """Tell whether topics are named by id (KIP-516)."""
+        return version >= 13
+
+    @staticmethod
+    def takes_zstd(version: int) -> bool:
+        """Tell whether batches may be compressed with zstd (KIP-110)."""
+        return version >= 7
+
 
 class ProduceResponse(Response, key=0, versions=(3, 13), flexible=9):
     """Where each batch went, or why not: record by record from version 8 (KIP-467), leaders from 10 (KIP-951)."""

@@ -1,0 +1,35 @@
+"""The one table of what is served. ApiVersions, dispatch, docs and the CLI read it; tests check the schemas against it."""
+
+from typing import NamedTuple
+
+from ottla.wire.codes import ApiKey
+
+
+class Api(NamedTuple):
+    """One API: where it lives and which versions of it are served.
+
+    ``family`` names the module in ``ottla.wire.messages`` and in ``ottla.broker.handlers``; the handler is the
+    function with the API's name in snake case. ``advertised`` is what ApiVersions says; None: served in silence.
+    ``operation`` and ``resource`` are what an authorizer will be asked (names of ``AclOperation``, ``ResourceType``).
+    """
+
+    key: ApiKey
+    name: str
+    family: str
+    served: tuple[int, int]
+    advertised: tuple[int, int] | None
+    operation: str
+    resource: str
+
+
+APIS: tuple[Api, ...] = (
+    # Produce 0-2 are advertised by Apache and closed on use: librdkafka compresses only if it sees them.
+    Api(ApiKey.PRODUCE, "Produce", "produce", (3, 13), (0, 13), "WRITE", "TOPIC"),
+    Api(ApiKey.FETCH, "Fetch", "fetch", (4, 18), (4, 18), "READ", "TOPIC"),
+    Api(ApiKey.LIST_OFFSETS, "ListOffsets", "fetch", (1, 11), (1, 11), "DESCRIBE", "TOPIC"),
+    Api(ApiKey.METADATA, "Metadata", "core", (0, 13), (0, 13), "DESCRIBE", "TOPIC"),
+    Api(ApiKey.API_VERSIONS, "ApiVersions", "core", (0, 4), (0, 4), "NONE", "CLUSTER"),
+    Api(ApiKey.INIT_PRODUCER_ID, "InitProducerId", "produce", (0, 5), (0, 5), "IDEMPOTENT_WRITE", "CLUSTER"),
+)
+
+BY_KEY: dict[int, Api] = {api.key: api for api in APIS}

@@ -1,0 +1,337 @@
+"""One client's connection: whole frames in, answers out, in order and one request at a time, as Kafka does it.
+
+A connection that waits for nothing owns no buffer: it reads into the loop's shared one and keeps a copy only of what
+was left over. A frame that is larger than the shared buffer gets one of its own until it has been answered.
+"""
+
+import errno
+import logging
+import os
+import select
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ottla.broker import dispatch
+from ottla.broker.context import Context
+from ottla.broker.waiting import Pending
+from ottla.storage.files import FileSlice
+from ottla.wire.errors import ProtocolError
+from ottla.wire.frames import SIZE
+
+if TYPE_CHECKING:
+    from ottla.broker.loop import Loop
+
+log = logging.getLogger(__name__)
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+MUTED = select.EPOLLRDHUP
+HUNG_UP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+
+FIRST_FRAME_BYTES = 1 << 20
+"""A large frame's buffer begins with this and grows as bytes come: a size alone makes nobody allocate 100 MB."""
+
+_read_size = SIZE.unpack_from
+
+
+class Connection:
+    """The state of one connection; everything here runs on the loop."""
+
+    __slots__ = (
+        "_deferred",
+        "_file_sent",
+        "_filled",
+        "_frame",
+        "_frame_size",
+        "_interest",
+        "_output",
+        "_queued",
+        "_rest",
+        "_rest_start",
+        "active_at",
+        "closed",
+        "context",
+        "fd",
+        "loop",
+        "sock",
+    )
+
+    def __init__(self, sock: socket.socket, loop: "Loop", context: Context) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.loop = loop
+        self.context = context
+        self.closed = False
+        self.active_at = loop.now
+        self._interest = READ
+        self._rest: bytearray | None = None
+        self._rest_start = 0
+        self._frame: bytearray | None = None
+        self._frame_size = 0
+        self._filled = 0
+        self._output: deque[Any] | None = None
+        self._file_sent = 0
+        self._deferred: dispatch.Deferred | None = None
+        self._queued = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered: none other is read before."""
+        return self._deferred is not None or self._output is not None
+
+    def on_event(self, mask: int) -> None:
+        """Do what the socket is ready for; whatever goes wrong closes this connection only."""
+        try:
+            if self._output is not None:
+                if mask & WRITE:
+                    self._send_output()
+                elif mask & HUNG_UP:
+                    self.close()
+            elif self._deferred is not None:
+                self._look_while_waiting(mask)
+            elif self._frame is not None:
+                self._receive_large(self._frame)
+            else:
+                self._receive()
+        except BlockingIOError:
+            pass
+        except Exception as error:  # noqa: BLE001 - one connection's trouble is nobody else's
+            self._fail(error)
+
+    def on_turn(self) -> None:
+        """Answer one of the whole frames that were read before."""
+        self._queued = False
+        if self.closed or self.busy:
+            return
+        try:
+            self._answer_rest()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+
+    def on_answer(self) -> None:
+        """Send the answer that the pending request has got, then go on with the next."""
+        deferred, self._deferred = self._deferred, None
+        if self.closed or deferred is None:
+            return
+        try:
+            reply = deferred.reply()
+            if reply is not None:
+                self._send(reply)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error)
+            return
+        if self._output is None:
+            self._go_on()
+
+    def close(self) -> None:
+        """Forget the client. Files that were being sent are released, a pending request is told."""
+        if self.closed:
+            return
+        self.closed = True
+        self.loop.forget(self)
+        self.sock.close()
+        self._rest = self._frame = None
+        output, self._output = self._output, None
+        for piece in output or ():
+            if isinstance(piece, FileSlice):
+                piece.release()
+        deferred, self._deferred = self._deferred, None
+        if deferred is not None:
+            deferred.pending.abandon()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, ProtocolError):
+            log.warning("closing the connection of %s: %s", self._peer(), error)
+        elif isinstance(error, OSError):
+            log.debug("the connection of %s broke: %s", self._peer(), error)
+        else:
+            log.error("closing the connection of %s after an error of ours", self._peer(), exc_info=error)
+        self.close()
+
+    def _peer(self) -> str:
+        client_id = self.context.client_id
+        return f"{self.context.client_host} ({client_id})" if client_id else self.context.client_host
+
+    # --- reading
+
+    def _receive(self) -> None:
+        shared, view = self.loop.receive_buffer, self.loop.receive_view
+        rest = self._rest
+        if rest is None:
+            received = count = self.sock.recv_into(view)
+        else:
+            kept = len(rest) - self._rest_start
+            view[:kept] = memoryview(rest)[self._rest_start :]
+            received = self.sock.recv_into(view[kept:])
+            count = kept + received
+        if received == 0:
+            if rest is not None:
+                log.info("%s went away in the middle of a request", self._peer())
+            self.close()
+            return
+        self._rest = None
+        if count >= 4:  # noqa: PLR2004 - the size of a size
+            (size,) = _read_size(shared)
+            end = size + 4
+            if not 0 <= size <= self.loop.max_request_bytes:
+                raise _bad_size(size, bytes(view[:8]), self.loop.max_request_bytes)
+            if end <= count:
+                if end < count:
+                    self._rest = shared[end:count]
+                    self._rest_start = 0
+                    self._queue()
+                self.active_at = self.loop.now
+                self._answer(shared, end)
+                return
+            if end > len(shared):
+                self._start_large(view[:count], end)
+                return
+        self._rest = shared[:count]
+        self._rest_start = 0
+
+    def _answer_rest(self) -> None:
+        rest, start = self._rest, self._rest_start
+        if rest is None:
+            return
+        left = len(rest) - start
+        if left >= 4:  # noqa: PLR2004 - the size of a size
+            (size,) = _read_size(rest, start)
+            end = start + 4 + size
+            if not 0 <= size <= self.loop.max_request_bytes:
+                raise _bad_size(size, bytes(rest[start : start + 8]), self.loop.max_request_bytes)
+            if end <= len(rest):
+                if end == len(rest):
+                    self._rest = None
+                else:
+                    self._rest_start = end
+                    self._queue()
+                self._answer(rest, end, start)
+                return
+            if size + 4 > len(self.loop.receive_buffer):
+                self._rest = None
+                self._start_large(memoryview(rest)[start:], size + 4)
+
+    def _start_large(self, received: memoryview, total: int) -> None:
+        self._frame = self.loop.take_buffer(min(total, FIRST_FRAME_BYTES))
+        self._frame_size = total
+        self._filled = len(received)
+        memoryview(self._frame)[: self._filled] = received
+
+    def _receive_large(self, frame: bytearray) -> None:
+        wanted = min(self._frame_size, len(frame))
+        received = self.sock.recv_into(memoryview(frame)[self._filled : wanted])
+        if received == 0:
+            log.info("%s went away in the middle of a request", self._peer())
+            self.close()
+            return
+        self._filled += received
+        if self._filled < wanted:
+            return
+        if wanted < self._frame_size:
+            larger = bytearray(min(self._frame_size, 4 * len(frame)))
+            memoryview(larger)[:wanted] = frame
+            self._frame = larger
+            return
+        self._frame = None
+        self.active_at = self.loop.now
+        self._answer(frame, self._frame_size)
+        self.loop.give_back(frame)
+
+    # --- answering
+
+    def _answer(self, buffer: bytearray, end: int, start: int = 0) -> None:
+        reply = dispatch.handle(self.context, buffer, start + 4, end)
+        if reply is None:
+            return
+        if type(reply) is dispatch.Deferred:
+            self._deferred = reply
+            reply.pending.add_done_callback(self._on_resolved)
+        else:
+            self._send(reply)
+
+    def _on_resolved(self, _pending: Pending[Any]) -> None:
+        self.loop.answered(self)
+
+    def _look_while_waiting(self, mask: int) -> None:
+        """Ignore what the client sends while its request waits, but notice when it has gone."""
+        if mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK):
+            self.close()
+        else:
+            self._set_interest(MUTED)
+
+    def _go_on(self) -> None:
+        if self._interest != READ:
+            self._set_interest(READ)
+        if self._rest is not None:
+            self._queue()
+
+    def _queue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self.loop.queue(self)
+
+    def _set_interest(self, interest: int) -> None:
+        if interest != self._interest:
+            self._interest = interest
+            self.loop.watch(self.fd, interest)
+
+    # --- sending
+
+    def _send(self, reply: dispatch.Reply) -> None:
+        if type(reply) is bytes:
+            try:
+                sent = self.sock.send(reply)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(reply):
+                return
+            self._output = deque((memoryview(reply)[sent:],))
+        else:
+            self._output = deque(reply)
+        self._send_output(resumed=False)
+
+    def _send_output(self, *, resumed: bool = True) -> None:
+        output = self._output
+        assert output is not None  # noqa: S101 - callers check
+        try:
+            while output:
+                piece = output[0]
+                if isinstance(piece, FileSlice):
+                    if not self._send_file(piece):
+                        break
+                else:
+                    sent = self.sock.send(piece, socket.MSG_MORE if len(output) > 1 else 0)
+                    if sent < len(piece):
+                        output[0] = memoryview(piece)[sent:]
+                        break
+                output.popleft()
+        except BlockingIOError:
+            pass
+        if output:
+            self._set_interest(WRITE)
+            return
+        self._output = None
+        if resumed:
+            self._go_on()
+
+    def _send_file(self, piece: FileSlice) -> bool:
+        """Send from a file without copying; return whether all of it went. The slice is released then."""
+        left = len(piece) - self._file_sent
+        sent = os.sendfile(self.fd, piece.fileno(), piece.position + self._file_sent, left)
+        if sent == 0:
+            raise OSError(errno.EIO, "the file is shorter than what was promised of it")
+        if sent < left:
+            self._file_sent += sent
+            return False
+        self._file_sent = 0
+        piece.release()
+        return True
+
+
+def _bad_size(size: int, head: bytes, limit: int) -> ProtocolError:
+    if head[:2] == b"\x16\x03":
+        return ProtocolError("these bytes look like TLS, and this listener is plain text")
+    if head[:4] in {b"GET ", b"POST", b"PUT ", b"HEAD"}:
+        return ProtocolError("these bytes look like HTTP; this is a Kafka listener")
+    return ProtocolError(f"a frame of {size} bytes (socket.request.max.bytes is {limit})")

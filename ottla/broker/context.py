@@ -1,0 +1,36 @@
+"""What a handler knows besides its request: whose it is, over which connection it came, and in which version."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ottla.broker.cluster import Cluster
+    from ottla.broker.node import Node
+
+
+class Context:
+    """One per connection; the fields that belong to a request are set before each handler's call.
+
+    ``listener`` is the index of the listener that the client came through: its advertised address is what
+    Metadata names. ``client_host`` is the peer's address without port.
+    """
+
+    __slots__ = (
+        "api_version",
+        "client_host",
+        "client_id",
+        "client_software_name",
+        "client_software_version",
+        "cluster",
+        "listener",
+        "node",
+    )
+
+    def __init__(self, *, cluster: "Cluster", node: "Node", listener: int = 0, client_host: str = "") -> None:
+        self.cluster = cluster
+        self.node = node
+        self.listener = listener
+        self.client_host = client_host
+        self.client_id: str | None = None
+        self.client_software_name = ""
+        self.client_software_version = ""
+        self.api_version = 0

@@ -1,0 +1,188 @@
+"""From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
+
+A handler is a plain function: it returns its response, a ``Pending``, or None where the protocol knows no answer
+(Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code.
+"""
+
+import importlib
+import logging
+import re
+from collections.abc import Callable
+from struct import error as struct_error
+from typing import Any, cast
+
+from ottla.broker.apis import BY_KEY, Api
+from ottla.broker.context import Context
+from ottla.broker.waiting import Pending
+from ottla.wire import frames
+from ottla.wire.codes import ApiKey, ErrorCode
+from ottla.wire.errors import KafkaError, ProtocolError
+from ottla.wire.schema import Request, Response
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Context, Any], Any]
+Reply = bytes | list[Any]
+
+
+def snake_case(name: str) -> str:
+    """Return an API's name as its handler is called: ``OffsetForLeaderEpoch`` -> ``offset_for_leader_epoch``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Route:
+    """All that is known about one API in one version, looked up once."""
+
+    __slots__ = (
+        "api",
+        "carries_records",
+        "decode",
+        "handler",
+        "request_is_flexible",
+        "response_class",
+        "response_is_flexible",
+        "version",
+    )
+
+    def __init__(self, api: Api, version: int) -> None:
+        messages = importlib.import_module(f"ottla.wire.messages.{api.family}")
+        handlers = importlib.import_module(f"ottla.broker.handlers.{api.family}")
+        request_class = cast("type[Request]", getattr(messages, f"{api.name}Request"))
+        self.api = api
+        self.version = version
+        self.handler = cast("Handler", getattr(handlers, snake_case(api.name)))
+        self.response_class = cast("type[Response]", getattr(messages, f"{api.name}Response"))
+        self.decode = request_class.decoder(version)
+        self.request_is_flexible = request_class.is_flexible(version)
+        self.response_is_flexible = frames.response_header_is_flexible(
+            api.key, flexible=self.response_class.is_flexible(version)
+        )
+        self.carries_records = api.key == ApiKey.FETCH
+
+    def encode(self, response: Response, correlation_id: int) -> Reply:
+        """Return the frame of ``response``, in pieces where some of it lies in files."""
+        if not self.carries_records:
+            body = response.encode(self.version)
+            return frames.encode_response(correlation_id, body, flexible=self.response_is_flexible)
+        parts: list[Any] = []
+        response.encode_into(parts, self.version)
+        return frames.encode_response_parts(correlation_id, parts, flexible=self.response_is_flexible)
+
+
+class Deferred:
+    """A request whose answer comes later: what is needed to encode it then."""
+
+    __slots__ = ("context", "correlation_id", "pending", "request", "route")
+
+    def __init__(
+        self, *, context: Context, route: Route, correlation_id: int, request: Request, pending: Pending[Any]
+    ) -> None:
+        self.context = context
+        self.route = route
+        self.correlation_id = correlation_id
+        self.request = request
+        self.pending = pending
+
+    def reply(self) -> Reply | None:
+        """Encode the answer that has come. Raises ProtocolError where the connection must be closed instead."""
+        pending = self.pending
+        if pending.error is not None:
+            return _error_reply(self.route, self.correlation_id, pending.error, self.context)
+        if pending.response is None:
+            return None
+        return self.route.encode(pending.response, self.correlation_id)
+
+
+_routes: dict[int, Route] = {}  # a codec cache: what it holds depends on nothing but the declarations
+
+
+def _find_route(api_key: int, version: int) -> Route:
+    api = BY_KEY.get(api_key)
+    if api is None:
+        raise ProtocolError(f"API {api_key} is not served")
+    if not api.served[0] <= version <= api.served[1]:
+        if api_key == ApiKey.API_VERSIONS:
+            raise _UnsupportedApiVersions
+        raise ProtocolError(f"{api.name} version {version} is not served ({api.served[0]} to {api.served[1]} are)")
+    route = _routes[api_key << 16 | version] = Route(api, version)
+    return route
+
+
+class _UnsupportedApiVersions(Exception):
+    """KIP-35: answered in version 0, so that a newer client can try again with what we have."""
+
+
+def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply | Deferred | None:
+    """Answer the request in ``buffer[start:end]``; its views must not outlive this call.
+
+    Returns the answer's bytes (or pieces), a ``Deferred`` whose ``pending`` says when they are there, or None for
+    no answer. Raises ``ProtocolError`` where the bytes deserve none and the connection must be closed.
+    """
+    if end - start < frames.REQUEST_HEADER_SIZE:
+        raise ProtocolError(f"a request of {end - start} bytes has no whole header")
+    api_key, version, correlation_id, name_length = frames.read_fixed_header(buffer, start)
+    try:
+        route = _routes.get(api_key << 16 | version) or _find_route(api_key, version)
+    except _UnsupportedApiVersions:
+        return _unsupported_api_versions(correlation_id)
+    position = start + frames.REQUEST_HEADER_SIZE
+    context.client_id = frames.read_client_id(buffer, position, name_length)
+    if name_length > 0:
+        position += name_length
+    context.api_version = version
+    if route.request_is_flexible:
+        try:
+            position = frames.skip_header_tags(buffer, position, end)
+        except (struct_error, IndexError):
+            raise ProtocolError(f"{route.api.name}: the bytes end before the header does") from None
+    request, _ = route.decode(buffer, position, end)
+    try:
+        response = route.handler(context, request)
+        if type(response) is Pending:
+            if not response.done:
+                return Deferred(
+                    context=context, route=route, correlation_id=correlation_id, request=request, pending=response
+                )
+            if response.error is not None:
+                raise response.error
+            response = response.response
+        return None if response is None else route.encode(response, correlation_id)
+    except ProtocolError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a handler raises concerns this request only
+        return _error_reply(route, correlation_id, error, context)
+
+
+def _error_reply(route: Route, correlation_id: int, error: Exception, context: Context) -> Reply:
+    if isinstance(error, ProtocolError):
+        raise error
+    if isinstance(error, KafkaError):
+        code = error.code
+    else:
+        log.error("%s v%d from %s failed", route.api.name, route.version, context.client_host, exc_info=error)
+        code = ErrorCode.UNKNOWN_SERVER_ERROR
+    response = _top_level_error(route.response_class, code, error)
+    if response is None:
+        raise ProtocolError(f"{route.api.name} has no place for {code.name}; the connection is closed") from error
+    return route.encode(response, correlation_id)
+
+
+def _top_level_error(response_class: type[Response], code: ErrorCode, error: Exception) -> Response | None:
+    fields = {field.name: field.default for field in response_class.fields()}
+    if "error_code" not in fields:
+        return None
+    fields["error_code"] = code
+    if "error_message" in fields:
+        fields["error_message"] = error.message if isinstance(error, KafkaError) else None
+    return response_class(**fields)
+
+
+def _unsupported_api_versions(correlation_id: int) -> Reply:
+    from ottla.wire.messages.core import ApiVersionsResponse  # noqa: PLC0415 - loaded with the first ApiVersions
+
+    first, last = BY_KEY[ApiKey.API_VERSIONS].served
+    response = ApiVersionsResponse(
+        error_code=ErrorCode.UNSUPPORTED_VERSION,
+        api_keys=[ApiVersionsResponse.ApiVersion(api_key=ApiKey.API_VERSIONS, min_version=first, max_version=last)],
+    )
+    return frames.encode_response(correlation_id, response.encode(0), flexible=False)

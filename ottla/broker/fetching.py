@@ -1,0 +1,217 @@
+"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets."""
+
+from collections.abc import Iterable
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
+from ottla.broker.partition import Partition
+from ottla.broker.waiting import Pending, Timer
+from ottla.storage.completion import Completion
+from ottla.storage.files import FileSlice, RecordSlice
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.fetch import FetchRequest, FetchResponse
+
+TopicResponse = FetchResponse.Topic
+PartitionResponse = FetchResponse.Topic.Partition
+
+READ_COMMITTED = 1
+COPIED_BYTES = 1 << 14
+"""Up to this many bytes are cheaper to copy into the answer than to hand to ``sendfile``."""
+
+
+class Fetch:
+    """One fetch request under way: reads its partitions, answers, or waits for bytes and reads again."""
+
+    __slots__ = (
+        "_by_id",
+        "_cluster",
+        "_committed_only",
+        "_fetch_set",
+        "_max_bytes",
+        "_min_bytes",
+        "_missing",
+        "_pending",
+        "_timer",
+    )
+
+    def __init__(self, cluster: Cluster, request: FetchRequest, fetch_set: FetchSet) -> None:
+        self._cluster = cluster
+        self._fetch_set = fetch_set
+        self._by_id = fetch_set.by_id
+        self._max_bytes = request.max_bytes
+        self._min_bytes = request.min_bytes
+        self._committed_only = request.isolation_level == READ_COMMITTED
+        self._missing = 0
+        self._pending: Pending[FetchResponse] | None = None
+        self._timer: Timer | None = None
+
+    def start(self, max_wait_ms: int) -> FetchResponse | Pending[FetchResponse]:
+        """Answer at once if there is enough, something went wrong or nobody wants to wait; else wait."""
+        reads = self._read()
+        size = sum(read.size for read in reads)
+        if size >= self._min_bytes or max_wait_ms <= 0 or not self._may_wait(reads):
+            return self._answer(reads)
+        _release(reads)
+        self._missing = self._min_bytes - size
+        self._pending = Pending(on_abandoned=self._stop)
+        self._fetch_set.on_bytes = self._on_bytes
+        clock = self._cluster.clock
+        self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
+        return self._pending
+
+    def _on_bytes(self, size: int) -> None:
+        self._missing -= size
+        if self._missing <= 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        pending = self._pending
+        if pending is None:
+            return
+        self._stop()
+        pending.resolve(self._answer(self._read()))
+
+    def _stop(self) -> None:
+        self._pending = None
+        self._fetch_set.rest()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _may_wait(self, reads: "Iterable[_Read]") -> bool:
+        """Tell whether waiting makes sense: there is something to wait for, and nothing that must be told at once."""
+        return not self._fetch_set.is_empty and not any(read.response.error_code or read.diverges for read in reads)
+
+    def _read(self) -> "list[_Read]":
+        """Read each partition that may hold something, until ``max_bytes`` are found."""
+        reads = []
+        left = self._max_bytes
+        empty_so_far = True
+        for fetched in list(self._fetch_set.dirty.values()):
+            read = _Read(fetched)
+            try:
+                partition = self._partition_of(fetched)
+                fetched.watch(partition)
+                limit = min(left, fetched.max_bytes)
+                self._read_one(read, partition, limit=limit, minimum_one_batch=empty_so_far)
+            except KafkaError as error:
+                read.fail(error)
+            reads.append(read)
+            if read.size:
+                empty_so_far = False
+                left -= read.size
+        return reads
+
+    def _partition_of(self, fetched: FetchedPartition) -> Partition:
+        partition = fetched.partition
+        if partition is not None and not partition.gone:
+            return partition
+        cluster = self._cluster
+        if self._by_id:
+            topic = cluster.topics_by_id.get(fetched.topic_id)
+            if topic is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+        else:
+            topic = cluster.topics.get(fetched.topic_name)
+            if topic is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return topic.partition(fetched.index)
+
+    def _read_one(self, read: "_Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
+        fetched = read.fetched
+        partition.check_leader_epoch(fetched.leader_epoch)
+        response = read.response
+        response.high_watermark = partition.high_watermark
+        response.last_stable_offset = partition.last_stable_offset
+        response.log_start_offset = partition.log_start_offset
+        if fetched.last_fetched_epoch >= 0 and self._diverges(read, partition):
+            return
+        end_offset = response.last_stable_offset if self._committed_only else response.high_watermark
+        if fetched.offset == end_offset and end_offset >= response.log_start_offset:
+            return  # the common case of a consumer that has everything
+        records = partition.log.read(
+            fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
+        )
+        if isinstance(records, Completion):
+            records = records.result()
+        read.take(records)
+
+    def _diverges(self, read: "_Read", partition: Partition) -> bool:
+        """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
+        fetched = read.fetched
+        epoch, end_offset = partition.log.offset_for_leader_epoch(fetched.last_fetched_epoch)
+        if epoch < 0 or end_offset < 0:
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if epoch < fetched.last_fetched_epoch or end_offset < fetched.offset:
+            read.diverges = True
+            read.response.diverging_epoch = PartitionResponse.EpochEndOffset(epoch=epoch, end_offset=end_offset)
+            return True
+        return False
+
+    def _answer(self, reads: "list[_Read]") -> FetchResponse:
+        """Build the response; an incremental one names only partitions with news."""
+        fetch_set = self._fetch_set
+        topics: dict[str | bytes, TopicResponse] = {}
+        for read in reads:
+            fetched = read.fetched
+            fetch_set.settle(fetched, nothing_new=not read.size and not read.response.error_code)
+            if fetch_set.incremental and not read.has_news():
+                continue
+            fetched.told_high_watermark = read.response.high_watermark
+            fetched.told_log_start_offset = read.response.log_start_offset
+            if self._committed_only and read.response.aborted_transactions is None:
+                read.response.aborted_transactions = []
+            key = fetched.topic_id if self._by_id else fetched.topic_name
+            topic = topics.get(key)
+            if topic is None:
+                topic = topics[key] = TopicResponse(topic=fetched.topic_name, topic_id=fetched.topic_id, partitions=[])
+            topic.partitions.append(read.response)
+        fetch_set.rest()
+        return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
+
+
+class _Read:
+    """What one partition gave."""
+
+    __slots__ = ("diverges", "fetched", "response", "size")
+
+    def __init__(self, fetched: FetchedPartition) -> None:
+        self.fetched = fetched
+        self.size = 0
+        self.diverges = False
+        self.response = PartitionResponse(
+            partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""
+        )
+
+    def take(self, records: RecordSlice) -> None:
+        self.size = len(records)
+        if isinstance(records, FileSlice) and self.size <= COPIED_BYTES:
+            data = records.read()
+            records.release()
+            records = data
+        self.response.records = records
+
+    def fail(self, error: KafkaError) -> None:
+        self.response.error_code = error.code
+        self.response.high_watermark = -1
+        self.response.last_stable_offset = -1
+        self.response.log_start_offset = -1
+
+    def has_news(self) -> bool:
+        response, fetched = self.response, self.fetched
+        return bool(
+            self.size
+            or response.error_code
+            or self.diverges
+            or response.high_watermark != fetched.told_high_watermark
+            or response.log_start_offset != fetched.told_log_start_offset
+        )
+
+
+def _release(reads: "Iterable[_Read]") -> None:
+    for read in reads:
+        if isinstance(read.response.records, FileSlice):
+            read.response.records.release()
+
+

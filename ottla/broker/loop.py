@@ -1,0 +1,212 @@
+"""The fast loop: one pass over all ready sockets, each answered synchronously, one request at most per pass.
+
+The poll set is itself pollable, so trio sleeps on it. Once awake, the loop stays for as long as there is work: it
+waits for more with a timeout of a millisecond, which costs less than going through trio, and lets trio's other tasks
+run every ten milliseconds.
+"""
+
+import errno
+import logging
+import select
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from ottla.broker.connection import FIRST_FRAME_BYTES, READ, Connection
+from ottla.broker.context import Context
+from ottla.broker.waiting import Clock, Timers
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BYTES = 1 << 16
+LINGER_S = 0.001
+TURN_S = 0.010
+STALL_S = 0.050
+ACCEPTS_PER_PASS = 64
+ACCEPT_PAUSE_S = 0.1
+SPARE_BUFFERS = 8
+
+
+class Watched(Protocol):
+    """What the loop calls when a file descriptor is ready."""
+
+    def on_event(self, mask: int) -> None:
+        """Do what ``mask`` (epoll's bits) says that the descriptor is ready for."""
+        ...
+
+
+class Listener:
+    """Accepts connections. Survives having no descriptor left: it pauses, the waiting clients stay in the backlog."""
+
+    def __init__(self, sock: socket.socket, loop: "Loop", make_context: Callable[[str], Context]) -> None:
+        self.sock = sock
+        self.loop = loop
+        self._make_context = make_context
+
+    def on_event(self, _mask: int) -> None:
+        """Accept whoever waits."""
+        for _ in range(ACCEPTS_PER_PASS):
+            try:
+                sock, address = self.sock.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                    log.warning("cannot accept a connection (%s); trying again shortly", error.strerror)
+                    self.loop.pause_listener(self)
+                    return
+                continue
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:
+                sock.close()
+                continue
+            self.loop.add(Connection(sock, self.loop, self._make_context(str(address[0]))))
+
+
+class Loop:
+    """Owns the poll set, the connections and the buffer that they share for reading."""
+
+    def __init__(self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float) -> None:
+        self.timers = timers
+        self.clock = clock
+        self.max_request_bytes = max_request_bytes
+        self.max_idle_s = max_idle_s
+        self.now = clock.monotonic()
+        self.receive_buffer = bytearray(RECEIVE_BYTES)
+        self.receive_view = memoryview(self.receive_buffer)
+        self.connections: dict[int, Connection] = {}
+        self._watched: dict[int, Watched] = {}
+        self._epoll = select.epoll()
+        self._run_queue: deque[Connection] = deque()
+        self._answered: list[Connection] = []
+        self._in_pass = False
+        self._spare: list[bytearray] = []
+
+    # --- what connections ask for
+
+    def queue(self, connection: Connection) -> None:
+        """Give ``connection``, which holds a whole frame, a turn in the next pass."""
+        self._run_queue.append(connection)
+
+    def answered(self, connection: Connection) -> None:
+        """Note that the pending answer of ``connection`` is there: it is sent at the end of this pass, or now."""
+        self._answered.append(connection)
+        if not self._in_pass:
+            self._drain()
+
+    def watch(self, fd: int, interest: int) -> None:
+        """Change what is waited for on ``fd``."""
+        self._epoll.modify(fd, interest)
+
+    def forget(self, connection: Connection) -> None:
+        """Stop watching a connection that closes."""
+        if self.connections.pop(connection.fd, None) is not None:
+            self._watched.pop(connection.fd, None)
+            self._epoll.unregister(connection.fd)
+
+    def take_buffer(self, size: int) -> bytearray:
+        """Lend a buffer of at least ``size`` bytes for a large frame."""
+        if size <= FIRST_FRAME_BYTES:
+            return self._spare.pop() if self._spare else bytearray(FIRST_FRAME_BYTES)
+        return bytearray(size)
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Take a lent buffer back; nobody may hold a view of it."""
+        if len(buffer) == FIRST_FRAME_BYTES and len(self._spare) < SPARE_BUFFERS:
+            self._spare.append(buffer)
+
+    # --- listeners and connections
+
+    def listen(self, listener: Listener) -> None:
+        """Begin to accept."""
+        self._watched[listener.sock.fileno()] = listener
+        self._epoll.register(listener.sock.fileno(), READ)
+
+    def pause_listener(self, listener: Listener) -> None:
+        """Stop accepting for a moment."""
+        self._epoll.modify(listener.sock.fileno(), 0)
+
+        def resume() -> None:
+            if listener.sock.fileno() in self._watched:
+                self._epoll.modify(listener.sock.fileno(), READ)
+
+        self.timers.schedule(self.clock.monotonic() + ACCEPT_PAUSE_S, resume)
+
+    def stop_listening(self, listener: Listener) -> None:
+        """Refuse new connections."""
+        self._watched.pop(listener.sock.fileno(), None)
+        self._epoll.unregister(listener.sock.fileno())
+        listener.sock.close()
+
+    def add(self, connection: Connection) -> None:
+        """Serve a new connection."""
+        self.connections[connection.fd] = connection
+        self._watched[connection.fd] = connection
+        self._epoll.register(connection.fd, READ)
+
+    def close_idle(self) -> None:
+        """Close connections that asked nothing for ``max_idle_s``; those that wait for an answer are not idle."""
+        for connection in list(self.connections.values()):
+            if not connection.busy and self.now - connection.active_at > self.max_idle_s:
+                log.info("closing the connection of %s: idle", connection.context.client_host)
+                connection.close()
+
+    def close_all(self) -> None:
+        """Close every connection."""
+        for connection in list(self.connections.values()):
+            connection.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether any connection has an answer that is not wholly sent."""
+        return any(connection.busy for connection in self.connections.values())
+
+    # --- passes
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        poll = self._epoll.poll
+        monotonic = self.clock.monotonic
+        fd = self._epoll.fileno()
+        while True:
+            await trio.lowlevel.wait_readable(fd)
+            since = monotonic()
+            while True:
+                events = poll(0 if self._run_queue else LINGER_S)
+                if not events and not self._run_queue:
+                    break
+                self.now = started = monotonic()
+                self._pass(events)
+                now = monotonic()
+                if now - started > STALL_S:
+                    log.warning("one pass over %d sockets took %.0f ms", len(events), 1000 * (now - started))
+                if now - since > TURN_S:
+                    await trio.lowlevel.checkpoint()
+                    since = monotonic()
+
+    def _pass(self, events: list[tuple[int, int]]) -> None:
+        self._in_pass = True
+        watched = self._watched
+        for fd, mask in events:
+            target = watched.get(fd)
+            if target is not None:
+                target.on_event(mask)
+        queue = self._run_queue
+        for _ in range(len(queue)):
+            queue.popleft().on_turn()
+        while self._answered:
+            answered, self._answered = self._answered, []
+            for connection in answered:
+                connection.on_answer()
+        self._in_pass = False
+
+    def _drain(self) -> None:
+        """Send answers that came from outside a pass, and go on with what those connections hold."""
+        self.now = self.clock.monotonic()
+        while self._answered or self._run_queue:
+            self._pass([])

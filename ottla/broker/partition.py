@@ -1,0 +1,91 @@
+"""A partition as its leader sees it: how far the log may be read, who leads it, and who waits for it to grow.
+
+Handlers ask this for the high watermark and the last stable offset and never look at the log's end themselves.
+"""
+
+from typing import Protocol
+
+from ottla.storage.completion import Completion
+from ottla.storage.log import Appended, Log
+from ottla.wire.batch import BatchHeader
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+
+class Watcher(Protocol):
+    """Somebody who waits for a partition's next batch."""
+
+    def on_growth(self, size: int) -> None:
+        """Called after each append that may be read, with the batch's size in bytes."""
+        ...
+
+    def on_gone(self) -> None:
+        """Called when the partition is no longer led here: deleted, or moved."""
+        ...
+
+
+class Partition:
+    """One partition. ``replicas`` and ``isr`` are node ids; the first replica is the preferred leader."""
+
+    __slots__ = ("gone", "index", "isr", "leader", "leader_epoch", "log", "replicas", "topic_name", "watchers")
+
+    def __init__(self, *, topic_name: str, index: int, log: Log, replicas: list[int], leader_epoch: int) -> None:
+        self.topic_name = topic_name
+        self.index = index
+        self.log = log
+        self.replicas = replicas
+        self.isr = list(replicas)
+        self.leader = replicas[0]
+        self.leader_epoch = leader_epoch
+        self.gone = False
+        self.watchers: dict[Watcher, None] = {}
+
+    @property
+    def log_start_offset(self) -> int:
+        """The first offset that can be read."""
+        return self.log.log_start_offset
+
+    @property
+    def high_watermark(self) -> int:
+        """The offset after the last record that all in-sync replicas have."""
+        return self.log.log_end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """The offset before which every transaction is decided; ``read_committed`` ends here.
+
+        Nothing transactional is accepted yet, so that everything that may be read is decided.
+        """
+        return self.high_watermark
+
+    def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | Completion[Appended]:
+        """Append a checked batch, numbering its records in place, and tell those who wait.
+
+        Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
+        """
+        appended = self.log.append(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        if self.watchers:
+            if isinstance(appended, Completion):
+                appended.add_done_callback(lambda _: self._grown(header.size))
+            else:
+                self._grown(header.size)
+        return appended
+
+    def check_leader_epoch(self, epoch: int) -> None:
+        """Refuse a client whose idea of the leader is older or newer than ours (KIP-320); -1 has none."""
+        if epoch in {-1, self.leader_epoch}:
+            return
+        if epoch < self.leader_epoch:
+            raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
+        raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def leave(self) -> None:
+        """Tell those who wait that nothing more comes from here."""
+        self.gone = True
+        for watcher in list(self.watchers):
+            watcher.on_gone()
+        self.watchers.clear()
+
+    def _grown(self, size: int) -> None:
+        for watcher in list(self.watchers):
+            watcher.on_growth(size)

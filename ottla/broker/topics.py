@@ -1,0 +1,82 @@
+"""A topic: its name's rules, its partitions, and the settings in force."""
+
+from ottla.broker.partition import Partition
+from ottla.broker.topic_config import TopicConfig
+from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+MAX_NAME_LENGTH = 249
+_LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+class Topic:
+    """One topic. ``partitions[i]`` has index i; ``config`` is replaced whole when a setting changes."""
+
+    __slots__ = ("config", "id", "is_internal", "log_config", "name", "partitions", "reads_records")
+
+    def __init__(self, name: str, topic_id: bytes, config: TopicConfig) -> None:
+        self.name = name
+        self.id = topic_id
+        self.is_internal = name in INTERNAL_TOPICS
+        self.partitions: list[Partition] = []
+        self.configure(config, full_validation=False)
+
+    def configure(self, config: TopicConfig, *, full_validation: bool) -> None:
+        """Use other settings from now on, in the logs too. ``full_validation`` is ``record.validation=full``."""
+        self.config = config
+        self.log_config = log_config_of(config)
+        self.reads_records = (
+            full_validation
+            or self.log_config.is_compacted
+            or self.log_config.message_timestamp_before_max_ms != MAX_INT64
+        )
+        for partition in self.partitions:
+            partition.log.configure(self.log_config)
+
+    def partition(self, index: int) -> Partition:
+        """Return a partition; raises ``KafkaError`` UNKNOWN_TOPIC_OR_PARTITION."""
+        if 0 <= index < len(self.partitions):
+            return self.partitions[index]
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def check_records(self, batch: memoryview, now_ms: int) -> None:
+        """Read the records of a batch and refuse what its header does not show: records without a key, and times.
+
+        Raises ``KafkaError`` INVALID_RECORD, INVALID_TIMESTAMP.
+        """
+        from ottla.wire.records import validate_records  # noqa: PLC0415 - few topics need it
+
+        config = self.log_config
+        validate_records(
+            batch,
+            keys_required=config.is_compacted,
+            earliest_timestamp=now_ms - config.message_timestamp_before_max_ms,
+            latest_timestamp=now_ms + config.message_timestamp_after_max_ms,
+        )
+
+
+def log_config_of(config: TopicConfig) -> LogConfig:
+    """Return the part of a topic's settings that its logs act on."""
+    return LogConfig.from_topic_configs(config.texts())
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be a folder's or a metric's. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION."""
+    if not name:
+        reason = "it is empty"
+    elif name in {".", ".."}:
+        reason = 'it is "." or ".."'
+    elif len(name) > MAX_NAME_LENGTH:
+        reason = f"it is longer than {MAX_NAME_LENGTH} characters"
+    elif not _LEGAL.issuperset(name):
+        reason = "only ASCII letters, digits, '.', '_' and '-' are allowed"
+    else:
+        return
+    raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name!r} is not a topic's name: {reason}")
+
+
+def collision_key(name: str) -> str:
+    """Return what two names that collide in metrics have in common: '.' and '_' are the same there."""
+    return name.replace(".", "_")
