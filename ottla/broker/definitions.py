@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from enum import IntEnum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -143,12 +142,8 @@ def one_of_any_case(*words: str) -> Check:
 
 def each_of(*words: str, empty: bool = True) -> Check:
     """A list of some of these words."""
-    known = set(words)
-    return Check(
-        f"a list of {', '.join(words)}",
-        lambda values: (empty or bool(values)) and known.issuperset(values),
-        of_set=True,
-    )
+    description = f"a list of {', '.join(words)}"
+    return Check(description, lambda values: (empty or bool(values)) and set(words).issuperset(values), of_set=True)
 
 
 NAMES = Check("a list of names", lambda values: "" not in values, of_set=True)
@@ -176,6 +171,8 @@ def _java_double(value: float) -> str:
         return "Infinity" if value > 0 else "-Infinity"
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return repr(value)
+    from decimal import Decimal  # slow to import and hardly ever needed
+
     exact = Decimal(repr(value)).normalize()
     first, *others = exact.as_tuple().digits
     return f"{'-' * (value < 0)}{first}.{''.join(map(str, others)) or 0}E{exact.adjusted()}"
