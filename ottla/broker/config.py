@@ -1,0 +1,139 @@
+"""The broker's settings under Kafka's names, settled at start. The only place where our defaults differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ottla.broker.apache_definitions import APACHE_DEFINITIONS
+from ottla.broker.broker_definitions import BROKER_DEFINITIONS
+from ottla.broker.definitions import Definition, InvalidSettingError, Source, Value
+from ottla.broker.settings import Description, Settings, Synonym, describe
+from ottla.broker.topic_definitions import BROKER_NAMES
+
+DEFINITIONS: Mapping[str, Definition] = {**BROKER_DEFINITIONS, **APACHE_DEFINITIONS}
+
+# What a server.properties of ours would say: one node cannot keep three replicas, and has nobody to wait for.
+# Described in docs/configuration.md, which a test compares with this.
+OUR_DEFAULTS: Mapping[str, str] = {
+    "node.id": "1",
+    "process.roles": "broker,controller",
+    "controller.listener.names": "CONTROLLER",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.streams.initial.rebalance.delay.ms": "0",
+}
+
+# The first that is set counts; DescribeConfigs shows them together.
+SYNONYMS: tuple[tuple[str, ...], ...] = (
+    ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
+    ("log.roll.ms", "log.roll.hours"),
+    ("log.roll.jitter.ms", "log.roll.jitter.hours"),
+    ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
+)
+
+# Settings of one listener (listener.name.internal.ssl.keystore.location) and of plugins are named freely by the person.
+_FREE_PREFIXES = ("listener.name.", "rsm.config.", "rlmm.config.")
+
+
+class BrokerConfig(Settings):
+    """All of Kafka's broker settings: those given, then Ottla's defaults, then Apache's.
+
+    Raises InvalidSettingError for a name that Apache does not know or a value that it refuses.
+    """
+
+    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+        self.given: Mapping[str, str] = dict(given or {})
+        values: dict[str, Value] = {name: definition.default for name, definition in DEFINITIONS.items()}
+        self._static: dict[str, Value] = {}
+        for name, text in {**OUR_DEFAULTS, **_with_node_id(self.given)}.items():
+            if name in DEFINITIONS:
+                self._static[name] = DEFINITIONS[name].read(text)
+            elif not name.startswith(_FREE_PREFIXES):
+                raise _unknown(name)
+        values.update(self._static)
+        super().__init__(values)
+        _check_together(self)
+
+    @property
+    def not_acted_on(self) -> tuple[str, ...]:
+        """Settings that were given and that Apache knows, but that change nothing here."""
+        return tuple(name for name in self.given if name not in BROKER_DEFINITIONS)
+
+    def first_set(self, *names: str) -> tuple[str, int] | None:
+        """Return the first of these integer settings that is set, with its value."""
+        for name in names:
+            if self[name] is not None:
+                return name, self.integer(name)
+        return None
+
+    def synonyms(self, name: str) -> Iterator[Synonym]:
+        """Yield where the value of `name` may come from, nearest first, as DescribeConfigs shows it."""
+        group = next((group for group in SYNONYMS if name in group), (name,))
+        found = [
+            Synonym(each, DEFINITIONS[each].write(values[each]), source)
+            for values, source in (
+                (self._dynamic_defaults, Source.DYNAMIC_DEFAULT_BROKER_CONFIG),
+                (self._static, Source.STATIC_BROKER_CONFIG),
+                (_APACHE_DEFAULTS, Source.DEFAULT_CONFIG),
+            )
+            for each in group
+            if each in values
+        ]
+        # Apache drops what stands before the first synonym of that very name.
+        first = next((index for index, synonym in enumerate(found) if synonym.name == name), len(found))
+        yield from found[first:]
+
+    def describe(self) -> Iterator[Description]:
+        """Yield what DescribeConfigs answers for this broker."""
+        for name, definition in DEFINITIONS.items():
+            if not definition.internal or name in self.given:
+                yield describe(definition, self[name], self.synonyms(name), read_only=not definition.dynamic)
+
+    @property
+    def _dynamic_defaults(self) -> Mapping[str, Value]:
+        # KIP-966: a cluster formatted with eligible leader replicas holds this one as a record, whatever the file says.
+        return {"min.insync.replicas": self["min.insync.replicas"]}
+
+
+_APACHE_DEFAULTS: Mapping[str, Value] = {
+    name: definition.default for name, definition in DEFINITIONS.items() if definition.default is not None
+}
+
+
+def _with_node_id(given: Mapping[str, str]) -> Mapping[str, str]:
+    """node.id and broker.id are one setting under two names."""
+    names = {name: given[name] for name in ("node.id", "broker.id") if name in given}
+    if len(set(names.values())) > 1:
+        raise InvalidSettingError("broker.id", "broker.id and node.id name the same broker and must be equal")
+    number = next(iter(names.values()), OUR_DEFAULTS["node.id"])
+    return {**given, "node.id": number, "broker.id": number}
+
+
+def _check_together(config: BrokerConfig) -> None:
+    """Bounds that Apache checks outside the definitions (KafkaConfig.validateValues)."""
+    for group in SYNONYMS[:2]:
+        found = config.first_set(*group)
+        if found is not None and (found[1] == 0 or (found[1] < 0 and group[0] == "log.roll.ms")):
+            raise InvalidSettingError(found[0], f"{found[0]} must be at least 1, not {found[1]}")
+    if config.integer("group.min.session.timeout.ms") > config.integer("group.max.session.timeout.ms"):
+        raise InvalidSettingError(
+            "group.min.session.timeout.ms",
+            "group.min.session.timeout.ms must not exceed group.max.session.timeout.ms",
+        )
+
+
+def _unknown(name: str) -> InvalidSettingError:
+    """Say that there is no such setting, and which one was probably meant."""
+    from difflib import get_close_matches
+
+    if name in BROKER_NAMES:
+        return InvalidSettingError(name, f"{name} is a topic's setting; the broker's is {BROKER_NAMES[name][0]}")
+    if name.startswith("zookeeper."):
+        return InvalidSettingError(name, f"{name} is a setting of Kafka before 4.0; there is no ZooKeeper here")
+    meant = get_close_matches(name.replace("_", ".").lower(), DEFINITIONS, n=1, cutoff=0.75)
+    suggestion = f"; did you mean {meant[0]}?" if meant else ""
+    return InvalidSettingError(name, f"{name} is not a setting of Kafka's broker{suggestion}")
