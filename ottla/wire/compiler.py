@@ -12,6 +12,7 @@ from typing import Any
 
 from ottla.wire.errors import ProtocolError
 from ottla.wire.schema import (
+    MISSING,
     NO_TAGS,
     ArrayOf,
     Field,
@@ -97,6 +98,7 @@ _GLOBALS = {
     "read_uvarint": read_uvarint,
     "uvarint": _uvarint,
     "UVARINT": _UVARINT,
+    "MISSING": MISSING,
     "NO_TAGS": NO_TAGS,
     "write_tags": _write_tags,
     "unpack_from": struct.unpack_from,
@@ -159,13 +161,11 @@ def compile_constructor(cls: type[Struct]) -> Any:
     parameters = []
     for field in cls.fields():
         given = cls._declared[1][field.name]
-        if given.default is given._field_defaults["default"] and given.tag is None:
+        if given.default is MISSING and given.tag is None:
             parameters.append(field.name)
         elif isinstance(field.default, list):
-            parameters.append(f"{field.name}=None")
-            out.line(f"if {field.name} is None: {field.name} = []")
-            if field.nullable is not None:
-                raise TypeError(f"{cls.__qualname__}.{field.name}: a nullable list needs None as default")
+            parameters.append(f"{field.name}=MISSING")
+            out.line(f"if {field.name} is MISSING: {field.name} = []")
         else:
             parameters.append(f"{field.name}={out.constant('default', field.default)}")
         out.line(f"self.{field.name} = {field.name}")

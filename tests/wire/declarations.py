@@ -1,0 +1,42 @@
+"""Every declared message and version, found by looking into the families; no test names them one by one."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from ottla.wire import messages
+from ottla.wire.schema import Field, Message, Request, Response, Struct
+
+
+def _declared() -> Iterator[type[Message]]:
+    for family in pkgutil.iter_modules(messages.__path__):
+        module = importlib.import_module(f"{messages.__name__}.{family.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Message) and value.__module__ == module.__name__:
+                yield value
+
+
+MESSAGES = tuple(_declared())
+RPC_MESSAGES = tuple(each for each in MESSAGES if issubclass(each, Request | Response))
+
+
+def versions(message: type[Message]) -> range:
+    first, last = message.versions
+    return range(first, last + 1)
+
+
+def pairs(of: tuple[type[Message], ...] = MESSAGES) -> list[tuple[type[Message], int]]:
+    """Every message in every version."""
+    return [(message, version) for message in of for version in versions(message)]
+
+
+def pair_id(value: object) -> str | None:
+    """How pytest names a parameter."""
+    if isinstance(value, type):
+        return value.__name__
+    return f"v{value}" if isinstance(value, int) else None
+
+
+def fields_in(struct: type[Struct], version: int) -> list[Field]:
+    """The fields that a version carries, tagged ones too, in the order of the declaration."""
+    return [field for field in struct.fields() if field.in_version(version)]
