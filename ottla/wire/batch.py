@@ -41,6 +41,7 @@ TIMESTAMP_TYPE_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
 DELETE_HORIZON_BIT = 0x40
+_KNOWN_ATTRIBUTES = 0x7F
 
 CREATE_TIME = 0
 LOG_APPEND_TIME = 1
@@ -194,12 +195,19 @@ def set_log_append_time(batch: bytearray | memoryview, timestamp_ms: int) -> Non
 
 
 def set_max_timestamp(batch: bytearray | memoryview, timestamp_type: int, timestamp_ms: int) -> None:
-    """Set the timestamp type and the greatest timestamp, in place, with the CRC. ``batch`` is exactly one batch."""
+    """Set the timestamp type and the greatest timestamp, in place, with the CRC. ``batch`` is exactly one batch.
+
+    Nothing changes if both are so already; else attribute bits without a meaning are cleared, as Apache does.
+    """
     (attributes,) = _ATTRIBUTES.unpack_from(batch, ATTRIBUTES_OFFSET)
-    attributes = (
-        attributes | TIMESTAMP_TYPE_BIT if timestamp_type == LOG_APPEND_TIME else attributes & ~TIMESTAMP_TYPE_BIT
-    )
-    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_OFFSET, attributes)
+    wanted = attributes & _KNOWN_ATTRIBUTES & ~TIMESTAMP_TYPE_BIT
+    if timestamp_type == LOG_APPEND_TIME:
+        wanted |= TIMESTAMP_TYPE_BIT
+    if (attributes ^ wanted) & TIMESTAMP_TYPE_BIT == 0 and (timestamp_ms,) == _TIMESTAMP.unpack_from(
+        batch, MAX_TIMESTAMP_OFFSET
+    ):
+        return
+    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_OFFSET, wanted)
     _TIMESTAMP.pack_into(batch, MAX_TIMESTAMP_OFFSET, timestamp_ms)
     write_crc(batch)
 
