@@ -1,6 +1,7 @@
 """Every codec reads what others write, and nothing grows beyond its bound."""
 
 import gzip
+import random
 import subprocess
 import sys
 import tracemalloc
@@ -82,6 +83,14 @@ def test_lz4_frames_of_many_steps_are_read() -> None:
 
 def test_gzip_members_follow_each_other() -> None:
     assert decompress(GZIP, gzip.compress(b"one ") + gzip.compress(b"two") + b"not gzip") == b"one two"
+
+
+@pytest.mark.parametrize("codec", [GZIP, SNAPPY, ZSTD])
+def test_streams_that_follow_each_other_are_read(codec: int) -> None:
+    streams = [bytes(random.Random(size).randbytes(size)) for size in (0, 1, 20, 65_500, 65_536, 200_000, 3)]
+    followed = b"".join(compress(codec, stream) for stream in streams)
+    assert decompress(codec, followed) == b"".join(streams)
+    assert decompress(codec, compress(codec, b"a") * 5000) == b"a" * 5000
 
 
 @pytest.mark.parametrize("codec", CODECS)
