@@ -52,6 +52,7 @@ _ATTRIBUTES = Struct(">h")
 _TIMESTAMP = Struct(">q")
 _LENGTH = Struct(">8xi")
 _SMALLEST_LENGTH = 14  # Apache's reader takes anything down to a v0 record's overhead for a batch.
+_GREATEST_LENGTH = 0x7FFFFFFF - LENGTH_OVERHEAD
 _LAST_CODEC = 4
 _SEQUENCE_SPAN = 1 << 31
 
@@ -200,6 +201,11 @@ def set_max_timestamp(batch: bytearray | memoryview, timestamp_type: int, timest
     )
     _ATTRIBUTES.pack_into(batch, ATTRIBUTES_OFFSET, attributes)
     _TIMESTAMP.pack_into(batch, MAX_TIMESTAMP_OFFSET, timestamp_ms)
+    write_crc(batch)
+
+
+def write_crc(batch: bytearray | memoryview) -> None:
+    """Compute the CRC anew, in place. ``batch`` is exactly one batch."""
     with memoryview(batch) as view:
         _CRC.pack_into(batch, CRC_OFFSET, crc32c(view[ATTRIBUTES_OFFSET:]))
 
@@ -236,6 +242,9 @@ def _batch_size(buffer: memoryview) -> int | None:
         return None
     if buffer[MAGIC_OFFSET] > MAGIC:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"There is no batch format {buffer[MAGIC_OFFSET]}")
+    if length > _GREATEST_LENGTH:
+        # Apache's int overflows here, and it fails instead of refusing; the client sees this code.
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"A batch cannot have length {length}")
     return length + LENGTH_OVERHEAD if len(buffer) >= length + LENGTH_OVERHEAD else None
 
 

@@ -17,3 +17,12 @@ class KafkaError(Exception):
 
     def __str__(self) -> str:
         return self.code.name if self.message is None else f"{self.code.name}: {self.message}"
+
+
+class RecordsRefusedError(KafkaError):
+    """A produced batch with records that break a rule of their topic."""
+
+    def __init__(self, code: ErrorCode, record_errors: list[tuple[int, str]]) -> None:
+        super().__init__(code, f"{len(record_errors)} records are refused, the first one: {record_errors[0][1]}")
+        self.record_errors = record_errors
+        """The index of each in the batch, with the reason."""
