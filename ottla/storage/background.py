@@ -1,0 +1,25 @@
+"""Where work that blocks on the disk runs. Storage only says what; the broker gives a thread, tests do it at once."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Background(Protocol):
+    """Runs calls that release the interpreter lock (fsync, unlink) off the event loop."""
+
+    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+        """Call ``work``, then ``then`` with the error it raised or None, on the thread that owns the logs."""
+        ...
+
+
+class Inline:
+    """Does the work at once, in the caller's thread."""
+
+    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+        """Call ``work`` and ``then`` before returning."""
+        error: BaseException | None = None
+        try:
+            work()
+        except OSError as failure:
+            error = failure
+        then(error)

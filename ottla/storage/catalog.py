@@ -1,0 +1,214 @@
+"""What the cluster knows besides records: topics, configs, producer ids. Read from memory, written to SQLite first.
+
+Each write is one transaction and raises ``metadata_offset`` by one; memory follows only when it is committed.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from ottla.storage.completion import Completion
+
+FILE_NAME = "catalog.sqlite"
+
+_SCHEMA_VERSION = 1
+_SCHEMA = (
+    "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE topics (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions TEXT NOT NULL,"
+    " configs TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE configs (resource_type INTEGER, resource_name TEXT, configs TEXT NOT NULL,"
+    " PRIMARY KEY (resource_type, resource_name)) WITHOUT ROWID",
+)
+
+NO_CONFIGS: Mapping[str, str] = MappingProxyType({})
+
+
+class CatalogError(Exception):
+    """The catalog's file is of another version or another cluster, or is no catalog."""
+
+
+class PartitionState(NamedTuple):
+    """Who holds a partition. ``leader`` is -1 if nobody leads it."""
+
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    leader: int
+    leader_epoch: int = 0
+    partition_epoch: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Topic:
+    """A topic with its partitions, numbered from 0, and the configs that were set for it. A change makes a new one."""
+
+    name: str
+    id: bytes
+    partitions: tuple[PartitionState, ...]
+    configs: Mapping[str, str] = field(default_factory=lambda: NO_CONFIGS)
+
+
+class Catalog:
+    """The image in memory, and its file. Whatever is read here is committed."""
+
+    def __init__(self, path: Path, *, cluster_id: str, synchronous: str = "NORMAL") -> None:
+        """Open or make the file. ``synchronous`` is SQLite's: NORMAL outlives the process, FULL a power cut too.
+
+        Raises CatalogError if the file is of another cluster or version.
+        """
+        self.cluster_id = cluster_id
+        self.metadata_offset = 0
+        self.topics: dict[str, Topic] = {}
+        self.topics_by_id: dict[bytes, Topic] = {}
+        self._configs: dict[tuple[int, str], Mapping[str, str]] = {}
+        self._next_producer_id = 0
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute(f"PRAGMA synchronous = {synchronous}")
+            self._open(path)
+        except sqlite3.DatabaseError as problem:
+            self._database.close()
+            raise CatalogError(f"{path} cannot be opened: {problem}") from problem
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _open(self, path: Path) -> None:
+        if not self._rows("SELECT name FROM sqlite_master WHERE name = 'facts'"):
+            self._make()
+        stored = dict(self._rows("SELECT name, value FROM facts"))
+        if stored["schema_version"] != _SCHEMA_VERSION:
+            raise CatalogError(f"{path} has version {stored['schema_version']}; this Ottla knows {_SCHEMA_VERSION}.")
+        if stored["cluster_id"] != self.cluster_id:
+            raise CatalogError(f"{path} is of cluster {stored['cluster_id']}, not of cluster {self.cluster_id}.")
+        self.metadata_offset = stored["metadata_offset"]
+        self._next_producer_id = stored["next_producer_id"]
+        for topic_id, name, partitions, configs in self._rows("SELECT * FROM topics ORDER BY name"):
+            topic = Topic(
+                name=name,
+                id=bytes.fromhex(topic_id),
+                partitions=tuple(map(_decode_partition, json.loads(partitions))),
+                configs=MappingProxyType(json.loads(configs)),
+            )
+            self._put(topic)
+        for resource_type, resource_name, configs in self._rows("SELECT * FROM configs"):
+            self._configs[resource_type, resource_name] = MappingProxyType(json.loads(configs))
+
+    def _make(self) -> None:
+        facts = {
+            "schema_version": _SCHEMA_VERSION,
+            "cluster_id": self.cluster_id,
+            "metadata_offset": 0,
+            "next_producer_id": 0,
+        }
+        with self._transaction():
+            for statement in _SCHEMA:
+                self._database.execute(statement)
+            self._database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+
+    # Topics.
+
+    def create_topics(self, topics: Iterable[Topic]) -> Completion[int]:
+        """Add topics, all or none; gives the metadata offset from which they exist. Raises ValueError if one does."""
+        topics = list(topics)
+        for topic in topics:
+            if topic.name in self.topics or topic.id in self.topics_by_id:
+                raise ValueError(f"There is a topic {topic.name} already, or one with its id")
+        return self._write_topics(topics)
+
+    def replace_topics(self, topics: Iterable[Topic]) -> Completion[int]:
+        """Put changed topics (partitions, leaders, configs) in place of those with the same ids, all or none.
+
+        Raises KeyError for an id that is not there.
+        """
+        topics = list(topics)
+        for topic in topics:
+            self.topics_by_id[topic.id]
+        return self._write_topics(topics)
+
+    def _write_topics(self, topics: list[Topic]) -> Completion[int]:
+        rows = [
+            (topic.id.hex(), topic.name, json.dumps(topic.partitions), json.dumps(dict(topic.configs)))
+            for topic in topics
+        ]
+        with self._change() as offset:
+            self._database.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?)", rows)
+        for topic in topics:
+            self._put(topic)
+        return Completion.of(offset)
+
+    def delete_topics(self, topic_ids: Iterable[bytes]) -> Completion[int]:
+        """Remove topics, all or none. Raises KeyError for an id that is not there."""
+        topics = [self.topics_by_id[topic_id] for topic_id in topic_ids]
+        with self._change() as offset:
+            self._database.executemany("DELETE FROM topics WHERE id = ?", [(topic.id.hex(),) for topic in topics])
+        for topic in topics:
+            del self.topics[topic.name], self.topics_by_id[topic.id]
+        return Completion.of(offset)
+
+    def _put(self, topic: Topic) -> None:
+        self.topics[topic.name] = self.topics_by_id[topic.id] = topic
+
+    # Everything else.
+
+    def configs(self, resource_type: int, resource_name: str) -> Mapping[str, str]:
+        """What was set for a resource that is no topic, by Kafka's types: 4 broker, 16 client metrics, 32 group.
+
+        The cluster-wide defaults of brokers have the name "".
+        """
+        return self._configs.get((resource_type, resource_name), NO_CONFIGS)
+
+    def replace_configs(self, resource_type: int, resource_name: str, configs: Mapping[str, str]) -> Completion[int]:
+        """Let these be all that is set for a resource that is no topic."""
+        with self._change() as offset:
+            self._database.execute(
+                "INSERT OR REPLACE INTO configs VALUES (?, ?, ?)",
+                (resource_type, resource_name, json.dumps(dict(configs))),
+            )
+        self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
+        return Completion.of(offset)
+
+    def allocate_producer_ids(self, count: int = 1000) -> Completion[range]:
+        """A block of producer ids that nobody was given before or will be again, whatever happens."""
+        block = range(self._next_producer_id, self._next_producer_id + count)
+        with self._change():
+            self._database.execute("UPDATE facts SET value = ? WHERE name = 'next_producer_id'", (block.stop,))
+        self._next_producer_id = block.stop
+        return Completion.of(block)
+
+    def close(self) -> None:
+        """Close the file, with everything in it."""
+        self._database.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[int]:
+        """A transaction that takes the next metadata offset, and gives it to memory when it is committed."""
+        offset = self.metadata_offset + 1
+        with self._transaction():
+            yield offset
+            self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
+        self.metadata_offset = offset
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def _rows(self, query: str) -> list[Any]:
+        return self._database.execute(query).fetchall()
+
+
+def _decode_partition(fields: list[Any]) -> PartitionState:
+    replicas, isr, leader, leader_epoch, partition_epoch = fields
+    return PartitionState(tuple(replicas), tuple(isr), leader, leader_epoch, partition_epoch)

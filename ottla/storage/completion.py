@@ -1,0 +1,59 @@
+"""A value that comes later: what a log or the catalog returns when it cannot answer at once. Knows no event loop."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Completion(Generic[T]):
+    """The result of work that may still be under way. Settled once, on the thread that owns the caller's state."""
+
+    __slots__ = ("_callbacks", "_error", "_value", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._callbacks: list[Callable[[Completion[T]], None]] = []
+
+    @classmethod
+    def of(cls, value: T) -> "Completion[T]":
+        """A completion that is done already."""
+        completion: Completion[T] = cls()
+        completion.done = True
+        completion._value = value
+        return completion
+
+    def complete(self, value: T) -> None:
+        """Give the value and call those who wait. Only the first ``complete`` or ``fail`` counts."""
+        if not self.done:
+            self._value = value
+            self._settle()
+
+    def fail(self, error: BaseException) -> None:
+        """Give an error instead of the value; ``result`` raises it."""
+        if not self.done:
+            self._error = error
+            self._settle()
+
+    def result(self) -> T:
+        """The value; raises what the work raised, or RuntimeError while it is not done."""
+        if self._error is not None:
+            raise self._error
+        if not self.done:
+            raise RuntimeError("The work is not done yet")
+        return self._value  # type: ignore[return-value]
+
+    def add_done_callback(self, callback: Callable[["Completion[T]"], None]) -> None:
+        """Call ``callback`` with this once it is done: at once if it is, else in the order of adding."""
+        if self.done:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
+
+    def _settle(self) -> None:
+        self.done = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback(self)

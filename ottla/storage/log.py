@@ -1,0 +1,156 @@
+"""What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
+
+Every call answers at once or with a ``Completion``. Calls on one log take effect in the order in which they are made.
+What an append returned is visible to the next read. An error changes nothing.
+"""
+
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from ottla.storage.completion import Completion
+from ottla.storage.files import FileSlice, RecordSlice
+from ottla.storage.log_config import LogConfig
+from ottla.wire.batch import BatchHeader
+
+__all__ = [
+    "NO_EPOCH",
+    "NO_OFFSET",
+    "NO_TIMESTAMP",
+    "AppendOrigin",
+    "Appended",
+    "EpochEnd",
+    "FileSlice",
+    "FoundOffset",
+    "Log",
+    "RecordSlice",
+]
+
+NO_OFFSET = -1
+NO_EPOCH = -1
+NO_TIMESTAMP = -1
+
+
+class AppendOrigin(IntEnum):
+    """Who appends. A client's batches are checked for sequence and timestamps; a coordinator's are trusted."""
+
+    CLIENT = 0
+    COORDINATOR = 1
+
+
+class Appended(NamedTuple):
+    """Where a batch lies. For a duplicate: where the first copy of it lies."""
+
+    base_offset: int
+    last_offset: int
+    duplicate: bool
+    log_start_offset: int
+    log_append_time_ms: int
+    """-1 if records keep their producer's time, as the Produce response wants it."""
+
+
+class FoundOffset(NamedTuple):
+    """A record found by its timestamp. ``leader_epoch`` is -1 if the batch has none."""
+
+    timestamp: int
+    offset: int
+    leader_epoch: int
+
+
+class EpochEnd(NamedTuple):
+    """The greatest known epoch not above the one asked for, and the offset at which it ended (exclusive); -1, -1."""
+
+    leader_epoch: int
+    end_offset: int
+
+
+class Log(Protocol):
+    """An ordered, append-only sequence of record batches, with offsets from ``log_start_offset``."""
+
+    @property
+    def log_start_offset(self) -> int:
+        """The first offset that may be read."""
+        ...
+
+    @property
+    def log_end_offset(self) -> int:
+        """The offset that the next record gets (exclusive end)."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all batches."""
+        ...
+
+    @property
+    def config(self) -> LogConfig:
+        """The topic's settings."""
+        ...
+
+    def configure(self, config: LogConfig) -> None:
+        """Use other settings from now on."""
+        ...
+
+    def append(
+        self,
+        batch: memoryview,
+        header: BatchHeader,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+    ) -> "Appended | Completion[Appended]":
+        """Append one whole checked batch, verbatim but for what is patched in place: its offset and epoch.
+
+        ``batch`` is writable and may be reused once the answer is there; ``header`` is the batch's own. With
+        LogAppendTime the timestamp is patched too. Raises KafkaError: RECORD_LIST_TOO_LARGE (over ``segment.bytes``),
+        INVALID_TIMESTAMP (outside ``message.timestamp.*.max.ms`` by the header's figures),
+        OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, and KAFKA_STORAGE_ERROR (nothing was
+        kept). Not checked here: ``max.message.bytes``, the CRC, keys of compacted topics.
+        """
+        ...
+
+    def read(
+        self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
+    ) -> "RecordSlice | Completion[RecordSlice]":
+        """Bytes from the batch that holds ``offset`` on, of one segment, cut at ``max_bytes`` even inside a batch.
+
+        Nothing at or beyond ``end_offset`` (exclusive) is returned. If the first batch alone exceeds ``max_bytes``:
+        the whole of it with ``minimum_one_batch``, else nothing. Raises KafkaError: OFFSET_OUT_OF_RANGE below
+        ``log_start_offset`` or above ``log_end_offset``, KAFKA_STORAGE_ERROR.
+        """
+        ...
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> "FoundOffset | Completion[FoundOffset | None] | None":
+        """The first record, by offset, whose timestamp is ``timestamp_ms`` or later."""
+        ...
+
+    def max_timestamp(self) -> "FoundOffset | Completion[FoundOffset | None] | None":
+        """The first record that has the greatest timestamp of the log (ListOffsets -3)."""
+        ...
+
+    def begin_leader_epoch(self, leader_epoch: int) -> None:
+        """Note that a leader epoch starts at the log's end, so that it is known before its first record."""
+        ...
+
+    def leader_epoch_at(self, offset: int) -> int:
+        """The leader epoch of the record at ``offset``; -1 if unknown. For the log's end: the latest epoch."""
+        ...
+
+    def offset_for_leader_epoch(self, leader_epoch: int) -> EpochEnd:
+        """Where an epoch ended, as a follower or consumer asks to find out where it diverged (KIP-101, KIP-320)."""
+        ...
+
+    def delete_records(self, before_offset: int) -> "int | Completion[int]":
+        """Move the log's start up to ``before_offset``, if it lies below; returns the new start.
+
+        Raises KafkaError: OFFSET_OUT_OF_RANGE above ``log_end_offset``.
+        """
+        ...
+
+    def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
+        """Forget producers whose last batch is that old (``producer.id.expiration.ms``)."""
+        ...
+
+    def flush(self) -> "Completion[None] | None":
+        """Make everything appended so far survive a power cut."""
+        ...

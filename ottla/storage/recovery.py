@@ -1,0 +1,193 @@
+"""Makes a log from what is on disk. After a crash, whatever lies above the recovery point is checked and cut.
+
+Follows Apache's ``LogLoader``: a torn tail is cut at the first bad batch, and what lies behind it goes.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ottla.storage.log import NO_EPOCH
+from ottla.storage.producers import Producers
+from ottla.storage.scan import CorruptBatchError, read_headers
+from ottla.storage.segment import (
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
+    SNAPSHOT_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    Segment,
+    file_name,
+)
+from ottla.storage.segment_log import SegmentLog
+from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
+from ottla.wire.records import read_records
+
+_OFFSET_DIGITS = 20
+_LEFTOVERS = (".tmp", ".cleaned", ".deleted")
+_BELONGS_TO_LOG = (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LastShutdown:
+    """What the data directory knows of a log from before."""
+
+    clean: bool
+    recovery_point: int = 0
+    log_start_offset: int = 0
+
+
+def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
+    """Fill an empty ``log`` from its folder. Raises OSError."""
+    bases, snapshots = _take_stock(log)
+    _load_segments(log, bases)
+    log.log_start_offset = max(shutdown.log_start_offset, bases[0] if bases else 0)
+    log.epochs.load()
+    if not log.segments:
+        log.log_end_offset = log.recovery_point = log.log_start_offset
+        return
+    if shutdown.clean:
+        log.recovery_point = min(shutdown.recovery_point, _find_end(log))
+    else:
+        _recover(log, shutdown.recovery_point)
+    if log.log_start_offset > log.log_end_offset:
+        _start_again(log, log.log_start_offset)
+    log.epochs.truncate_from_end(log.log_end_offset)
+    log.epochs.truncate_from_start(log.log_start_offset)
+    _remove_segments_below_start(log)
+    log.activate_last()
+    _load_producers(log, snapshots, clean=shutdown.clean)
+
+
+def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
+    """Base offsets of the segments and offsets of the snapshots, ascending; leftovers of a crash are removed."""
+    bases: list[int] = []
+    snapshots: list[int] = []
+    others: list[tuple[int, str]] = []
+    for name in log.files.names(log.folder):
+        stem, suffix = name[:_OFFSET_DIGITS], name[_OFFSET_DIGITS:]
+        if name.endswith(_LEFTOVERS):
+            log.files.remove(log.folder / name)
+        elif not (stem.isascii() and stem.isdigit()):
+            continue
+        elif suffix == LOG_SUFFIX:
+            bases.append(int(stem))
+        elif suffix == SNAPSHOT_SUFFIX:
+            snapshots.append(int(stem))
+        elif suffix in _BELONGS_TO_LOG:
+            others.append((int(stem), name))
+    known = set(bases)
+    for base_offset, name in others:
+        if base_offset not in known:
+            log.files.remove(log.folder / name)
+    return sorted(bases), sorted(snapshots)
+
+
+def _load_segments(log: SegmentLog, bases: list[int]) -> None:
+    for base_offset in bases:
+        size = log.files.size(log.folder / file_name(base_offset, LOG_SUFFIX))
+        log.add_segment(Segment(log.files, log.folder, base_offset, size=size, memory=log.memory))
+
+
+def _find_end(log: SegmentLog) -> int:
+    """Set the log's end from its last segment, whose file is cut if it does not end with a whole batch."""
+    last = log.segments[-1]
+    end_offset, position = last.last_batch_end()
+    if position < last.size:
+        _log.warning("%r: %d bytes after the last whole batch are cut", log, last.size - position)
+        log.size_bytes -= last.size - position
+        last.cut(position)
+    log.log_end_offset = end_offset
+    return end_offset
+
+
+def _recover(log: SegmentLog, recovery_point: int) -> None:
+    """Check the segments from the recovery point on; cut the log at the first bad batch."""
+    first = log.segment_number(recovery_point)
+    for number in range(first, len(log.segments)):
+        segment = log.segments[number]
+        size = segment.size
+        epoch_starts, damage = segment.recover(log.config.index_interval_bytes)
+        for header in epoch_starts:
+            if header.partition_leader_epoch > log.epochs.latest:
+                log.epochs.assign(header.partition_leader_epoch, header.base_offset)
+        if damage is not None:
+            following = log.segments[number + 1 :]
+            lost = size - segment.size + sum(each.size for each in following)
+            _log.warning("%r: %d bytes are cut from %r on, %s", log, lost, segment, damage)
+            log.size_bytes -= size - segment.size
+            log.remove_segments(number + 1, len(log.segments))
+            break
+    _find_end(log)
+    log.recovery_point = log.segments[first].base_offset
+    log.epochs.write(sync=False)
+
+
+def _start_again(log: SegmentLog, offset: int) -> None:
+    """Begin at ``offset``: the log has lost even what lies below its start."""
+    _log.warning("%r ends before it starts; it goes on empty from offset %d", log, offset)
+    log.remove_segments(0, len(log.segments))
+    log.log_end_offset = log.recovery_point = offset
+    log.begin_segment(offset)
+
+
+def _remove_segments_below_start(log: SegmentLog) -> None:
+    log.remove_segments(0, log.segment_number(log.log_start_offset))
+
+
+def _load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool) -> None:
+    """Take the newest good snapshot, and then the batches written after it."""
+    start = None
+    segment_bases = {segment.base_offset for segment in log.segments}
+    for offset in reversed(snapshots):
+        path = log.folder / file_name(offset, SNAPSHOT_SUFFIX)
+        if start is None:
+            producers = _read_snapshot(log, path) if offset <= log.log_end_offset else None
+            if producers is not None:
+                log.producers = producers
+                start = offset
+                continue
+        elif offset in segment_bases:
+            continue
+        log.files.remove(path)
+    if start is None and clean:
+        return  # As Apache: without any snapshot, a log that was closed well is taken to have no producers.
+    log.snapshot_offset = start or 0
+    _scan_producers(log, start or 0)
+
+
+def _read_snapshot(log: SegmentLog, path: Path) -> Producers | None:
+    try:
+        return decode_snapshot(log.files.read(path) or b"")
+    except CorruptSnapshotError as problem:
+        _log.warning("%s is removed: %s", path, problem)
+        return None
+
+
+def _scan_producers(log: SegmentLog, from_offset: int) -> None:
+    from_offset = max(from_offset, log.log_start_offset)
+    if from_offset >= log.log_end_offset:
+        return
+    for segment in log.segments[log.segment_number(from_offset) :]:
+        position = segment.position_of(from_offset)
+        try:
+            for batch_position, header in read_headers(segment.file, position, segment.size):
+                if header.producer_id < 0:
+                    continue
+                if not header.is_control:
+                    log.producers.record(header, header.base_offset, header.last_offset, header.max_timestamp)
+                else:
+                    batch = segment.file.pread(header.size, batch_position)
+                    log.producers.record_marker(header, _coordinator_epoch(batch))
+        except CorruptBatchError as damage:
+            _log.error("%r: producers are not known from %r on, %s", log, segment, damage)
+
+
+def _coordinator_epoch(batch: bytes) -> int:
+    """From a transaction marker's value: int16 version, int32 coordinator epoch."""
+    for record in read_records(batch):
+        if record.value is not None and len(record.value) >= 6:
+            return int.from_bytes(record.value[2:6], "big", signed=True)
+    return NO_EPOCH

@@ -1,0 +1,295 @@
+"""One segment of a log: a ``.log`` file of batches with its two indexes, named by the first offset it may hold."""
+
+import logging
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
+from ottla.storage.log import NO_TIMESTAMP, FoundOffset
+from ottla.storage.log_config import LogConfig
+from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.wire.batch import BatchHeader
+from ottla.wire.records import read_records
+
+LOG_SUFFIX = ".log"
+INDEX_SUFFIX = ".index"
+TIME_INDEX_SUFFIX = ".timeindex"
+TRANSACTION_INDEX_SUFFIX = ".txnindex"
+SNAPSHOT_SUFFIX = ".snapshot"
+
+GREATEST_RELATIVE_OFFSET = (1 << 31) - 1
+_RECENT_BATCHES = 64
+_NO_BATCHES = array("q")
+
+_log = logging.getLogger(__name__)
+
+
+def file_name(offset: int, suffix: str) -> str:
+    """Apache's name for a file that belongs to an offset."""
+    return f"{offset:020d}{suffix}"
+
+
+class Segment:
+    """Batches from ``base_offset`` on, in ``size`` bytes. ``SegmentLog`` writes to the last one only."""
+
+    __slots__ = (
+        "_folder",
+        "_max_timestamp",
+        "_offset_of_max_timestamp",
+        "base_offset",
+        "bytes_since_index_entry",
+        "file",
+        "index",
+        "recent_offsets",
+        "recent_positions",
+        "size",
+        "time_index",
+    )
+
+    def __init__(
+        self, files: SegmentFiles, folder: Path, base_offset: int, *, size: int | None, memory: IndexMemory
+    ) -> None:
+        """Use the files of a segment of ``size`` bytes; with None, make a new empty one."""
+        new = size is None
+        path = folder / file_name(base_offset, LOG_SUFFIX)
+        self._folder = folder
+        self.base_offset = base_offset
+        self.file: SegmentFile = files.create(path) if size is None else files.file(path)
+        self.size = size or 0
+        self.index = OffsetIndex(
+            files, folder / file_name(base_offset, INDEX_SUFFIX), base_offset=base_offset, memory=memory, new=new
+        )
+        self.time_index = TimeIndex(
+            files, folder / file_name(base_offset, TIME_INDEX_SUFFIX), base_offset=base_offset, new=new
+        )
+        self.bytes_since_index_entry = 0
+        self._max_timestamp: int | None = NO_TIMESTAMP if new else None
+        self._offset_of_max_timestamp = base_offset
+        self.recent_offsets = self.recent_positions = _NO_BATCHES
+
+    def __repr__(self) -> str:
+        return f"<Segment {self._folder.name}/{file_name(self.base_offset, LOG_SUFFIX)}: {self.size} bytes>"
+
+    # The path of every append.
+
+    def appended(self, base_offset: int, last_offset: int, max_timestamp: int, size: int, interval: int) -> None:
+        """Take note of a batch written at the end, and index it if the last entry is ``interval`` bytes away."""
+        position = self.size
+        known = self._max_timestamp
+        if known is None:
+            known = self.load_max_timestamp()
+        if max_timestamp > known:
+            self._max_timestamp = max_timestamp
+            self._offset_of_max_timestamp = last_offset
+        if self.bytes_since_index_entry > interval:
+            self._add_index_entry(last_offset, position)
+        self.bytes_since_index_entry += size
+        self.size = position + size
+        recent = self.recent_offsets
+        recent.append(base_offset)
+        self.recent_positions.append(position)
+        if len(recent) >= 2 * _RECENT_BATCHES:
+            del recent[:_RECENT_BATCHES], self.recent_positions[:_RECENT_BATCHES]
+
+    def _add_index_entry(self, last_offset: int, position: int) -> None:
+        try:
+            self.index.append(last_offset, position)
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+            self.index.append(last_offset, position)
+        self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+        self.bytes_since_index_entry = 0
+
+    def is_full(self, config: LogConfig) -> bool:
+        """Whether an index has no room; the last place of the time index is kept for its closing entry."""
+        return (
+            self.index.entries >= config.segment_index_bytes // 8
+            or self.time_index.entries >= config.segment_index_bytes // 12 - 1
+        )
+
+    # Finding.
+
+    def locate(self, offset: int) -> tuple[int, int] | None:
+        """Position and size of the batch that holds ``offset``, or of the first after it; None if there is none."""
+        recent = self.recent_offsets
+        entry = bisect_right(recent, offset) - 1
+        if entry >= 0:
+            positions = self.recent_positions
+            position = positions[entry]
+            following = positions[entry + 1] if entry + 1 < len(positions) else self.size
+            return position, following - position
+        try:
+            return find_batch(self.file, self.index.lookup(offset), self.size, offset)
+        except (CorruptIndexError, CorruptBatchError) as corruption:
+            self._rebuild_indexes(corruption)
+            return find_batch(self.file, self.index.lookup(offset), self.size, offset)
+
+    def position_of(self, offset: int) -> int:
+        """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
+        found = self.locate(offset)
+        return self.size if found is None else found[0]
+
+    @property
+    def max_timestamp(self) -> int:
+        """The greatest timestamp of a record, -1 if there is none."""
+        known = self._max_timestamp
+        return self.load_max_timestamp() if known is None else known
+
+    def find_timestamp(self, timestamp: int, start_offset: int) -> FoundOffset | None:
+        """The first record at or after ``start_offset`` whose timestamp is ``timestamp`` or later."""
+        try:
+            offset = self.time_index.lookup(timestamp)
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+            offset = self.time_index.lookup(timestamp)
+        position = self.position_of(max(offset, start_offset))
+        for batch_position, header in read_headers(self.file, position, self.size):
+            if header.max_timestamp >= timestamp:
+                for record in read_records(self.file.pread(header.size, batch_position)):
+                    if record.timestamp >= timestamp and record.offset >= start_offset:
+                        return FoundOffset(record.timestamp, record.offset, header.partition_leader_epoch)
+        return None
+
+    def find_max_timestamp(self) -> FoundOffset | None:
+        """The first record with the greatest timestamp, in the first batch that has it."""
+        timestamp = self.max_timestamp
+        for position, header in read_headers(self.file, self.position_of(self._offset_of_max_timestamp), self.size):
+            if header.max_timestamp == timestamp:
+                for record in read_records(self.file.pread(header.size, position)):
+                    if record.timestamp == timestamp:
+                        return FoundOffset(timestamp, record.offset, header.partition_leader_epoch)
+                return None
+        return None
+
+    # Opening and closing.
+
+    def load_max_timestamp(self) -> int:
+        """Find the greatest timestamp: the time index's last entry, or a batch after it."""
+        try:
+            self.time_index.load()
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+        known = self.time_index.last_timestamp
+        self._offset_of_max_timestamp = self.time_index.last_offset
+        self._max_timestamp = known
+        position = self.position_of(self.time_index.last_offset) if known >= 0 else 0
+        for _, header in read_headers(self.file, position, self.size):
+            if header.max_timestamp > known:
+                known = self._max_timestamp = header.max_timestamp
+                self._offset_of_max_timestamp = header.last_offset
+        return known
+
+    def first_timestamp(self) -> int:
+        """The greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
+        for _, header in read_headers(self.file, 0, self.size):
+            return header.max_timestamp
+        return NO_TIMESTAMP
+
+    def last_batch_end(self) -> tuple[int, int]:
+        """Offset and position after the last whole batch, by the headers from the last index entry on."""
+        try:
+            position, last_offset = self.index.last_entry()
+            self.bytes_since_index_entry = self.size - position
+            end = self._end_from(position, last_offset)
+            if end is not None:
+                return end
+            reason: Exception = CorruptIndexError("Its last entry is wrong")
+        except CorruptIndexError as corruption:
+            reason = corruption
+        _log.warning("%r: %s; rebuilding the indexes", self, reason)
+        end = self.base_offset, 0
+        try:
+            for header in self._index_batches(LogConfig().index_interval_bytes, checked=False):
+                end = header.next_offset, end[1] + header.size
+        except CorruptBatchError as damage:
+            _log.debug("%r: %s", self, damage)
+        self.seal()
+        return end
+
+    def _end_from(self, start: int, last_offset: int | None) -> tuple[int, int] | None:
+        """The end found from an index entry; None if the entry does not name a batch by its last offset."""
+        end = None if start else (self.base_offset, 0)
+        try:
+            for position, header in read_headers(self.file, start, self.size):
+                if position == start and start and header.last_offset != last_offset:
+                    return None
+                end = header.next_offset, position + header.size
+        except CorruptBatchError as damage:
+            _log.debug("%r: %s", self, damage)
+        return end
+
+    def recover(self, interval: int) -> tuple[list[BatchHeader], CorruptBatchError | None]:
+        """Check every batch and rebuild the indexes up to the first bad one, where the file is cut.
+
+        Returns the batches that begin a leader epoch and what was wrong with the bad one, if there was one.
+        """
+        epoch_starts: list[BatchHeader] = []
+        epoch = -1
+        damage: CorruptBatchError | None = None
+        try:
+            for header in self._index_batches(interval, checked=True):
+                if header.partition_leader_epoch > epoch:
+                    epoch = header.partition_leader_epoch
+                    epoch_starts.append(header)
+        except CorruptBatchError as corruption:
+            damage = corruption
+        if damage is not None:
+            self.cut(damage.position)
+        self.seal()
+        return epoch_starts, damage
+
+    def _index_batches(self, interval: int, *, checked: bool) -> Iterator[BatchHeader]:
+        """Fill both indexes anew, batch by batch."""
+        self.index.reset()
+        self.time_index.reset()
+        self._max_timestamp = NO_TIMESTAMP
+        self._offset_of_max_timestamp = self.base_offset
+        self.bytes_since_index_entry = 0
+        walk = check_batches if checked else read_headers
+        for position, header in walk(self.file, 0, self.size):
+            last_offset = header.last_offset
+            if header.base_offset < self.base_offset or last_offset - self.base_offset > GREATEST_RELATIVE_OFFSET:
+                raise CorruptBatchError(position, f"offset {header.base_offset} is not of this segment")
+            if header.max_timestamp > self._max_timestamp:
+                self._max_timestamp = header.max_timestamp
+                self._offset_of_max_timestamp = last_offset
+            if self.bytes_since_index_entry > interval:
+                self._add_index_entry(last_offset, position)
+            self.bytes_since_index_entry += header.size
+            yield header
+
+    def _rebuild_indexes(self, corruption: Exception) -> None:
+        _log.warning("%r: %s; rebuilding the indexes", self, corruption)
+        for _ in self._index_batches(LogConfig().index_interval_bytes, checked=False):
+            pass
+        self.seal()
+
+    def seal(self) -> None:
+        """Write the indexes to their files, with the closing entry of the time index."""
+        if self.size:
+            self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+        self.index.seal()
+        self.time_index.seal()
+
+    def cut(self, size: int) -> None:
+        """Drop everything from a position on that no index entry is beyond."""
+        self.file.truncate(size)
+        self.size = size
+
+    def activate(self) -> None:
+        """Make ready to be appended to."""
+        if self.recent_offsets is _NO_BATCHES:
+            self.recent_offsets, self.recent_positions = array("q"), array("q")
+
+    def retire(self) -> None:
+        """Write the indexes for good: nothing is appended any more."""
+        self.seal()
+        self.recent_offsets = self.recent_positions = _NO_BATCHES
+
+    def discard(self) -> None:
+        """Close the files, which are being removed."""
+        self.index.forget()
+        self.file.close()

@@ -1,0 +1,419 @@
+"""A partition's log in segment files: what is appended, where it is read, when it rolls. The first kind of ``Log``.
+
+State moves only after the one ``pwrite`` of an append has succeeded; a failed one is undone.
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from ottla.storage.background import Background
+from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
+from ottla.storage.epochs import LeaderEpochs
+from ottla.storage.files import RecordSlice, SegmentFiles
+from ottla.storage.identity import write_partition_metadata
+from ottla.storage.index import IndexMemory
+from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
+from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.producers import Producers
+from ottla.storage.scan import CorruptBatchError
+from ottla.storage.segment import (
+    GREATEST_RELATIVE_OFFSET,
+    INDEX_SUFFIX,
+    LOG_SUFFIX,
+    SNAPSHOT_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    TRANSACTION_INDEX_SUFFIX,
+    Segment,
+    file_name,
+)
+from ottla.storage.snapshots import encode_snapshot
+from ottla.wire.batch import (
+    CONTROL_BIT,
+    CREATE_TIME,
+    LENGTH_OVERHEAD,
+    TIMESTAMP_TYPE_BIT,
+    BatchHeader,
+    set_log_append_time,
+    set_max_timestamp,
+    set_offsets,
+)
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+_log = logging.getLogger(__name__)
+_new_tuple = tuple.__new__
+_CLIENT = AppendOrigin.CLIENT
+
+
+class SegmentLog:
+    """One partition's batches. Made empty, without files: ``recovery.open_log`` makes one from what is on disk."""
+
+    def __init__(
+        self,
+        files: SegmentFiles,
+        folder: Path,
+        config: LogConfig,
+        *,
+        topic_id: bytes,
+        memory: IndexMemory,
+        background: Background,
+        random: Random,
+        start_moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.files = files
+        self.folder = folder
+        self.topic_id = topic_id
+        self.memory = memory
+        self._background = background
+        self._random = random
+        self._start_moved = start_moved
+        self.log_start_offset = 0
+        self.log_end_offset = 0
+        self.recovery_point = 0
+        """Everything below has been synced to disk."""
+        self.size_bytes = 0
+        self.producers = Producers()
+        self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE)
+        self.segments: list[Segment] = []
+        self._base_offsets: list[int] = []
+        self._active: Segment | None = None
+        self._first_timestamp = -1
+        self._roll_timestamp = MAX_INT64
+        self._tail_is_torn = False
+        self.snapshot_offset = 0
+        self.configure(config)
+
+    def __repr__(self) -> str:
+        return f"<SegmentLog {self.folder.name}: {self.log_start_offset} to {self.log_end_offset}>"
+
+    @property
+    def config(self) -> LogConfig:
+        """The topic's settings."""
+        return self._config
+
+    def configure(self, config: LogConfig) -> None:
+        """Use other settings from now on."""
+        self._config = config
+        self._jitter_ms = 0
+        if config.segment_jitter_ms > 0 and config.segment_ms > 0:
+            self._jitter_ms = self._random.randrange(min(config.segment_jitter_ms, config.segment_ms))
+        self._index_entries = config.segment_index_bytes // 8
+        self._time_index_entries = config.segment_index_bytes // 12 - 1  # The last is kept for the closing entry.
+        self._count_roll_from(self._first_timestamp)
+
+    # Appending.
+
+    def append(
+        self,
+        batch: memoryview,
+        header: BatchHeader,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+    ) -> Appended:
+        """Append one checked batch; see ``Log.append``."""
+        _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
+        size = length + LENGTH_OVERHEAD
+        config = self._config
+        if size > config.segment_bytes:
+            raise KafkaError(
+                ErrorCode.RECORD_LIST_TOO_LARGE, f"The batch has {size} bytes; a segment {config.segment_bytes}"
+            )
+        log_append_time_ms = -1
+        if config.uses_log_append_time:
+            log_append_time_ms = max_timestamp = now_ms
+        elif origin is _CLIENT and (
+            max_timestamp - now_ms > config.message_timestamp_after_max_ms
+            or (now_ms - base_timestamp > config.message_timestamp_before_max_ms and base_timestamp >= 0)
+        ):
+            raise KafkaError(
+                ErrorCode.INVALID_TIMESTAMP, f"Timestamps {base_timestamp} to {max_timestamp} are too far from {now_ms}"
+            )
+        if producer_id >= 0:
+            repeated = self.producers.check(header, origin)
+            if repeated is not None:
+                return Appended(
+                    repeated.base_offset, repeated.last_offset, True, self.log_start_offset, repeated.timestamp
+                )
+        if len(batch) != size:
+            batch = batch[:size]
+
+        base_offset = self.log_end_offset
+        last_offset = base_offset + last_offset_delta
+        segment = self._active
+        if (
+            segment is None
+            or segment.size + size > config.segment_bytes
+            or max_timestamp > self._roll_timestamp
+            or last_offset - segment.base_offset > GREATEST_RELATIVE_OFFSET
+            or segment.index.entries >= self._index_entries
+            or segment.time_index.entries >= self._time_index_entries
+            or self._tail_is_torn
+        ):
+            segment = self._segment_for_append(size, max_timestamp, last_offset)
+        if log_append_time_ms >= 0:
+            set_log_append_time(batch, log_append_time_ms)
+        elif attributes & TIMESTAMP_TYPE_BIT and origin is _CLIENT:
+            set_max_timestamp(batch, CREATE_TIME, max_timestamp)
+        set_offsets(batch, base_offset, leader_epoch)
+        if leader_epoch != self.epochs.latest:
+            self._assign_epoch(leader_epoch, base_offset)
+        position = segment.size
+        try:
+            written = segment.file.pwrite(batch, position)
+        except OSError as failure:
+            raise self._undo_write(segment, str(failure)) from failure
+        if written != size:
+            raise self._undo_write(segment, f"only {written} of {size} bytes were written")
+
+        if not position:
+            self._count_roll_from(max_timestamp)
+        segment.appended(base_offset, last_offset, max_timestamp, size, config.index_interval_bytes)
+        self.log_end_offset = last_offset + 1
+        self.size_bytes += size
+        if producer_id >= 0 and not attributes & CONTROL_BIT:
+            self.producers.record(header, base_offset, last_offset, max_timestamp)
+        return _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
+
+    def _segment_for_append(self, size: int, max_timestamp: int, last_offset: int) -> Segment:
+        """The segment that the next batch goes to: a new one, if there is none or a limit is reached."""
+        segment = self._active
+        config = self._config
+        try:
+            if segment is None:
+                return self.begin_segment(self.log_end_offset)
+            if self._tail_is_torn:
+                segment.file.truncate(segment.size)
+                self._tail_is_torn = False
+            if segment.size and (
+                segment.size + size > config.segment_bytes
+                or max_timestamp > self._roll_timestamp
+                or last_offset - segment.base_offset > GREATEST_RELATIVE_OFFSET
+                or segment.index.entries >= self._index_entries
+                or segment.time_index.entries >= self._time_index_entries
+            ):
+                return self.roll()
+        except OSError as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+        return segment
+
+    def begin_segment(self, base_offset: int) -> Segment:
+        """Make the files of a segment, and of the partition if it has none, and append there from now on."""
+        if not self.segments:
+            self.files.make_folder(self.folder)
+            write_partition_metadata(self.files, self.folder, self.topic_id)
+        segment = Segment(self.files, self.folder, base_offset, size=None, memory=self.memory)
+        self.add_segment(segment)
+        self.activate_last()
+        return segment
+
+    def roll(self) -> Segment:
+        """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
+        closed = self.segments[-1]
+        closed.retire()
+        self.producers.end_offset = self.log_end_offset
+        self.write_snapshot(sync=False)
+        segment = self.begin_segment(self.log_end_offset)
+        closed.file.pin()
+
+        def synced(error: BaseException | None) -> None:
+            closed.file.unpin()
+            if error is not None:
+                _log.error("%r could not be synced: %s", closed, error)
+            elif self.recovery_point >= closed.base_offset:
+                self.recovery_point = max(self.recovery_point, segment.base_offset)
+
+        self._background.run(closed.file.sync, synced)
+        return segment
+
+    def _assign_epoch(self, leader_epoch: int, start_offset: int) -> None:
+        self.epochs.assign(leader_epoch, start_offset)
+        try:
+            self.epochs.write(sync=False)
+        except OSError as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+
+    def _undo_write(self, segment: Segment, reason: str) -> KafkaError:
+        try:
+            segment.file.truncate(segment.size)
+        except OSError:
+            self._tail_is_torn = True
+        _log.error("%r: an append failed: %s", self, reason)
+        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {reason}")
+
+    def _count_roll_from(self, first_timestamp: int) -> None:
+        """Let the active segment roll by ``segment.ms``, counted from the first batch's timestamp."""
+        self._first_timestamp = first_timestamp
+        self._roll_timestamp = (
+            first_timestamp + self._config.segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
+        )
+
+    # Reading.
+
+    def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> RecordSlice:
+        """Bytes from the batch that holds ``offset`` on; see ``Log.read``."""
+        log_end_offset = self.log_end_offset
+        if offset > log_end_offset or offset < self.log_start_offset:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"Offset {offset} is not between {self.log_start_offset} and {log_end_offset}",
+            )
+        segment = self._active
+        if offset >= end_offset or offset == log_end_offset or segment is None:
+            return b""
+        segment_end = log_end_offset
+        try:
+            if offset >= segment.base_offset:
+                found = segment.locate(offset)
+            else:
+                segment, segment_end, found = self._locate_closed(offset)
+            if found is None:
+                return b""
+            position, first_size = found
+            available = (segment.size if end_offset >= segment_end else segment.position_of(end_offset)) - position
+            if available > max_bytes:
+                if first_size > max_bytes and not minimum_one_batch:
+                    return b""
+                available = min(available, max(first_size, max_bytes))
+            return segment.file.slice(position, available) if available > 0 else b""
+        except (OSError, CorruptBatchError) as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+
+    def _locate_closed(self, offset: int) -> tuple[Segment, int, tuple[int, int] | None]:
+        """The segment, its exclusive end, and position and size of the first batch that is not below ``offset``."""
+        for number in range(self.segment_number(offset), len(self.segments)):
+            segment = self.segments[number]
+            last = number + 1 == len(self.segments)
+            segment_end = self.log_end_offset if last else self._base_offsets[number + 1]
+            found = segment.locate(offset)
+            if found is not None or last:
+                return segment, segment_end, found
+        raise IndexError(offset)
+
+    def segment_number(self, offset: int) -> int:
+        """Which segment's range holds ``offset``, counted from the first."""
+        return max(bisect_right(self._base_offsets, offset) - 1, 0)
+
+    # Looking up.
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
+        """The first record whose timestamp is ``timestamp_ms`` or later."""
+        try:
+            for segment in self.segments:
+                if segment.max_timestamp >= timestamp_ms:
+                    return segment.find_timestamp(timestamp_ms, self.log_start_offset)
+        except (OSError, CorruptBatchError) as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+        return None
+
+    def max_timestamp(self) -> FoundOffset | None:
+        """The first record with the greatest timestamp."""
+        try:
+            if self.segments:
+                return max(self.segments, key=lambda segment: segment.max_timestamp).find_max_timestamp()
+        except (OSError, CorruptBatchError) as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+        return None
+
+    def begin_leader_epoch(self, leader_epoch: int) -> None:
+        """Note that a leader epoch starts at the log's end."""
+        self.epochs.assign(leader_epoch, self.log_end_offset)
+        if self.segments:
+            self.epochs.write(sync=False)
+
+    def leader_epoch_at(self, offset: int) -> int:
+        """The leader epoch of an offset, -1 if unknown."""
+        return self.epochs.epoch_at(offset)
+
+    def offset_for_leader_epoch(self, leader_epoch: int) -> EpochEnd:
+        """Where an epoch ended."""
+        return self.epochs.end_offset_for(leader_epoch, self.log_end_offset)
+
+    # Forgetting.
+
+    def delete_records(self, before_offset: int) -> int:
+        """Move the log's start; segments that lie wholly below it go."""
+        if before_offset > self.log_end_offset:
+            raise KafkaError(
+                ErrorCode.OFFSET_OUT_OF_RANGE, f"Offset {before_offset} is beyond the log's end, {self.log_end_offset}"
+            )
+        if before_offset > self.log_start_offset:
+            self.log_start_offset = before_offset
+            self._start_moved()
+            self.epochs.truncate_from_start(before_offset)
+            if self.segments:
+                self.epochs.write(sync=False)
+            self.remove_segments(0, self.segment_number(before_offset))
+        return self.log_start_offset
+
+    def remove_segments(self, first: int, end: int) -> None:
+        """Remove the files of the segments numbered from ``first`` to before ``end``, with snapshots at their start."""
+        for segment in self.segments[first:end]:
+            segment.discard()
+            self.size_bytes -= segment.size
+        gone = self._base_offsets[first:end]
+        del self.segments[first:end], self._base_offsets[first:end]
+
+        def remove() -> None:
+            suffixes = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+            for base_offset in gone:
+                for suffix in suffixes:
+                    self.files.remove(self.folder / file_name(base_offset, suffix))
+
+        def removed(error: BaseException | None) -> None:
+            if error is not None:
+                _log.error("%r: old segments could not be removed: %s", self, error)
+
+        if gone:
+            self._background.run(remove, removed)
+
+    def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
+        """Forget producers whose last batch is that old."""
+        self.producers.expire(now_ms, expiration_ms)
+
+    # Opening and closing.
+
+    def add_segment(self, segment: Segment) -> None:
+        """Put a segment behind the others."""
+        self.segments.append(segment)
+        self._base_offsets.append(segment.base_offset)
+        self.size_bytes += segment.size
+
+    def activate_last(self) -> None:
+        """Append to the last segment from now on."""
+        segment = self._active = self.segments[-1]
+        segment.activate()
+        self._count_roll_from(segment.first_timestamp())
+
+    def write_snapshot(self, *, sync: bool) -> None:
+        """Write the producers as they are at the log's end, unless that has been done."""
+        if self.log_end_offset > self.snapshot_offset:
+            path = self.folder / file_name(self.log_end_offset, SNAPSHOT_SUFFIX)
+            self.files.replace(path, encode_snapshot(self.producers), sync=sync)
+            self.snapshot_offset = self.log_end_offset
+
+    def flush(self) -> None:
+        """Sync everything appended so far."""
+        if self.segments and self.recovery_point < self.log_end_offset:
+            for segment in self.segments[self.segment_number(self.recovery_point) :]:
+                segment.file.sync()
+            self.files.sync_folder(self.folder)
+            self.recovery_point = self.log_end_offset
+
+    def flush_and_seal(self) -> None:
+        """Bring every file up to date and sync it, so that opening needs no scan. Raises OSError."""
+        if self.segments:
+            self.segments[-1].seal()
+            self.write_snapshot(sync=True)
+            self.epochs.write(sync=True)
+            self.flush()
+
+    def abandon(self) -> None:
+        """Give the descriptors back without writing anything: the log is being removed, or failed."""
+        for segment in self.segments:
+            segment.discard()
+        self.segments, self._base_offsets, self._active = [], [], None
