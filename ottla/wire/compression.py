@@ -98,7 +98,7 @@ def _decompress_gzip(data: Buffer, limit: int) -> bytes:
 
 
 def _snappy() -> "ModuleType":
-    import cramjam  # noqa: PLC0415
+    import cramjam
 
     return cramjam.snappy
 
@@ -141,7 +141,7 @@ def _decompress_snappy(data: Buffer, limit: int) -> bytes:
 
 
 def _decompress_snappy_block(block: memoryview, left: int, limit: int) -> bytes:
-    import cramjam  # noqa: PLC0415
+    import cramjam
 
     try:
         # The size stands in front of the block, so a bomb is refused before anything is allocated for it.
@@ -159,7 +159,7 @@ def _decompress_snappy_block(block: memoryview, left: int, limit: int) -> bytes:
 
 
 def _compress_lz4(data: Buffer) -> bytes:
-    import lz4.frame  # type: ignore[import-untyped]  # noqa: PLC0415
+    import lz4.frame  # type: ignore[import-untyped]
 
     framed: bytes = lz4.frame.compress(
         data, block_size=_LZ4_BLOCK_64_KIB, block_linked=False, content_checksum=False, store_size=False
@@ -168,7 +168,7 @@ def _compress_lz4(data: Buffer) -> bytes:
 
 
 def _decompress_lz4(data: Buffer, limit: int) -> bytes:
-    import lz4.frame  # noqa: PLC0415
+    import lz4.frame
 
     decompressor = lz4.frame.LZ4FrameDecompressor()
     parts: list[bytes] = []
@@ -194,9 +194,9 @@ def _decompress_lz4(data: Buffer, limit: int) -> bytes:
 
 def _zstd() -> Any:
     if sys.version_info >= (3, 14):
-        from compression import zstd  # noqa: PLC0415
+        from compression import zstd
     else:
-        from backports import zstd  # noqa: PLC0415
+        from backports import zstd
     return zstd
 
 
