@@ -96,7 +96,7 @@ class Connection:
                 self._receive()
         except BlockingIOError:
             pass
-        except Exception as error:  # noqa: BLE001 - one connection's trouble is nobody else's
+        except Exception as error:
             self._fail(error)
 
     def on_turn(self) -> None:
@@ -106,7 +106,7 @@ class Connection:
             return
         try:
             self._answer_rest()
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._fail(error)
 
     def on_answer(self) -> None:
@@ -118,7 +118,7 @@ class Connection:
             reply = deferred.reply()
             if reply is not None:
                 self._send(reply)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             self._fail(error)
             return
         if self._output is None:
@@ -171,7 +171,7 @@ class Connection:
             self.close()
             return
         self._rest = None
-        if count >= 4:  # noqa: PLR2004 - the size of a size
+        if count >= 4:
             (size,) = _read_size(shared)
             end = size + 4
             if not 0 <= size <= self.loop.max_request_bytes:
@@ -195,7 +195,7 @@ class Connection:
         if rest is None:
             return
         left = len(rest) - start
-        if left >= 4:  # noqa: PLR2004 - the size of a size
+        if left >= 4:
             (size,) = _read_size(rest, start)
             end = start + 4 + size
             if not 0 <= size <= self.loop.max_request_bytes:

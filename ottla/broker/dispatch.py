@@ -149,7 +149,7 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         return None if response is None else route.encode(response, correlation_id)
     except ProtocolError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises concerns this request only
+    except Exception as error:
         return _error_reply(route, correlation_id, error, context)
 
 
@@ -178,7 +178,7 @@ def _top_level_error(response_class: type[Response], code: ErrorCode, error: Exc
 
 
 def _unsupported_api_versions(correlation_id: int) -> Reply:
-    from ottla.wire.messages.core import ApiVersionsResponse  # noqa: PLC0415 - loaded with the first ApiVersions
+    from ottla.wire.messages.core import ApiVersionsResponse
 
     first, last = BY_KEY[ApiKey.API_VERSIONS].served
     response = ApiVersionsResponse(

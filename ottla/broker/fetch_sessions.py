@@ -26,8 +26,8 @@ class FetchedPartition:
 
     __slots__ = (
         "index",
-        "leader_epoch",
         "last_fetched_epoch",
+        "leader_epoch",
         "max_bytes",
         "offset",
         "owner",

@@ -1,4 +1,4 @@
-"""Reads Kafka's `listeners` and `advertised.listeners`: the plaintext ones for clients; the controller's are skipped."""
+"""Reads Kafka's `listeners` and `advertised.listeners`: plaintext ones for clients; the controller's are skipped."""
 
 from __future__ import annotations
 

@@ -29,13 +29,13 @@ class Address:
     def parse(cls, text: str, *, default_port: int | None = None) -> Address:
         """Read `HOST:PORT` or `[IPV6]:PORT`; raises ValueError with a sentence."""
         host, colon, port = text.rpartition(":")
-        if (not colon or port.endswith("]")) and default_port is not None:
-            host, port = text, str(default_port)
+        if default_port is not None and (not colon or port.endswith("]")):
+            host, colon, port = text, ":", str(default_port)
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         elif ":" in host:
             raise ValueError(f"{text!r} needs brackets around the IPv6 address: [{host}]:{port}")
-        if not port.isascii() or not port.isdigit() or int(port) > 0xFFFF:
+        if not (colon and port.isascii() and port.isdigit() and int(port) <= 0xFFFF):
             raise ValueError(f"{text!r} is not HOST:PORT with a port from 0 to 65535")
         return cls(host, int(port))
 

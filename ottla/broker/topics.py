@@ -46,7 +46,7 @@ class Topic:
 
         Raises ``KafkaError`` INVALID_RECORD, INVALID_TIMESTAMP.
         """
-        from ottla.wire.records import validate_records  # noqa: PLC0415 - few topics need it
+        from ottla.wire.records import validate_records
 
         config = self.log_config
         validate_records(

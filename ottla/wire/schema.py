@@ -110,7 +110,7 @@ LAST_VERSION = 32767
 
 def _annotations(namespace: dict[str, Any]) -> dict[str, Any]:
     if sys.version_info >= (3, 14):
-        import annotationlib  # noqa: PLC0415 - exists from 3.14 on
+        import annotationlib
 
         annotate = annotationlib.get_annotate_from_class_namespace(namespace)
         if annotate is None:
@@ -149,7 +149,7 @@ class Struct(metaclass=StructMeta):
     _fields: ClassVar[tuple[Field, ...]]
 
     def __init__(self, **values: Any) -> None:
-        from ottla.wire.compiler import compile_constructor  # noqa: PLC0415 - the compiler imports this module
+        from ottla.wire.compiler import compile_constructor
 
         constructor = compile_constructor(type(self))
         type(self).__init__ = constructor  # type: ignore[method-assign]
@@ -222,7 +222,7 @@ class Message(Struct):
         """Return the compiled ``decode(buffer, position, limit)`` of a version."""
         decoder = cls._decoders.get(version)
         if decoder is None:
-            from ottla.wire.compiler import compile_decoder  # noqa: PLC0415 - the compiler imports this module
+            from ottla.wire.compiler import compile_decoder
 
             decoder = cls._decoders[version] = compile_decoder(cls, version)
         return cast("Callable[[bytes | bytearray | memoryview, int, int], tuple[Self, int]]", decoder)
@@ -237,7 +237,7 @@ class Message(Struct):
         """Append the message's pieces, bytes and records as they were given, to ``parts``."""
         encoder = self._encoders.get(version)
         if encoder is None:
-            from ottla.wire.compiler import compile_encoder  # noqa: PLC0415 - the compiler imports this module
+            from ottla.wire.compiler import compile_encoder
 
             encoder = self._encoders[version] = compile_encoder(type(self), version)
         encoder(self, parts.append)

@@ -1,0 +1,50 @@
+"""The documents say what the code says."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ottla.broker.config import DEFINITIONS, OUR_DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+def rows(document: str, columns: int) -> list[list[str]]:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    cells = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in text.splitlines() if line[:1] == "|"]
+    return [row for row in cells if len(row) == columns and not set(row[0]) <= set("-")]
+
+
+def test_configuration_lists_the_defaults_that_differ_and_no_other():
+    written = {row[0].strip("`"): row[1:3] for row in rows("docs/configuration.md", 4)[1:]}
+    assert {name: ours for name, (_, ours) in written.items()} == OUR_DEFAULTS
+    for name, (apache, _) in written.items():
+        definition = DEFINITIONS[name]
+        assert apache == (definition.write(definition.default) or "none, must be set")
+
+
+def test_each_dependency_has_a_line_that_says_why():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    required = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *project["dependency-groups"]["dev"],
+    ]
+    names = {re.split(r"[><=; ]", requirement, maxsplit=1)[0] for requirement in required}
+    explained = {name for row in rows("docs/dependencies.md", 3) for name in row[0].split(", ")}
+    assert explained - {"package"} == names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_that_exist(document):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_code_that_is_named_exists(document):
+    named = re.findall(r"`((?:ottla|docs|tests|tools|compat)/[\w./-]+\.\w+)`", document.read_text(encoding="utf-8"))
+    assert [name for name in named if "FAMILY" not in name and not (ROOT / name).exists()] == []

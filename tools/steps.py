@@ -1,0 +1,117 @@
+"""The steps of ./check. All of them run, whatever fails before; the exit code says whether all passed."""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+MOST_LINES = 600
+
+
+class Step(NamedTuple):
+    """One step: a command, or a function that returns what is wrong."""
+
+    name: str
+    what: str
+    action: tuple[str, ...] | Callable[[], list[str]]
+
+
+class Outcome(NamedTuple):
+    """How a step ended, with the last line that it printed."""
+
+    name: str
+    passed: bool
+    seconds: float
+    closing_line: str
+
+
+def file_sizes() -> list[str]:
+    """Name the source files that have grown too long to be about one thing."""
+    files = sorted(file for folder in ("ottla", "tests") for file in (ROOT / folder).rglob("*.py"))
+    sizes = [(file, len(file.read_text(encoding="utf-8").splitlines())) for file in files]
+    return [
+        f"{file.relative_to(ROOT)} has {lines} lines, more than {MOST_LINES}: split it by idea"
+        for file, lines in sizes
+        if lines > MOST_LINES
+    ]
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command of a tool that is installed beside this Python."""
+    return (str(BIN / name), *arguments)
+
+
+PYTEST = tool("pytest", "-q", "-n", "2")
+BEFORE_TESTS = (
+    Step("format", "every file is as ruff formats it", tool("ruff", "format", "--check", ".")),
+    Step("lint", "ruff finds nothing", tool("ruff", "check", ".")),
+    Step("types", "mypy --strict on the package", tool("mypy")),
+    Step("surface", "pyright strict on what others import", tool("pyright", "--pythonpath", sys.executable)),
+    Step("layers", "who may import whom", tool("lint-imports", "--no-logo")),
+    Step("sizes", f"no file over {MOST_LINES} lines", file_sizes),
+)
+ALL = (
+    *BEFORE_TESTS,
+    Step("tests", "every test, with coverage", (*PYTEST, "--cov", "--cov-report=term")),
+    Step("compat", "real clients against Ottla and Apache Kafka", (sys.executable, str(ROOT / "compat" / "run"), "--ci")),
+)
+FAST = (
+    *BEFORE_TESTS,
+    Step("tests", "the tests that are quick, without coverage", (*PYTEST, "-m", "not slow")),
+)
+
+
+def run(step: Step) -> Outcome:
+    """Run one step, showing what it prints."""
+    print(f"\n== {step.name}: {step.what}", flush=True)
+    began = time.monotonic()
+    passed, closing_line = _call(step.action) if callable(step.action) else _execute(step.action)
+    return Outcome(step.name, passed, time.monotonic() - began, closing_line)
+
+
+def _call(action: Callable[[], list[str]]) -> tuple[bool, str]:
+    problems = action()
+    print("\n".join(problems) or "nothing to say", flush=True)
+    return not problems, problems[-1] if problems else ""
+
+
+def _execute(command: tuple[str, ...]) -> tuple[bool, str]:
+    closing_line = ""
+    try:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except OSError as error:
+        print(error, flush=True)
+        return False, str(error)
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        closing_line = line.strip() or closing_line
+    return process.wait() == 0, closing_line
+
+
+def main() -> int:
+    """Run the steps that were asked for and sum up."""
+    parser = argparse.ArgumentParser(prog="./check", description=__doc__)
+    names = [step.name for step in ALL]
+    parser.add_argument(
+        "steps", nargs="*", choices=["fast", *names], metavar="STEP", help=f"fast (under a minute), {', '.join(names)}"
+    )
+    asked = parser.parse_args().steps
+    steps = FAST if "fast" in asked else tuple(step for step in ALL if step.name in asked or not asked)
+    outcomes = [run(step) for step in steps]
+    print()
+    for outcome in outcomes:
+        verdict = "passed" if outcome.passed else "FAILED"
+        print(f"{outcome.name:8} {verdict} {outcome.seconds:7.1f} s  {outcome.closing_line}")
+    failed = [outcome.name for outcome in outcomes if not outcome.passed]
+    print(f"\n{'failed: ' + ', '.join(failed) if failed else 'all passed'} in {sum(o.seconds for o in outcomes):.0f} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
