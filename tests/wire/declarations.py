@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from typing import Any
 
 from ottla.wire import messages
 from ottla.wire.schema import Field, Message, Request, Response, Struct
@@ -40,3 +41,12 @@ def pair_id(value: object) -> str | None:
 def fields_in(struct: type[Struct], version: int) -> list[Field]:
     """The fields that a version carries, tagged ones too, in the order of the declaration."""
     return [field for field in struct.fields() if field.in_version(version)]
+
+
+def plain(value: Any, version: int) -> Any:
+    """A message as nested lists of its field values, in the order of the declaration: for comparing with other codecs."""
+    if isinstance(value, Struct):
+        return [plain(getattr(value, field.name), version) for field in fields_in(type(value), version)]
+    if isinstance(value, list):
+        return [plain(each, version) for each in value]
+    return bytes(value) if isinstance(value, memoryview) else value
