@@ -1,0 +1,1 @@
+"""Stock Kafka clients against Ottla and Apache Kafka; see README.md."""

@@ -1,0 +1,114 @@
+"""Apache Kafka 4.3.1 as a throw-away broker: jars by Maven, one node in KRaft mode, its own data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+from compat.harness.broker import Broker, free_port
+
+VERSION = "4.3.1"
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "apache"
+POM = ROOT / "compat" / "apache" / "pom.xml"
+LOGGING = ROOT / "compat" / "apache" / "log4j2.yaml"
+MAIN_JAR = f"kafka_2.13-{VERSION}.jar"
+
+# What Ottla's defaults differ in on purpose (one node), so that both start from the same settings.
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "true",
+    # After SIGKILL, the controller must forget the old process before the new one may register.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    # Within a heap of 512 MB.
+    "log.cleaner.dedupe.buffer.size": "16777216",
+}
+
+
+def jars() -> Path:
+    """The folder with Apache's jars and all that they need; fetched with Maven once per version of the pom."""
+    stamp = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    folder = CACHE / f"jars-{stamp}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / MAIN_JAR).exists():
+            partial = CACHE / f"partial-{stamp}"
+            shutil.rmtree(partial, ignore_errors=True)
+            subprocess.run(
+                ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
+                check=True,
+            )
+            partial.rename(folder)
+    return folder
+
+
+def class_path() -> str:
+    """For `java -cp`."""
+    return f"{jars()}/*"
+
+
+class ApacheBroker(Broker):
+    """One Apache Kafka node. `settings` are added to, and win over, the defaults above."""
+
+    name = "apache"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        settings: dict[str, str] | None = None,
+        heap: str = "512m",
+    ) -> None:
+        super().__init__(directory, port=port, advertised_port=advertised_port)
+        self.controller_port = free_port()
+        self.heap = heap
+        self.settings = settings or {}
+
+    @property
+    def version(self) -> str:
+        return f"Apache Kafka {VERSION}"
+
+    @property
+    def properties(self) -> Path:
+        return self.directory / "server.properties"
+
+    def prepare(self) -> None:
+        data = self.directory / "data"
+        settings = SETTINGS | {
+            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.advertised_port}",
+            "log.dirs": str(data),
+        }
+        settings |= self.settings
+        self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        arguments = ["format", "--cluster-id", "b3R0bGEtY29tcGF0LTAwMA", "--config", str(self.properties)]
+        with self.log_path.open("ab") as log:
+            subprocess.run(
+                [*self._java("128m"), "kafka.tools.StorageTool", *arguments], check=True, stdout=log, stderr=log
+            )
+
+    def command(self) -> list[str]:
+        return [*self._java(self.heap), "kafka.Kafka", str(self.properties)]
+
+    def _java(self, heap: str) -> list[str]:
+        # Serial collector and one compiler tier: a short life on few cores that others use too.
+        options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={LOGGING}"]
+        return ["java", f"-Xmx{heap}", *options, "-cp", class_path()]

@@ -1,0 +1,154 @@
+"""Group scenarios that need processes to come, go and be killed. Each client only brings a member that consumes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from compat.harness.program import Program, ScenarioError
+from compat.harness.stage import Stage
+
+PARTITIONS = 6
+SETTLE = 45.0  # seconds that a group may take to be whole again, with a session timeout of 6 s
+
+
+def assignment(member: Program) -> set[int]:
+    """The partitions that `member` owns now, as it says."""
+    events = member.named("assignment")
+    return set(events[-1]["partitions"]) if events else set()
+
+
+def _owned_once(members: Iterable[Program]) -> bool:
+    owned = [assignment(member) for member in members]
+    return all(owned) and sorted(partition for part in owned for partition in part) == list(range(PARTITIONS))
+
+
+def _wait_until_owned_once(what: str, members: list[Program]) -> None:
+    members[0].wait_for(lambda: _owned_once(members), f"{what}: {len(members)} members own each partition once", SETTLE)
+
+
+def _wait_until_quiet(members: list[Program], seconds: float = 2.0) -> None:
+    """Until nobody's assignment has changed for a while: no rebalance is still under way."""
+    deadline = time.monotonic() + SETTLE
+    counts: list[int] = []
+    while time.monotonic() < deadline:
+        before, counts = counts, [len(member.named("assignment")) for member in members]
+        if before == counts:
+            return
+        time.sleep(seconds)
+    raise ScenarioError("the group does not come to rest")
+
+
+def _values(programs: Iterable[Program], name: str) -> set[str]:
+    return {event["value"] for program in programs for event in program.named(name)}
+
+
+def _wait_for_values(producer: Program, members: list[Program]) -> None:
+    """Until `members` have seen all that is acknowledged at this moment."""
+    acknowledged = _values([producer], "acked")
+    producer.wait_for(
+        lambda: acknowledged <= _values(members, "record"), "all acknowledged records arrive in the group", SETTLE
+    )
+
+
+def _check_resumed(killed: Program, others: dict[Program, int]) -> None:
+    """Each partition of `killed` went on from its last commit, neither before nor behind a gap.
+
+    `others`: the members that took over, each with how many of its events came before the kill.
+    """
+    committed: dict[int, int] = {}
+    for event in killed.named("committed"):
+        committed |= {int(partition): offset for partition, offset in event["offsets"].items()}
+    seen = {event["partition"]: event["offset"] for event in killed.named("record")}
+    first: dict[int, int] = {}
+    for other, earlier in others.items():
+        for event in other.events[earlier:]:
+            if event.get("event") == "record" and event["partition"] in assignment(killed):
+                first.setdefault(event["partition"], event["offset"])
+    for partition, offset in first.items():
+        low = committed.get(partition, 0)
+        high = seen.get(partition, -1) + 1
+        if not low <= offset <= max(low, high):
+            raise ScenarioError(f"partition {partition} resumed at {offset}, expected {low} to {high}")
+
+
+def _grow_shrink_resume(stage: Stage, assignor: str) -> str:
+    stage.run("create", timeout=30, partitions=PARTITIONS)
+    producer = stage.start("producer", partitions=PARTITIONS, rate=100)
+
+    def member(label: str) -> Program:
+        return stage.start("member", label, assignor=assignor, session_timeout_ms=6000)
+
+    first = member("first")
+    _wait_until_owned_once("alone", [first])
+    second = member("second")
+    _wait_until_owned_once("grown", [first, second])
+    third = member("third")
+    _wait_until_owned_once("grown", [first, second, third])
+    _wait_for_values(producer, [first, second, third])
+
+    earlier = {first: len(first.events), second: len(second.events)}
+    third.kill()
+    _wait_until_owned_once("one killed", [first, second])
+    _wait_for_values(producer, [first, second, third])
+    _check_resumed(third, earlier)
+
+    second.stop()
+    _wait_until_owned_once("one left", [first])
+    first.stop()
+    before = _values([first, second, third], "record")
+    fourth = member("fourth")
+    _wait_until_owned_once("resumed", [fourth])
+    _wait_for_values(producer, [first, second, third, fourth])
+    producer.stop()
+    _wait_for_last_values(producer, [first, second, third, fourth])
+    fourth.stop()
+    if again := before & _values([fourth], "record"):
+        raise ScenarioError(f"{len(again)} records came again after all members had left with commits")
+    return f"{len(_values([producer], 'acked'))} records"
+
+
+def _wait_for_last_values(producer: Program, members: list[Program]) -> None:
+    acknowledged = _values([producer], "acked")
+    members[-1].wait_for(lambda: acknowledged <= _values(members, "record"), "the last records arrive", SETTLE)
+
+
+def group_eager(stage: Stage) -> str:
+    """Grows to three members, loses one to SIGKILL and one by leaving, resumes; eager assignor."""
+    return _grow_shrink_resume(stage, "eager")
+
+
+def group_cooperative(stage: Stage) -> str:
+    """The same with the cooperative protocol."""
+    return _grow_shrink_resume(stage, "cooperative")
+
+
+def static_member_restart(stage: Stage) -> str:
+    """A static member, the leader, comes back within its session: its partitions are kept, and nobody rebalances."""
+    stage.run("create", timeout=30, partitions=PARTITIONS)
+
+    def member(label: str, instance: str) -> Program:
+        # Long enough that a restart, JVM and all, stays within it on a busy machine.
+        return stage.start("member", label, assignor="eager", session_timeout_ms=30000, instance_id=instance)
+
+    leaves = member("leaves", "instance-b")
+    _wait_until_owned_once("alone", [leaves])
+    stays = member("stays", "instance-a")
+    _wait_until_owned_once("static", [stays, leaves])
+    _wait_until_quiet([stays, leaves])
+    owned, quiet = assignment(leaves), len(stays.named("assignment"))
+    for number, killed in enumerate((False, True)):
+        if killed:
+            leaves.kill()
+        else:
+            leaves.stop()
+        leaves = member(f"back-{number}", "instance-b")
+        leaves.wait_for(lambda back=leaves: bool(assignment(back)), "the member comes back", SETTLE)  # type: ignore[misc]
+        if assignment(leaves) != owned:
+            raise ScenarioError(f"owned {sorted(owned)} before, {sorted(assignment(leaves))} after its restart")
+    time.sleep(1)
+    if len(stays.named("assignment")) != quiet:
+        raise ScenarioError("the other member went through a rebalance")
+    leaves.stop()
+    stays.stop()
+    return "restarted by closing and by SIGKILL"

@@ -1,0 +1,80 @@
+"""Reads a client's manifest: which versions, how it installs and runs, which scenarios it cannot do and why."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+KEYS = {"name", "version", "install", "run", "needs", "environment", "without", "extra", "options", "sources"}
+
+
+class ManifestError(Exception):
+    """A client.toml that does not say what it must."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client library at one version, with its program."""
+
+    name: str
+    version: str
+    folder: Path
+    install: list[list[str]]
+    run: list[str]
+    needs: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)
+    """Scenario -> why this client cannot take part in it."""
+    extra: dict[str, str] = field(default_factory=dict)
+    """Scenarios that only this client has -> what they prove."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Given to the program with every scenario."""
+    sources: str = "*"
+    """Which files, when changed, call for a new installation."""
+
+    def fill(self, words: list[str], places: dict[str, str]) -> list[str]:
+        """`words` with {here}, {cache}, ... replaced."""
+        return [_fill(word, places) for word in words]
+
+    def stamp(self) -> str:
+        """Changes whenever the client has to be installed again."""
+        digest = hashlib.sha256()
+        for path in sorted(self.folder.glob(self.sources)):
+            if path.is_file():
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        digest.update(repr((self.install, self.needs)).encode())
+        return digest.hexdigest()[:16]
+
+
+def _fill(word: str, places: dict[str, str]) -> str:
+    for name, value in places.items():
+        word = word.replace("{" + name + "}", value)
+    return word
+
+
+def parse(text: str, folder: Path, scenarios: set[str]) -> Client:
+    """The client that `text` describes. Raises ManifestError with the reason."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestError(f"{folder.name}: {error}") from error
+    if unknown := set(table) - KEYS:
+        raise ManifestError(f"{folder.name}: unknown keys {sorted(unknown)}")
+    for key in ("name", "version", "install", "run"):
+        if not table.get(key):
+            raise ManifestError(f"{folder.name}: {key} is missing")
+    if table["name"] != folder.name:
+        raise ManifestError(f"{folder.name}: its name says {table['name']!r}")
+    if unknown := set(table.get("without", {})) - scenarios:
+        raise ManifestError(f"{folder.name}: without names no scenario {sorted(unknown)}")
+    if both := set(table.get("extra", {})) & scenarios:
+        raise ManifestError(f"{folder.name}: {sorted(both)} are not extra")
+    return Client(folder=folder, **table)
+
+
+def read_clients(folder: Path, scenarios: set[str]) -> list[Client]:
+    """All clients below `folder`, by name."""
+    return [parse(path.read_text(), path.parent, scenarios) for path in sorted(folder.glob("*/client.toml"))]

@@ -1,0 +1,35 @@
+"""Ottla as a throw-away broker: `ottla serve` of this checkout with its defaults and its own data folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cached_property
+from pathlib import Path
+
+from compat.harness.broker import Broker
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class OttlaBroker(Broker):
+    """One `ottla serve`, from the checkout that holds this file."""
+
+    name = "ottla"
+    start_timeout = 20.0
+
+    @cached_property
+    def version(self) -> str:
+        command = [sys.executable, "-c", "import ottla; print(ottla.__version__)"]
+        answer = subprocess.run(
+            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=False
+        ).stdout.strip()
+        return f"Ottla {answer}".strip()
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+    def command(self) -> list[str]:
+        serve = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
+        return [sys.executable, "-m", "ottla", *serve, "--advertise", f"127.0.0.1:{self.advertised_port}"]

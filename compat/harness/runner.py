@@ -1,0 +1,95 @@
+"""Runs one client's scenarios on one fresh broker, and keeps both sides' logs of those that fail."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from compat.apache_broker import ApacheBroker
+from compat.harness.broker import Broker, BrokerError
+from compat.harness.manifest import Client
+from compat.harness.ottla_broker import OttlaBroker
+from compat.harness.program import ScenarioError
+from compat.harness.scenarios import BY_NAME
+from compat.harness.stage import Outcome, Stage, Stopwatch
+
+BROKERS: dict[str, Callable[[Path], Broker]] = {"apache": ApacheBroker, "ottla": OttlaBroker}
+
+
+def _play(stage: Stage) -> None:
+    known = BY_NAME.get(stage.scenario)
+    if known and known.drive:
+        known.drive(stage)
+    else:
+        stage.run(stage.scenario, timeout=known.timeout if known else 120.0)
+    if not stage.broker.alive:
+        raise BrokerError(f"{stage.broker.name} ended during the scenario")
+
+
+class Runner:
+    """`report` is called with each outcome as it comes."""
+
+    def __init__(self, logs: Path, report: Callable[[Outcome], None]) -> None:
+        self.logs = logs
+        self.versions: dict[str, str] = {}
+        self._report = report
+        self._stopping = threading.Event()
+        self._brokers: set[Broker] = set()
+
+    def run(self, client: Client, broker_name: str, scenarios: list[str]) -> list[Outcome]:
+        """All `scenarios` in turn on one broker of its own."""
+        directory = self.logs / client.name / broker_name
+        broker = BROKERS[broker_name](directory / "broker")
+        self.versions[broker_name] = broker.version
+        self._brokers.add(broker)
+        outcomes: list[Outcome] = []
+        try:
+            for scenario in scenarios:
+                if self._stopping.is_set():
+                    break
+                outcomes.append(self._run_one(client, broker, scenario, directory))
+                self._report(outcomes[-1])
+        finally:
+            broker.kill()
+            self._brokers.discard(broker)
+            shutil.rmtree(broker.directory / "data", ignore_errors=True)
+        return outcomes
+
+    def _run_one(self, client: Client, broker: Broker, scenario: str, directory: Path) -> Outcome:
+        logs = directory / scenario
+        stage = Stage(client=client, broker=broker, scenario=scenario, directory=logs)
+        watch, passed, error = Stopwatch(), True, ""
+        marker = broker.log_path.stat().st_size if broker.log_path.exists() else 0
+        try:
+            if not broker.alive:
+                broker.start()
+            watch = Stopwatch()
+            _play(stage)
+        except (ScenarioError, BrokerError, OSError) as failure:
+            passed, error = False, str(failure) or type(failure).__name__
+        finally:
+            stage.close()
+        if passed:
+            shutil.rmtree(logs, ignore_errors=True)
+        else:
+            logs.mkdir(parents=True, exist_ok=True)
+            with broker.log_path.open("rb") as log:
+                log.seek(marker)
+                (logs / "broker.log").write_bytes(log.read())
+        return Outcome(
+            client=client.name,
+            scenario=scenario,
+            broker=broker.name,
+            passed=passed,
+            seconds=watch(),
+            error=error,
+            logs="" if passed else str(logs),
+        )
+
+    def stop(self) -> None:
+        """Start no further scenario, and end all brokers."""
+        self._stopping.set()
+        for broker in list(self._brokers):
+            broker.kill()

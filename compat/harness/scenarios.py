@@ -1,0 +1,58 @@
+"""The list of scenarios: each with a name, what it proves, and who drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compat.harness import groups, restarts
+from compat.harness.stage import Stage
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that a client does with a broker."""
+
+    name: str
+    proves: str
+    drive: Callable[[Stage], str] | None = None
+    """Runs several programs of the client; None when its program does all by itself."""
+    timeout: float = 90.0
+    """Seconds, for a program that does all by itself."""
+
+
+def _scenario(name: str, proves: str, drive: Callable[[Stage], str] | None = None, timeout: float = 90.0) -> Scenario:
+    return Scenario(name=name, proves=proves, drive=drive, timeout=timeout)
+
+
+SCENARIOS = [
+    *(
+        _scenario(f"produce-{codec}", f"Keyed records with headers, {codec} compression, read back equal")
+        for codec in ("none", "gzip", "snappy", "lz4", "zstd")
+    ),
+    _scenario("consume-from-start", "A consumer at the earliest offset reads all there is"),
+    _scenario("consume-from-end", "A consumer at the latest offset reads only what comes after"),
+    _scenario("consume-from-timestamp", "Offsets by timestamp, inside a batch too; none after the last record"),
+    _scenario("idempotent-produce", "Many small batches in flight, each record once and in order"),
+    _scenario("topics", "Topics created, listed, described, refused twice, deleted, and created again with one name"),
+    _scenario("auto-create-topic", "Producing to an unknown topic creates it"),
+    _scenario("large-record", "One record of 10 MB"),
+    _scenario(
+        "thousand-partitions", "A topic of 1,000 partitions: created, described, produced to, deleted", timeout=120
+    ),
+    _scenario("commit-metadata", "Offsets committed with metadata and read back"),
+    _scenario("admin-groups", "Groups listed, described while stable and when empty, deleted"),
+    _scenario("consumer-lag", "End offsets less committed offsets, through the admin API"),
+    _scenario("delete-records", "Records deleted before an offset; reading starts there"),
+    _scenario(
+        "group-eager", "Three members over six partitions: grow, one killed, one leaves, resume", groups.group_eager
+    ),
+    _scenario("group-cooperative", "The same with cooperative rebalancing", groups.group_cooperative),
+    _scenario("static-member-restart", "A static member returns without a rebalance", groups.static_member_restart),
+    _scenario(
+        "broker-restart", "Broker restarted under producer and consumer: none lost or doubled", restarts.broker_restart
+    ),
+    _scenario("broker-kill", "Broker killed under producer and consumer: none lost or doubled", restarts.broker_kill),
+]
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
