@@ -1,4 +1,4 @@
-"""The two brokers under measurement, as their users start them; knows how to time a start and read a process's memory."""
+"""The two brokers under measurement, as their users start them; times a start, reads a process's memory."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+def address_of(broker: Broker) -> Address:
+    """Where its clients connect."""
+    return Address("127.0.0.1", broker.port)
+
+
 @dataclass
 class Subject:
     """A running broker. `pid` is None when it was attached to from outside."""
@@ -81,7 +86,7 @@ def launch(name: str, directory: Path) -> Subject:
     broker = MAKERS[name](directory)
     directory.mkdir(parents=True)
     broker.prepare()
-    subject = Subject(name, Address("127.0.0.1", broker.port), broker)
+    subject = Subject(name, address_of(broker), broker)
     with broker.log_path.open("ab") as log:
         begun = time.monotonic()
         broker.process = subprocess.Popen(
@@ -94,7 +99,7 @@ def launch(name: str, directory: Path) -> Subject:
             start_new_session=True,
         )
     try:
-        _await_answer(broker, subject.address, begun + START_TIMEOUT)
+        await_answer(broker, subject.address, begun + START_TIMEOUT)
     except BaseException:
         broker.kill()
         raise
@@ -122,7 +127,8 @@ def stop(subject: Subject) -> None:
         subject.broker.kill()
 
 
-def _await_answer(broker: Broker, address: Address, deadline: float) -> None:
+def await_answer(broker: Broker, address: Address, deadline: float) -> None:
+    """Return at the first ApiVersions answer. Raises BrokerFailed when there is none by `deadline` (monotonic)."""
     while not _answers(address):
         if not broker.alive:
             raise BrokerFailed(f"{broker.name} ended at start: {broker.log_tail(600)}")
@@ -163,6 +169,14 @@ def cpu_seconds(pid: int) -> float:
     """User and system time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def busy_seconds() -> float:
+    """Time that all processors of the machine spent on something, since it started."""
+    user, nice, system, _idle, _wait, interrupts, soft_interrupts = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    )
+    return (user + nice + system + interrupts + soft_interrupts) / TICKS
 
 
 def _family(pid: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import statistics
 import subprocess
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import tools
-from bench.brokers import Address, Subject, cpu_seconds, fresh, launch, stop
+from bench.brokers import Address, Subject, busy_seconds, cpu_seconds, fresh, launch, stop
 from bench.experiments import EXPERIMENTS, Experiment, Figures, Load, Scale
 from compat.harness.broker import BrokerFailed
 
@@ -27,6 +28,7 @@ class Results:
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
     cores: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     ceiling: float | None = None
+    others: list[float] = field(default_factory=list)
 
     def add(self, broker: str, figures: Figures, cores: float | None) -> None:
         for key, value in figures.items():
@@ -44,6 +46,23 @@ class Results:
         if not values or key in self.failures.get(broker, {}):
             return None
         return statistics.median(values)
+
+
+class Meter:
+    """Tells how many cores others kept busy since it was made: what makes figures worth less."""
+
+    def __init__(self) -> None:
+        self.at, self.busy, self.ours = time.monotonic(), busy_seconds(), _children_seconds()
+
+    def others(self, broker_cores: float | None) -> float:
+        elapsed = time.monotonic() - self.at
+        ours = _children_seconds() - self.ours
+        return max(0.0, (busy_seconds() - self.busy - ours) / elapsed - (broker_cores or 0.0))
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclass
@@ -81,13 +100,15 @@ class Campaign:
             if warm_up and experiment.fresh:
                 continue
             for broker in order:
+                meter = Meter()
                 try:
                     figures, cores = self._measure(experiment, broker, loads, number)
-                except (tools.ToolFailed, BrokerFailed, subprocess.SubprocessError, OSError) as error:
+                except (tools.ToolError, BrokerFailed, subprocess.SubprocessError, OSError) as error:
                     results.fail(broker, experiment, str(error))
                     self.say(f"  {broker}: {experiment.rows[0].label}: failed: {error}")
                     continue
                 results.add(broker, figures, cores)
+                results.others.append(meter.others(cores))
                 shown = ", ".join(f"{figures[row.key]:,.1f} {row.unit}" for row in experiment.rows)
                 used = f"  ({cores:.2f} cores)" if cores is not None else ""
                 self.say(f"  {broker}: {experiment.rows[0].label}: {shown}{used}")

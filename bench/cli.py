@@ -17,7 +17,9 @@ from bench.experiments import GROUPS, QUICK, Scale
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--rows", help=f"Only these, comma separated: {', '.join(GROUPS)}.")
 @click.option("--rounds", type=click.IntRange(1), help="Interleaved rounds.  [default: 3; 1 with --quick]")
-@click.option("--quick", is_flag=True, help="Short measurements, no warm-up of Ottla alone: for a look before and after a change.")
+@click.option(
+    "--quick", is_flag=True, help="Short measurements, no warm-up of Ottla alone: for a look before and after a change."
+)
 @click.option("--broker", type=click.Choice(["both", "ottla", "apache"]), default="both", help="Which brokers to run.")
 @click.option("--attach", metavar="HOST:PORT", help="Load a broker that already runs, such as one under a profiler.")
 @click.option("--workspace", type=click.Path(path_type=Path), help="Where both brokers keep their data.")

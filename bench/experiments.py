@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bench import tools
 from bench.brokers import Subject, memory
-from bench.tools import ToolFailed
+from bench.tools import ToolError
 
 SMALL, LARGE = 100, 1000
 IDLE_CONNECTIONS = 1000
@@ -121,7 +121,7 @@ def _idle_connections(load: Load) -> Figures:
 
 def _pid(load: Load) -> int:
     if load.subject.pid is None:
-        raise ToolFailed("the memory of an attached broker is not known")
+        raise ToolError("the memory of an attached broker is not known")
     return load.subject.pid
 
 
@@ -169,9 +169,7 @@ def _requests(mode: str, connections: int, partitions: int) -> Callable[[Load], 
     def measure(load: Load) -> Figures:
         seconds = load.scale.seconds
         with load.topic(partitions) as topic:
-            figures = tools.run_requests(
-                mode, load.subject.address, topic, connections=connections, seconds=seconds
-            )
+            figures = tools.run_requests(mode, load.subject.address, topic, connections=connections, seconds=seconds)
         key = f"{mode}-requests-{connections}"
         return {key: figures["requests_per_second"], f"{key}-p99": figures["p99_us"]}
 
@@ -213,8 +211,16 @@ EXPERIMENTS = [
         for key, label, measure in [
             ("produce-100-java", "produce 100 B, Java", _java_produce("produce-100-java", SMALL, 8_000_000)),
             ("produce-1k-java", "produce 1 KB, Java", _java_produce("produce-1k-java", LARGE, 1_500_000)),
-            ("produce-100-rdkafka", "produce 100 B, librdkafka", _rdkafka_produce("produce-100-rdkafka", SMALL, 8_000_000)),
-            ("produce-1k-rdkafka", "produce 1 KB, librdkafka", _rdkafka_produce("produce-1k-rdkafka", LARGE, 2_000_000)),
+            (
+                "produce-100-rdkafka",
+                "produce 100 B, librdkafka",
+                _rdkafka_produce("produce-100-rdkafka", SMALL, 8_000_000),
+            ),
+            (
+                "produce-1k-rdkafka",
+                "produce 1 KB, librdkafka",
+                _rdkafka_produce("produce-1k-rdkafka", LARGE, 2_000_000),
+            ),
             (
                 "produce-1k-lz4",
                 "produce 1 KB, lz4, acks=all, librdkafka",

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,7 +74,10 @@ def table(measured: list[Line], *, markdown: bool) -> str:
     ]
     widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
     cells = [
-        [text.rjust(width) if column in {2, 3, 4} else text.ljust(width) for column, (text, width) in enumerate(zip(row, widths, strict=True))]
+        [
+            text.rjust(width) if column in {2, 3, 4} else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
         for row in [head, *body]
     ]
     if not markdown:
@@ -142,7 +146,12 @@ def save(measured: list[Line], results: Results, facts: dict[str, Any], to: Path
         }
         for line in measured
     ]
-    document = {**facts, "requests_driver_ceiling": results.ceiling, "rows": rows}
+    document = {
+        **facts,
+        "requests_driver_ceiling": results.ceiling,
+        "other_cores": [round(cores, 2) for cores in results.others],
+        "rows": rows,
+    }
     to.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
     to.with_suffix(".md").write_text(text(measured, results, facts, markdown=True) + "\n")
 
@@ -154,7 +163,7 @@ def text(measured: list[Line], results: Results, facts: dict[str, Any], *, markd
     good = sum(line.verdict == "ok" for line in judged)
     parts = [
         f"{facts['date']}: {versions['ottla']} ({versions['commit']}, Python {versions['python']}) and "
-        f"{versions['apache']} (Java {versions['java']}), clients: librdkafka {versions['librdkafka']} and Apache's own.",
+        f"{versions['apache']} (Java {versions['java']}), clients: librdkafka {versions['librdkafka']}, Apache's own.",
         f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; medians of {facts['rounds']} "
         f"interleaved round(s){', short ones' if facts['quick'] else ''}. A ratio above 1 is better than Apache; "
         f"{EQUAL} counts as equal.",
@@ -165,9 +174,12 @@ def text(measured: list[Line], results: Results, facts: dict[str, Any], *, markd
         parts.append(
             f"The request driver's own ceiling (16 connections, a server that only answers): {results.ceiling:,.0f}/s."
         )
-    failures = {
-        f"{broker}: {why}" for broker, failed in results.failures.items() for why in failed.values()
-    }
+    if results.others:
+        parts.append(
+            f"Cores that other processes kept busy meanwhile: median {statistics.median(results.others):.2f}, "
+            f"at most {max(results.others):.2f}."
+        )
+    failures = {f"{broker}: {why}" for broker, failed in results.failures.items() for why in failed.values()}
     parts += sorted(f"Failed: {failure}" for failure in failures) if not markdown else []
     return "\n\n".join(parts)
 

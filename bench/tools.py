@@ -25,7 +25,7 @@ CONFLUENT_KAFKA = "confluent-kafka==2.16.1"
 TIMEOUT = 300.0
 
 
-class ToolFailed(Exception):
+class ToolError(Exception):
     """A load generator did not finish, or saw a wrong answer."""
 
 
@@ -104,7 +104,7 @@ def idle_connections(address: Address, topic: str, count: int) -> Iterator[None]
         watch.start()
         try:
             if process.stdout.readline() != b"ready\n":
-                raise ToolFailed(f"{count} connections could not be opened")
+                raise ToolError(f"{count} connections could not be opened")
             watch.cancel()
             yield
         finally:
@@ -130,10 +130,10 @@ def java_producer(address: Address, topic: str, *, record_size: int, records: in
     output = _output([*_java("ProducerPerformance"), *target, *sizes])
     summary = [line for line in output.splitlines() if "99.9th" in line]
     if not summary or "Exception" in output:
-        raise ToolFailed(output[-500:])
+        raise ToolError(output[-500:])
     rate = re.search(r"([\d.,]+) records/sec", summary[-1])
     if not rate:
-        raise ToolFailed(output[-500:])
+        raise ToolError(output[-500:])
     return float(rate.group(1).replace(",", ".")) * record_size / 1e6
 
 
@@ -143,7 +143,7 @@ def java_consumer(address: Address, topic: str, *, record_size: int, records: in
     output = _output([*_java("ConsumerPerformance"), *target, "--hide-header"])
     row = [field.strip() for field in output.strip().splitlines()[-1].split(",")]
     if len(row) != 10 or int(row[4]) < records:
-        raise ToolFailed(output[-500:])
+        raise ToolError(output[-500:])
     return float(row[9]) * record_size / 1e6
 
 
@@ -161,7 +161,7 @@ def _output(command: list[Any]) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        raise ToolFailed(f"{Path(command[0]).name} did not finish within {TIMEOUT:.0f} s") from None
+        raise ToolError(f"{Path(command[0]).name} did not finish within {TIMEOUT:.0f} s") from None
     if done.returncode:
-        raise ToolFailed((done.stderr or done.stdout).strip()[-500:])
+        raise ToolError((done.stderr or done.stdout).strip()[-500:])
     return done.stdout
