@@ -140,7 +140,11 @@ def _decompress_snappy(data: Buffer, limit: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+<<<<<<< HEAD
 def _decompress_snappy_block(block: memoryview, left: int, limit: int) -> bytes:
+=======
+def _decompress_snappy_block(block: memoryview, output: _Output) -> bytes:
+>>>>>>> e0bd11c (Name the bounds of validate_records as its caller does)
     import cramjam
 
     try:
