@@ -1,4 +1,4 @@
-"""The one table of what is served. ApiVersions, dispatch, docs and the CLI read it; tests check the schemas against it."""
+"""The one table of what is served: ApiVersions, dispatch, docs and the CLI read it, tests check schemas against it."""
 
 from typing import NamedTuple
 

@@ -80,6 +80,11 @@ class Connection:
         """Whether a request is being answered: none other is read before."""
         return self._deferred is not None or self._output is not None
 
+    @property
+    def sending(self) -> bool:
+        """Whether an answer is not wholly sent."""
+        return self._output is not None
+
     def on_event(self, mask: int) -> None:
         """Do what the socket is ready for; whatever goes wrong closes this connection only."""
         try:

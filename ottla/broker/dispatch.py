@@ -102,13 +102,13 @@ def _find_route(api_key: int, version: int) -> Route:
         raise ProtocolError(f"API {api_key} is not served")
     if not api.served[0] <= version <= api.served[1]:
         if api_key == ApiKey.API_VERSIONS:
-            raise _UnsupportedApiVersions
+            raise _UnsupportedApiVersionsError
         raise ProtocolError(f"{api.name} version {version} is not served ({api.served[0]} to {api.served[1]} are)")
     route = _routes[api_key << 16 | version] = Route(api, version)
     return route
 
 
-class _UnsupportedApiVersions(Exception):
+class _UnsupportedApiVersionsError(Exception):
     """KIP-35: answered in version 0, so that a newer client can try again with what we have."""
 
 
@@ -123,7 +123,7 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     api_key, version, correlation_id, name_length = frames.read_fixed_header(buffer, start)
     try:
         route = _routes.get(api_key << 16 | version) or _find_route(api_key, version)
-    except _UnsupportedApiVersions:
+    except _UnsupportedApiVersionsError:
         return _unsupported_api_versions(correlation_id)
     position = start + frames.REQUEST_HEADER_SIZE
     context.client_id = frames.read_client_id(buffer, position, name_length)

@@ -161,10 +161,10 @@ class Loop:
         for connection in list(self.connections.values()):
             connection.close()
 
-    @property
-    def busy(self) -> bool:
-        """Whether any connection has an answer that is not wholly sent."""
-        return any(connection.busy for connection in self.connections.values())
+    async def drained(self) -> None:
+        """Return when every answer that was begun has been sent; requests that wait for something are given up."""
+        while any(connection.sending for connection in self.connections.values()):
+            await trio.sleep(LINGER_S)
 
     # --- passes
 
@@ -191,19 +191,21 @@ class Loop:
 
     def _pass(self, events: list[tuple[int, int]]) -> None:
         self._in_pass = True
-        watched = self._watched
-        for fd, mask in events:
-            target = watched.get(fd)
-            if target is not None:
-                target.on_event(mask)
-        queue = self._run_queue
-        for _ in range(len(queue)):
-            queue.popleft().on_turn()
-        while self._answered:
-            answered, self._answered = self._answered, []
-            for connection in answered:
-                connection.on_answer()
-        self._in_pass = False
+        try:
+            watched = self._watched
+            for fd, mask in events:
+                target = watched.get(fd)
+                if target is not None:
+                    target.on_event(mask)
+            queue = self._run_queue
+            for _ in range(len(queue)):
+                queue.popleft().on_turn()
+            while self._answered:
+                answered, self._answered = self._answered, []
+                for connection in answered:
+                    connection.on_answer()
+        finally:
+            self._in_pass = False
 
     def _drain(self) -> None:
         """Send answers that came from outside a pass, and go on with what those connections hold."""

@@ -25,17 +25,18 @@ class Watcher(Protocol):
 
 
 class Partition:
-    """One partition. ``replicas`` and ``isr`` are node ids; the first replica is the preferred leader."""
+    """One partition. ``replicas`` and ``isr`` are node ids; ``leader`` is -1 while nobody leads."""
 
-    __slots__ = ("gone", "index", "isr", "leader", "leader_epoch", "log", "replicas", "topic_name", "watchers")
+    __slots__ = ("gone", "index", "isr", "leader", "leader_epoch", "log", "replicas", "watchers")
 
-    def __init__(self, *, topic_name: str, index: int, log: Log, replicas: list[int], leader_epoch: int) -> None:
-        self.topic_name = topic_name
+    def __init__(
+        self, *, index: int, log: Log, replicas: list[int], isr: list[int], leader: int, leader_epoch: int
+    ) -> None:
         self.index = index
         self.log = log
         self.replicas = replicas
-        self.isr = list(replicas)
-        self.leader = replicas[0]
+        self.isr = isr
+        self.leader = leader
         self.leader_epoch = leader_epoch
         self.gone = False
         self.watchers: dict[Watcher, None] = {}

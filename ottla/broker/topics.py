@@ -2,7 +2,8 @@
 
 from ottla.broker.partition import Partition
 from ottla.broker.topic_config import TopicConfig
-from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.log_config import LOG_SETTINGS, MAX_INT64, LogConfig
+from ottla.wire.batch import CREATE_TIME, LOG_APPEND_TIME
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -21,16 +22,14 @@ class Topic:
         self.id = topic_id
         self.is_internal = name in INTERNAL_TOPICS
         self.partitions: list[Partition] = []
-        self.configure(config, full_validation=False)
+        self.configure(config)
 
-    def configure(self, config: TopicConfig, *, full_validation: bool) -> None:
-        """Use other settings from now on, in the logs too. ``full_validation`` is ``record.validation=full``."""
+    def configure(self, config: TopicConfig) -> None:
+        """Use other settings from now on, in the logs too."""
         self.config = config
         self.log_config = log_config_of(config)
         self.reads_records = (
-            full_validation
-            or self.log_config.is_compacted
-            or self.log_config.message_timestamp_before_max_ms != MAX_INT64
+            self.log_config.is_compacted or self.log_config.message_timestamp_before_max_ms != MAX_INT64
         )
         for partition in self.partitions:
             partition.log.configure(self.log_config)
@@ -51,15 +50,18 @@ class Topic:
         config = self.log_config
         validate_records(
             batch,
-            keys_required=config.is_compacted,
-            earliest_timestamp=now_ms - config.message_timestamp_before_max_ms,
-            latest_timestamp=now_ms + config.message_timestamp_after_max_ms,
+            timestamp_type=LOG_APPEND_TIME if config.uses_log_append_time else CREATE_TIME,
+            earliest_ms=now_ms - config.message_timestamp_before_max_ms,
+            latest_ms=now_ms + config.message_timestamp_after_max_ms,
+            require_keys=config.is_compacted,
         )
 
 
 def log_config_of(config: TopicConfig) -> LogConfig:
     """Return the part of a topic's settings that its logs act on."""
-    return LogConfig.from_topic_configs(config.texts())
+    values = {name: config[name] for name in LOG_SETTINGS}
+    values["segment.bytes"] = config.segment_bytes
+    return LogConfig.from_values(values)
 
 
 def check_name(name: str) -> None:

@@ -9,6 +9,11 @@ class ApiVersionsRequest(Request, key=18, versions=(0, 4), flexible=3):
     client_software_name: str = since(3, default="")
     client_software_version: str = since(3, default="")
 
+    @staticmethod
+    def names_software(version: int) -> bool:
+        """Tell whether the client says what it is (KIP-511)."""
+        return version >= 3
+
 
 class ApiVersionsResponse(Response, key=18, versions=(0, 4), flexible=3):
     """The served versions of each API; from version 3, the features too (KIP-584). Its header stays at version 0."""
@@ -48,6 +53,11 @@ class MetadataRequest(Request, key=3, versions=(0, 13), flexible=9):
     allow_auto_topic_creation: bool = since(4, default=True)
     include_cluster_authorized_operations: bool = field(since=8, until=10, default=False)
     include_topic_authorized_operations: bool = since(8, default=False)
+
+    @staticmethod
+    def empty_means_all(version: int) -> bool:
+        """Tell whether an empty list asks for all topics, because null cannot be said."""
+        return version == 0
 
 
 class MetadataResponse(Response, key=3, versions=(0, 13), flexible=9):

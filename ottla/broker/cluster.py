@@ -1,0 +1,221 @@
+"""All state of one cluster: its topics, logs, nodes, clock and settings. Several may live in one process.
+
+What is written here is in the catalog first; the partitions that are served follow it.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ottla.broker.config import BrokerConfig
+from ottla.broker.node import Node
+from ottla.broker.partition import Partition
+from ottla.broker.topic_config import TopicConfig
+from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
+from ottla.broker.waiting import Clock, Timers
+from ottla.storage import catalog as stored
+from ottla.storage.catalog import Catalog, PartitionState
+from ottla.storage.directory import DataDirectory
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.schema import ZERO_UUID
+
+PRODUCER_ID_BLOCK = 1000
+
+_INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "__consumer_offsets": ("offsets.topic", {"cleanup.policy": "compact", "compression.type": "producer"}),
+    "__transaction_state": (
+        "transaction.state.log",
+        {"cleanup.policy": "compact", "compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
+    ),
+    "__share_group_state": (
+        "share.coordinator.state.topic",
+        {"cleanup.policy": "delete", "compression.type": "none", "retention.ms": "-1"},
+    ),
+}
+"""The prefix of an internal topic's broker settings, and what its coordinator sets (``AutoTopicCreationManager``)."""
+
+
+class Cluster:
+    """One cluster. ``node`` is the broker that this process is."""
+
+    def __init__(
+        self,
+        *,
+        config: BrokerConfig,
+        directory: DataDirectory,
+        catalog: Catalog,
+        clock: Clock,
+        timers: Timers,
+        random_source: random.Random,
+    ) -> None:
+        """Open the log of every topic that the catalog knows. Raises what ``DataDirectory.open_log`` raises."""
+        self.config = config
+        self.directory = directory
+        self.catalog = catalog
+        self.clock = clock
+        self.timers = timers
+        self.random = random_source
+        self.id = directory.identity.cluster_id
+        self.node = Node(config, random_source)
+        self.nodes: dict[int, Node] = {self.node.id: self.node}
+        self.controller_id = self.node.id
+        self.topics: dict[str, Topic] = {}
+        self.topics_by_id: dict[bytes, Topic] = {}
+        self.on_topic_deleted: list[Callable[[Topic], None]] = []
+        self._collisions: dict[str, str] = {}
+        self._producer_ids = iter(range(0))
+        for topic in catalog.topics.values():
+            self._serve(topic)
+
+    # --- finding
+
+    def partition(self, topic_name: str, index: int) -> Partition:
+        """Return a partition; raises ``KafkaError`` UNKNOWN_TOPIC_OR_PARTITION."""
+        topic = self.topics.get(topic_name)
+        if topic is None:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        return topic.partition(index)
+
+    def colliding_topic(self, name: str) -> str | None:
+        """Return the topic whose name differs from ``name`` only in '.' and '_', which metrics do not tell apart."""
+        found = self._collisions.get(collision_key(name))
+        return None if found == name else found
+
+    # --- changing
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        assignments: Sequence[Sequence[int]],
+        configs: Mapping[str, str],
+    ) -> Topic:
+        """Make a topic, complete when this returns. ``assignments[i]`` are the replicas of partition i.
+
+        The caller has checked the name, the assignments and the settings.
+        """
+        topic = stored.Topic(
+            name=name,
+            id=self._new_topic_id(),
+            partitions=tuple(map(_new_partition, assignments)),
+            configs=dict(configs),
+        )
+        self.catalog.create_topics([topic])
+        return self._serve(topic)
+
+    def create_topic_on_demand(self, name: str, *, allowed: bool) -> Topic:
+        """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
+
+        Raises ``KafkaError`` UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION (its name is not one, or collides).
+        """
+        check_name(name)
+        if not allowed or not self.config.boolean("auto.create.topics.enable"):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        collides = self.colliding_topic(name)
+        if collides is not None:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {collides}")
+        if name in INTERNAL_TOPICS:
+            return self.ensure_internal_topic(name)
+        replicas = min(self.config.integer("default.replication.factor"), len(self.nodes))
+        return self.create_topic(
+            name, assignments=self.assign_replicas(self.config.integer("num.partitions"), replicas), configs={}
+        )
+
+    def ensure_internal_topic(self, name: str) -> Topic:
+        """Return a coordinator's topic, made with Apache's settings if it is not there yet."""
+        topic = self.topics.get(name)
+        if topic is None:
+            prefix, configs = _INTERNAL_SETTINGS[name]
+            topic = self.create_topic(
+                name,
+                assignments=self.assign_replicas(self.config.integer(f"{prefix}.num.partitions"), 1),
+                configs={"segment.bytes": str(self.config.integer(f"{prefix}.segment.bytes")), **configs},
+            )
+        return topic
+
+    def delete_topic(self, topic: Topic) -> None:
+        """Remove a topic and its logs; the name is free when this returns."""
+        self.catalog.delete_topics([topic.id])
+        del self.topics[topic.name], self.topics_by_id[topic.id]
+        self._collisions.pop(collision_key(topic.name), None)
+        for partition in topic.partitions:
+            partition.leave()
+            self.directory.delete_log(topic.name, partition.index)
+        for callback in self.on_topic_deleted:
+            callback(topic)
+
+    def add_partitions(self, topic: Topic, assignments: Sequence[Sequence[int]]) -> None:
+        """Give a topic more partitions, numbered on from those that it has."""
+        known = self.catalog.topics_by_id[topic.id]
+        grown = stored.Topic(
+            name=known.name,
+            id=known.id,
+            partitions=(*known.partitions, *map(_new_partition, assignments)),
+            configs=known.configs,
+        )
+        self.catalog.replace_topics([grown])
+        self._open_partitions(topic, grown.partitions[len(topic.partitions) :])
+
+    def set_topic_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
+        """Let these be all of a topic's own settings, in force at once. Raises ``KafkaError`` INVALID_CONFIG."""
+        config = TopicConfig(self.config, configs)
+        known = self.catalog.topics_by_id[topic.id]
+        self.catalog.replace_topics(
+            [stored.Topic(name=known.name, id=known.id, partitions=known.partitions, configs=dict(configs))]
+        )
+        topic.configure(config)
+
+    def assign_replicas(self, count: int, replication_factor: int, first_index: int = 0) -> list[list[int]]:
+        """Spread ``count`` partitions over the nodes, each with ``replication_factor`` of them."""
+        nodes = sorted(self.nodes)
+        return [
+            [nodes[(index + replica) % len(nodes)] for replica in range(replication_factor)]
+            for index in range(first_index, first_index + count)
+        ]
+
+    def next_producer_id(self) -> int:
+        """Return an id that no producer has had."""
+        for producer_id in self._producer_ids:
+            return producer_id
+        self._producer_ids = iter(self.catalog.allocate_producer_ids(PRODUCER_ID_BLOCK).result())
+        return next(self._producer_ids)
+
+    def close(self) -> None:
+        """Close the logs and the catalog, marking the directory as clean."""
+        self.directory.close()
+        self.catalog.close()
+
+    # --- following the catalog
+
+    def _serve(self, known: stored.Topic) -> Topic:
+        topic = Topic(known.name, known.id, TopicConfig(self.config, known.configs))
+        self._open_partitions(topic, known.partitions)
+        self.topics[topic.name] = self.topics_by_id[topic.id] = topic
+        self._collisions[collision_key(topic.name)] = topic.name
+        return topic
+
+    def _open_partitions(self, topic: Topic, states: Iterable[PartitionState]) -> None:
+        for index, state in enumerate(states, len(topic.partitions)):
+            log = self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
+            log.begin_leader_epoch(state.leader_epoch)
+            topic.partitions.append(
+                Partition(
+                    index=index,
+                    log=log,
+                    replicas=list(state.replicas),
+                    isr=list(state.isr),
+                    leader=state.leader,
+                    leader_epoch=state.leader_epoch,
+                )
+            )
+
+    def _new_topic_id(self) -> bytes:
+        while True:
+            topic_id = self.random.randbytes(16)
+            # Ids whose text begins with a dash would look like an option on a command line.
+            if topic_id != ZERO_UUID and topic_id[0] >> 2 != 0b111110:
+                return topic_id
+
+
+def _new_partition(replicas: Sequence[int]) -> PartitionState:
+    return PartitionState(replicas=tuple(replicas), isr=tuple(replicas), leader=replicas[0])

@@ -1,0 +1,237 @@
+"""What a client learns first: ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions."""
+
+import re
+from collections.abc import Iterable
+
+from ottla.broker.apis import APIS
+from ottla.broker.context import Context
+from ottla.broker.topics import Topic, check_name
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.core import (
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    DescribeClusterRequest,
+    DescribeClusterResponse,
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    MetadataRequest,
+    MetadataResponse,
+)
+from ottla.wire.schema import ZERO_UUID
+
+ALL_CLUSTER_OPERATIONS = 8096
+ALL_TOPIC_OPERATIONS = 3576
+"""Bit sets of ``AclOperation`` codes: what a broker without an authorizer lets everybody do."""
+
+OPERATIONS_NOT_ASKED = -(2**31)
+BROKER_ENDPOINT = 1
+
+METADATA_VERSIONS = (7, 30)
+"""Metadata versions 3.3-IV3 to 4.3-IV0, the levels of the feature ``metadata.version``."""
+
+_SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
+
+
+def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse:
+    """Tell what is served, from the one table. A client's software must have a sensible name (KIP-511)."""
+    if ApiVersionsRequest.names_software(context.api_version):
+        if not _SOFTWARE.fullmatch(request.client_software_name) or not _SOFTWARE.fullmatch(
+            request.client_software_version
+        ):
+            return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
+        context.client_software_name = request.client_software_name
+        context.client_software_version = request.client_software_version
+    return ApiVersionsResponse(
+        api_keys=[
+            ApiVersionsResponse.ApiVersion(
+                api_key=api.key, min_version=api.advertised[0], max_version=api.advertised[1]
+            )
+            for api in APIS
+            if api.advertised is not None
+        ],
+        supported_features=[
+            ApiVersionsResponse.SupportedFeature(
+                name="metadata.version", min_version=METADATA_VERSIONS[0], max_version=METADATA_VERSIONS[1]
+            )
+        ],
+        finalized_features_epoch=context.cluster.catalog.metadata_offset,
+        finalized_features=[
+            ApiVersionsResponse.FinalizedFeature(
+                name="metadata.version", max_version_level=METADATA_VERSIONS[1], min_version_level=METADATA_VERSIONS[1]
+            )
+        ],
+    )
+
+
+def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
+    """Describe topics and the brokers that lead them, creating topics that are asked for where that is allowed."""
+    cluster = context.cluster
+    if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
+        topics = [_describe_topic(topic) for topic in cluster.topics.values()]
+    else:
+        topics = [_find_topic(context, request, each) for each in _once(request.topics)]
+    if request.include_topic_authorized_operations:
+        for answer in topics:
+            answer.topic_authorized_operations = ALL_TOPIC_OPERATIONS
+    return MetadataResponse(
+        brokers=[
+            MetadataResponse.Broker(
+                node_id=node.id,
+                host=node.endpoints[context.listener].host,
+                port=node.endpoints[context.listener].port,
+                rack=node.rack,
+            )
+            for node in cluster.nodes.values()
+        ],
+        cluster_id=cluster.id,
+        controller_id=cluster.controller_id,
+        topics=topics,
+        cluster_authorized_operations=(
+            ALL_CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else OPERATIONS_NOT_ASKED
+        ),
+    )
+
+
+def _once(topics: list[MetadataRequest.Topic]) -> Iterable[MetadataRequest.Topic]:
+    return {(each.name, each.topic_id): each for each in topics}.values()
+
+
+def _find_topic(context: Context, request: MetadataRequest, asked: MetadataRequest.Topic) -> MetadataResponse.Topic:
+    cluster = context.cluster
+    if asked.name is None:
+        topic = cluster.topics_by_id.get(asked.topic_id)
+        if topic is None:
+            return MetadataResponse.Topic(
+                error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=asked.topic_id, partitions=[]
+            )
+        return _describe_topic(topic)
+    topic = cluster.topics.get(asked.name)
+    if topic is None:
+        try:
+            topic = cluster.create_topic_on_demand(asked.name, allowed=request.allow_auto_topic_creation)
+        except KafkaError as error:
+            return MetadataResponse.Topic(error_code=error.code, name=asked.name, partitions=[])
+    return _describe_topic(topic)
+
+
+def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
+    return MetadataResponse.Topic(
+        name=topic.name,
+        topic_id=topic.id,
+        is_internal=topic.is_internal,
+        partitions=[
+            MetadataResponse.Topic.Partition(
+                error_code=ErrorCode.NONE if partition.leader >= 0 else ErrorCode.LEADER_NOT_AVAILABLE,
+                partition_index=partition.index,
+                leader_id=partition.leader,
+                leader_epoch=partition.leader_epoch,
+                replica_nodes=partition.replicas,
+                isr_nodes=partition.isr,
+            )
+            for partition in topic.partitions
+        ],
+    )
+
+
+def describe_cluster(context: Context, request: DescribeClusterRequest) -> DescribeClusterResponse:
+    """Describe the brokers; the controller has no listener of its own here (KIP-919)."""
+    cluster = context.cluster
+    if request.endpoint_type != BROKER_ENDPOINT:
+        return DescribeClusterResponse(
+            error_code=(
+                ErrorCode.MISMATCHED_ENDPOINT_TYPE
+                if request.endpoint_type == BROKER_ENDPOINT + 1
+                else ErrorCode.UNSUPPORTED_ENDPOINT_TYPE
+            ),
+            error_message="This is a broker's endpoint",
+            cluster_id="",
+            brokers=[],
+        )
+    return DescribeClusterResponse(
+        cluster_id=cluster.id,
+        controller_id=cluster.controller_id,
+        brokers=[
+            DescribeClusterResponse.Broker(
+                broker_id=node.id,
+                host=node.endpoints[context.listener].host,
+                port=node.endpoints[context.listener].port,
+                rack=node.rack,
+            )
+            for node in cluster.nodes.values()
+        ],
+        cluster_authorized_operations=(
+            ALL_CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else OPERATIONS_NOT_ASKED
+        ),
+    )
+
+
+def describe_topic_partitions(
+    context: Context, request: DescribeTopicPartitionsRequest
+) -> DescribeTopicPartitionsResponse:
+    """Describe topics in the order of their names, page by page: the cursor is where the next page begins."""
+    cluster = context.cluster
+    cursor = request.cursor
+    first_name, first_index = (cursor.topic_name, cursor.partition_index) if cursor is not None else ("", 0)
+    if first_index < 0:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A cursor's partition cannot be negative")
+    names = {each.name for each in request.topics} or set(cluster.topics)
+    left = min(request.response_partition_limit, cluster.config.integer("max.request.partition.size.limit"))
+    left = max(left, 1)
+    response = DescribeTopicPartitionsResponse(topics=[], next_cursor=None)
+    for name in sorted(names):
+        if name < first_name:
+            continue
+        if left <= 0:
+            response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=0)
+            break
+        topic = cluster.topics.get(name)
+        if topic is None:
+            response.topics.append(_unknown_topic(name))
+            continue
+        start = first_index if name == first_name else 0
+        shown = topic.partitions[start : start + left]
+        left -= len(shown)
+        response.topics.append(
+            DescribeTopicPartitionsResponse.Topic(
+                name=name,
+                topic_id=topic.id,
+                is_internal=topic.is_internal,
+                partitions=[
+                    DescribeTopicPartitionsResponse.Topic.Partition(
+                        error_code=ErrorCode.NONE if partition.leader >= 0 else ErrorCode.LEADER_NOT_AVAILABLE,
+                        partition_index=partition.index,
+                        leader_id=partition.leader,
+                        leader_epoch=partition.leader_epoch,
+                        replica_nodes=partition.replicas,
+                        isr_nodes=partition.isr,
+                        eligible_leader_replicas=[],
+                        last_known_elr=[],
+                        offline_replicas=[],
+                    )
+                    for partition in shown
+                ],
+                topic_authorized_operations=ALL_TOPIC_OPERATIONS,
+            )
+        )
+        if start + len(shown) < len(topic.partitions):
+            response.next_cursor = DescribeTopicPartitionsResponse.Cursor(
+                topic_name=name, partition_index=start + len(shown)
+            )
+            break
+    return response
+
+
+def _unknown_topic(name: str) -> DescribeTopicPartitionsResponse.Topic:
+    code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    try:
+        check_name(name)
+    except KafkaError as error:
+        code = error.code
+    return DescribeTopicPartitionsResponse.Topic(
+        error_code=code,
+        name=name,
+        topic_id=ZERO_UUID,
+        partitions=[],
+        topic_authorized_operations=ALL_TOPIC_OPERATIONS,
+    )
