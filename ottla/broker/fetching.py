@@ -213,5 +213,3 @@ def _release(reads: "Iterable[_Read]") -> None:
     for read in reads:
         if isinstance(read.response.records, FileSlice):
             read.response.records.release()
-
-

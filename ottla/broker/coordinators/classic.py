@@ -20,8 +20,6 @@ from ottla.wire.messages.groups import (
 )
 
 
-
-
 class ClassicGroup(Rebalance):
     """What clients ask of one group."""
 
@@ -304,4 +302,3 @@ class ClassicGroup(Rebalance):
             decision.reply(joining, joining.refused(ErrorCode.FENCED_INSTANCE_ID, member.member_id))
         if syncing is not None:
             decision.refuse(syncing, ErrorCode.FENCED_INSTANCE_ID)
-

@@ -41,9 +41,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
             answer = PartitionResponse(index=each.index, base_offset=-1)
             try:
                 if topic is None:
-                    raise KafkaError(
-                        ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-                    )
+                    raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 appended = rules.append(topic, topic.partition(each.index), cast("memoryview | None", each.records))
                 if isinstance(appended, Completion):
                     waiting.append((answer, appended))
@@ -136,7 +134,5 @@ def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitPr
         if not request.transactional_id:
             return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
         # Not retriable, so that no client waits for a coordinator that never comes.
-        return InitProducerIdResponse(
-            error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1
-        )
+        return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
     return InitProducerIdResponse(producer_id=context.cluster.next_producer_id(), producer_epoch=0)
