@@ -89,7 +89,10 @@ class Ottla:
             alarm.cancel()
         if not ready:
             self.kill()
-            raise BrokerFailedError(f"the broker did not start:\n{self.log}")
+            failure = BrokerFailedError(f"the broker did not start:\n{self.log}")
+            if not self._port_file.exists():  # it never ran, so nobody will close it
+                self.close()
+            raise failure
         self.port = json.loads(self._port_file.read_text(encoding="utf-8"))["port"]
         return self
 

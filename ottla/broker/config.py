@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ottla.broker.apache_definitions import APACHE_DEFINITIONS
-from ottla.broker.broker_definitions import BROKER_DEFINITIONS
+from ottla.broker.broker_definitions import BROKER_DEFINITIONS, OUR_DEFINITIONS
 from ottla.broker.definitions import Definition, InvalidSettingError, Source, Value
 from ottla.broker.settings import Description, Settings, Synonym, describe
 from ottla.broker.topic_definitions import BROKER_NAMES
 
-DEFINITIONS: Mapping[str, Definition] = {**BROKER_DEFINITIONS, **APACHE_DEFINITIONS}
+DEFINITIONS: Mapping[str, Definition] = {**BROKER_DEFINITIONS, **OUR_DEFINITIONS, **APACHE_DEFINITIONS}
+_ACTED_ON = BROKER_DEFINITIONS.keys() | OUR_DEFINITIONS.keys()
 
 # What a server.properties of ours would say: one node cannot keep three replicas, and has nobody to wait for.
 # Described in docs/configuration.md, which a test compares with this.
@@ -61,7 +62,7 @@ class BrokerConfig(Settings):
     @property
     def not_acted_on(self) -> tuple[str, ...]:
         """Settings that were given and that Apache knows, but that change nothing here."""
-        return tuple(name for name in self.given if name not in BROKER_DEFINITIONS)
+        return tuple(name for name in self.given if name not in _ACTED_ON)
 
     def first_set(self, *names: str) -> tuple[str, int] | None:
         """Return the first of these integer settings that is set, with its value."""
@@ -90,7 +91,7 @@ class BrokerConfig(Settings):
     def describe(self) -> Iterator[Description]:
         """Yield what DescribeConfigs answers for this broker."""
         for name, definition in DEFINITIONS.items():
-            if not definition.internal or name in self.given:
+            if not definition.internal or (name in self.given and name not in OUR_DEFINITIONS):
                 yield describe(definition, self[name], self.synonyms(name), read_only=not definition.dynamic)
 
     @property

@@ -30,16 +30,10 @@ class TopicConfig(Settings):
         super().__init__(values)
         self._check_together()
 
-    @property
-    def compacts(self) -> bool:
-        """Whether records need keys because older ones of the same key go."""
-        return "compact" in self.names("cleanup.policy")
-
-    @property
-    def segment_bytes(self) -> int:
-        """The size at which a segment is full; `internal.segment.bytes` goes below the least allowed size."""
-        size = self["internal.segment.bytes"]
-        return size if isinstance(size, int) else self.integer("segment.bytes")
+    def texts(self) -> dict[str, str]:
+        """Return all that is set, written as DescribeConfigs shows it."""
+        written = {name: definition.write(self[name]) for name, definition in TOPIC_DEFINITIONS.items()}
+        return {name: text for name, text in written.items() if text is not None}
 
     def describe(self) -> Iterator[Description]:
         """Yield what DescribeConfigs answers for this topic."""
