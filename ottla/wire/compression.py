@@ -144,7 +144,6 @@ def _decompress_snappy(data: Buffer, limit: int) -> bytes:
 def _decompress_snappy_block(block: memoryview, left: int, limit: int) -> bytes:
 =======
 def _decompress_snappy_block(block: memoryview, output: _Output) -> bytes:
->>>>>>> e0bd11c (Name the bounds of validate_records as its caller does)
     import cramjam
 
     try:
