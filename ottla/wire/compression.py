@@ -22,6 +22,7 @@ NONE, GZIP, SNAPPY, LZ4, ZSTD = range(5)
 DECOMPRESSED_LIMIT = 128 << 20
 """The default bound, in bytes. Apache streams and has none."""
 
+_STEP = 64 << 10
 _GZIP_WINDOW = 31  # zlib's way to ask for the gzip wrapper.
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -62,8 +63,39 @@ def _corrupt(codec: str, reason: object) -> KafkaError:
     return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"The records are not valid {codec}: {reason}")
 
 
-def _too_large(limit: int) -> KafkaError:
-    return KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"The records are more than {limit} bytes when decompressed")
+class _Output:
+    """What several streams decompress to, one after the other, up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.parts: list[bytes] = []
+        self.limit = limit
+        self.left = limit
+
+    def add_stream(self, decompressor: Any, view: memoryview, position: int) -> int:
+        """Decompress the stream at ``position`` and return the position after it.
+
+        In steps, because a decompressor copies what it was given and did not use: with everything behind a stream
+        given at once, a batch of many tiny streams would take quadratic time.
+        """
+        while not decompressor.eof and position < len(view):
+            step = view[position : position + _STEP]
+            self.add(decompressor.decompress(step, self.left + 1))
+            position += len(step) - len(decompressor.unused_data)
+        return position
+
+    def reserve(self, size: int) -> None:
+        if size > self.left:
+            raise KafkaError(
+                ErrorCode.MESSAGE_TOO_LARGE, f"The records are more than {self.limit} bytes when decompressed"
+            )
+
+    def add(self, part: bytes) -> None:
+        self.reserve(len(part))
+        self.left -= len(part)
+        self.parts.append(part)
+
+    def joined(self) -> bytes:
+        return self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
 
 
 # gzip ---------------------------------------------------------------------------------------------------------------
@@ -75,23 +107,19 @@ def _compress_gzip(data: Buffer) -> bytes:
 
 
 def _decompress_gzip(data: Buffer, limit: int) -> bytes:
-    parts: list[bytes] = []
-    rest: Buffer = data
-    left = limit
-    while not parts or rest[:2] == _GZIP_MAGIC:  # a file may have several members; other bytes after them are ignored
-        decompressor = zlib.decompressobj(wbits=_GZIP_WINDOW)
-        try:
-            part = decompressor.decompress(rest, left + 1)
-        except zlib.error as error:
-            raise _corrupt("gzip", error) from None
-        left -= len(part)
-        if left < 0:
-            raise _too_large(limit)
-        if not decompressor.eof:
-            raise _corrupt("gzip", "cut off")
-        parts.append(part)
-        rest = decompressor.unused_data
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    output = _Output(limit)
+    with memoryview(data) as view:
+        position = 0
+        # Members may follow each other; any other bytes behind one are ignored, as in Java.
+        while position == 0 or view[position : position + 2] == _GZIP_MAGIC:
+            decompressor = zlib.decompressobj(wbits=_GZIP_WINDOW)
+            try:
+                position = output.add_stream(decompressor, view, position)
+            except zlib.error as error:
+                raise _corrupt("gzip", error) from None
+            if not decompressor.eof:
+                raise _corrupt("gzip", "cut off")
+    return output.joined()
 
 
 # snappy -------------------------------------------------------------------------------------------------------------
@@ -117,32 +145,24 @@ def _compress_snappy(data: Buffer) -> bytes:
 
 def _decompress_snappy(data: Buffer, limit: int) -> bytes:
     """Xerial's framing, or one raw block, which some other clients send."""
+    output = _Output(limit)
     with memoryview(data) as view:
         if view[: len(_XERIAL_MAGIC)] != _XERIAL_MAGIC or len(view) < _XERIAL_HEADER_SIZE:
-            return _decompress_snappy_block(view, limit, limit)
+            return _decompress_snappy_block(view, output)
         position = _XERIAL_HEADER_SIZE
-        parts = []
-        left = limit
-        while position < len(view):
+        while position + _CHUNK_SIZE.size <= len(view):  # Java's reader takes a cut off size for the end.
             if view[position : position + len(_XERIAL_MAGIC)] == _XERIAL_MAGIC:  # streams may follow each other
                 position += _XERIAL_HEADER_SIZE
                 continue
-            if position + _CHUNK_SIZE.size > len(view):
-                break  # Java's reader takes a cut off size for the end.
             (size,) = _CHUNK_SIZE.unpack_from(view, position)
             position += _CHUNK_SIZE.size
             if not 0 <= size <= len(view) - position:
                 raise _corrupt("snappy", f"a block has size {size}")
-            part = _decompress_snappy_block(view[position : position + size], left, limit)
-            left -= len(part)
-            parts.append(part)
+            _decompress_snappy_block(view[position : position + size], output)
             position += size
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return output.joined()
 
 
-<<<<<<< HEAD
-def _decompress_snappy_block(block: memoryview, left: int, limit: int) -> bytes:
-=======
 def _decompress_snappy_block(block: memoryview, output: _Output) -> bytes:
     import cramjam
 
@@ -151,11 +171,12 @@ def _decompress_snappy_block(block: memoryview, output: _Output) -> bytes:
         size = cramjam.snappy.decompress_raw_len(block)
         if size > _SNAPPY_RATIO * len(block):
             raise _corrupt("snappy", f"{len(block)} bytes cannot be {size}")
-        if size > left:
-            raise _too_large(limit)
-        return bytes(cramjam.snappy.decompress_raw(block))
+        output.reserve(size)
+        part = bytes(cramjam.snappy.decompress_raw(block))
     except cramjam.DecompressionError as error:
         raise _corrupt("snappy", error) from None
+    output.add(part)
+    return part
 
 
 # lz4 ----------------------------------------------------------------------------------------------------------------
@@ -174,22 +195,20 @@ def _decompress_lz4(data: Buffer, limit: int) -> bytes:
     import lz4.frame
 
     decompressor = lz4.frame.LZ4FrameDecompressor()
-    parts: list[bytes] = []
+    output = _Output(limit)
     rest: Buffer = data
-    left = limit
-    while not parts or (parts[-1] and not decompressor.eof):
+    part = b""
+    # One frame; Java's reader does not look at what is behind it.
+    while not decompressor.eof and (part or rest):
         try:
-            part = decompressor.decompress(rest, _LZ4_STEP)  # it allocates what it is allowed to
+            part = decompressor.decompress(rest, _LZ4_STEP)  # it allocates all that it may return
         except RuntimeError as error:
             raise _corrupt("lz4", error) from None
-        left -= len(part)
-        if left < 0:
-            raise _too_large(limit)
-        parts.append(part)
+        output.add(part)
         rest = b""
     if not decompressor.eof:
         raise _corrupt("lz4", "cut off")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    return output.joined()
 
 
 # zstd ---------------------------------------------------------------------------------------------------------------
@@ -210,23 +229,18 @@ def _compress_zstd(data: Buffer) -> bytes:
 
 def _decompress_zstd(data: Buffer, limit: int) -> bytes:
     zstd = _zstd()
-    parts: list[bytes] = []
-    rest: Buffer = data
-    left = limit
-    while rest:  # frames may follow each other; no frame at all is no records
-        decompressor = zstd.ZstdDecompressor()
-        try:
-            part = decompressor.decompress(rest, left + 1)
-        except zstd.ZstdError as error:
-            raise _corrupt("zstd", error) from None
-        left -= len(part)
-        if left < 0:
-            raise _too_large(limit)
-        if not decompressor.eof:
-            raise _corrupt("zstd", "cut off")
-        parts.append(part)
-        rest = decompressor.unused_data
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    output = _Output(limit)
+    with memoryview(data) as view:
+        position = 0
+        while position < len(view):  # frames may follow each other; no frame at all is no records
+            decompressor = zstd.ZstdDecompressor()
+            try:
+                position = output.add_stream(decompressor, view, position)
+            except zstd.ZstdError as error:
+                raise _corrupt("zstd", error) from None
+            if not decompressor.eof:
+                raise _corrupt("zstd", "cut off")
+    return output.joined()
 
 
 _COMPRESSORS: dict[int, Callable[[Buffer], bytes]] = {
