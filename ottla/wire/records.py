@@ -161,9 +161,9 @@ def validate_records(
     batch: Buffer,
     *,
     timestamp_type: int = CREATE_TIME,
-    earliest_ms: int = _INT64_MIN,
-    latest_ms: int = _INT64_MAX,
-    require_keys: bool = False,
+    earliest_timestamp: int = _INT64_MIN,
+    latest_timestamp: int = _INT64_MAX,
+    keys_required: bool = False,
     limit: int = DECOMPRESSED_LIMIT,
 ) -> int:
     """Check the records of one produced batch as Apache does, and return their greatest timestamp, at least -1.
@@ -184,12 +184,14 @@ def validate_records(
         if consecutive and offset != header.base_offset + index:
             # Apache 4.3.1 then tries to write the batch anew, and fails in doing so.
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Record {index} has offset {offset}")
-        if require_keys and key is None:
+        if keys_required and key is None:
             refused.append((index, "A record of a compacted topic needs a key"))
         elif timestamp_type == CREATE_TIME and timestamp != -1:
-            if not earliest_ms <= timestamp <= latest_ms:
+            if not earliest_timestamp <= timestamp <= latest_timestamp:
                 code = ErrorCode.INVALID_TIMESTAMP
-                refused.append((index, f"Timestamp {timestamp} is not within {earliest_ms} to {latest_ms}"))
+                refused.append(
+                    (index, f"Timestamp {timestamp} is not within {earliest_timestamp} to {latest_timestamp}")
+                )
         elif marked_append_time:
             code = ErrorCode.INVALID_TIMESTAMP
             refused.append((index, "Only the broker may mark records with LogAppendTime"))

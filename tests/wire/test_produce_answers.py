@@ -38,9 +38,9 @@ def answer_to(records: bytes, topic: str) -> list[str]:
         greatest = validate_records(
             batch,
             timestamp_type=timestamp_type,
-            earliest_ms=TIME - (2**63 - 1),
-            latest_ms=TIME + HOUR_MS,
-            require_keys=topic == "compacted",
+            earliest_timestamp=TIME - (2**63 - 1),
+            latest_timestamp=TIME + HOUR_MS,
+            keys_required=topic == "compacted",
         )
     except RecordsRefusedError as error:
         return [str(int(error.code)), ",".join(str(index) for index, _ in error.record_errors), "", "", ""]

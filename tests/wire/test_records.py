@@ -166,10 +166,10 @@ def test_a_header_name_that_is_not_utf8_survives() -> None:
 def test_records_are_refused_one_by_one() -> None:
     batch = build_batch([Record(0, 5, None, b""), Record(0, 50, b"k", b""), Record(0, -1, b"k", b"")])
     with pytest.raises(RecordsRefusedError) as caught:
-        validate_records(batch, earliest_ms=10, latest_ms=49, require_keys=True)
+        validate_records(batch, earliest_timestamp=10, latest_timestamp=49, keys_required=True)
     assert caught.value.code == ErrorCode.INVALID_TIMESTAMP
     assert [index for index, _ in caught.value.record_errors] == [0, 1]
-    assert validate_records(batch, earliest_ms=5, latest_ms=50) == 50
+    assert validate_records(batch, earliest_timestamp=5, latest_timestamp=50) == 50
 
 
 def test_decompressed_records_are_bounded() -> None:
