@@ -117,7 +117,7 @@ def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
         from ottla.broker.server import serve as run
 
         raise_open_file_limit()
-        sys.exit(run(options))
+        run(options)
 
 
 @main.command(short_help="List the Kafka APIs that are served.")

@@ -249,7 +249,7 @@ class Connection:
         reply = dispatch.handle(self.context, buffer, start + 4, end)
         if reply is None:
             return
-        if type(reply) is dispatch.Deferred:
+        if isinstance(reply, dispatch.Deferred):
             self._deferred = reply
             reply.pending.add_done_callback(self._on_resolved)
         else:

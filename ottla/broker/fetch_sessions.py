@@ -206,9 +206,8 @@ class FetchSessions:
         """
         if request.session_epoch in {INITIAL_EPOCH, FINAL_EPOCH}:
             self._close(request.session_id)
-            fetch_set = self._open(by_id=by_id, now=now) if request.session_epoch == INITIAL_EPOCH else None
-            if fetch_set is None:
-                fetch_set = FetchSet(by_id=by_id)
+            opened = self._open(by_id=by_id, now=now) if request.session_epoch == INITIAL_EPOCH else None
+            fetch_set = FetchSet(by_id=by_id) if opened is None else opened
             fetch_set.take(request)
             return fetch_set
         session = self._sessions.get(request.session_id)

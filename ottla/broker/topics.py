@@ -2,7 +2,7 @@
 
 from ottla.broker.partition import Partition
 from ottla.broker.topic_config import TopicConfig
-from ottla.storage.log_config import LOG_SETTINGS, MAX_INT64, LogConfig
+from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.wire.batch import CREATE_TIME, LOG_APPEND_TIME
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -51,17 +51,15 @@ class Topic:
         validate_records(
             batch,
             timestamp_type=LOG_APPEND_TIME if config.uses_log_append_time else CREATE_TIME,
-            earliest_ms=now_ms - config.message_timestamp_before_max_ms,
-            latest_ms=now_ms + config.message_timestamp_after_max_ms,
-            require_keys=config.is_compacted,
+            earliest_timestamp=now_ms - config.message_timestamp_before_max_ms,
+            latest_timestamp=now_ms + config.message_timestamp_after_max_ms,
+            keys_required=config.is_compacted,
         )
 
 
 def log_config_of(config: TopicConfig) -> LogConfig:
     """Return the part of a topic's settings that its logs act on."""
-    values = {name: config[name] for name in LOG_SETTINGS}
-    values["segment.bytes"] = config.segment_bytes
-    return LogConfig.from_values(values)
+    return LogConfig.from_topic_configs(config.texts())
 
 
 def check_name(name: str) -> None:

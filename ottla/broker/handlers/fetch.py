@@ -4,6 +4,7 @@ from ottla.broker.context import Context
 from ottla.broker.fetching import READ_COMMITTED, Fetch
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
+from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import (
@@ -14,6 +15,7 @@ from ottla.wire.messages.fetch import (
     OffsetForLeaderEpochRequest,
     OffsetForLeaderEpochResponse,
 )
+from ottla.wire.schema import LAST_VERSION
 
 LATEST = -1
 EARLIEST = -2
@@ -21,6 +23,15 @@ MAX_TIMESTAMP = -3
 EARLIEST_LOCAL = -4
 LATEST_TIERED = -5
 EARLIEST_PENDING_UPLOAD = -6
+FIRST_VERSIONS = {
+    LATEST: 1,
+    EARLIEST: 1,
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+    EARLIEST_PENDING_UPLOAD: 11,
+}
+"""The version of ListOffsets from which each of these may be asked for."""
 
 
 def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[FetchResponse]:
@@ -48,6 +59,8 @@ def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsRe
             try:
                 if named.count(each.partition_index) > 1:
                     raise KafkaError(ErrorCode.INVALID_REQUEST)
+                if each.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(each.timestamp, LAST_VERSION):
+                    raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
                 partition = context.cluster.partition(topic.name, each.partition_index)
                 partition.check_leader_epoch(each.current_leader_epoch)
                 answer.timestamp, answer.offset, answer.leader_epoch = _find_offset(
@@ -68,12 +81,12 @@ def _find_offset(partition: Partition, timestamp: int, *, committed_only: bool) 
         return -1, end_offset, partition.leader_epoch
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
         return -1, log.log_start_offset, log.leader_epoch_at(log.log_start_offset)
-    if timestamp == LATEST_TIERED:
-        return -1, -1, -1
-    if timestamp == EARLIEST_PENDING_UPLOAD:
-        return -1, log.log_start_offset, log.leader_epoch_at(log.log_start_offset)
+    if timestamp in {LATEST_TIERED, EARLIEST_PENDING_UPLOAD}:
+        return -1, -1, -1  # nothing is ever tiered here
     found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
-    if found is None or found[1] >= end_offset:
+    if isinstance(found, Completion):
+        found = found.result()
+    if found is None or found.offset >= end_offset:
         return -1, -1, -1
     return found
 

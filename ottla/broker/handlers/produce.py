@@ -1,5 +1,7 @@
 """Produce and InitProducerId: checks a producer's batches and appends them, each partition for itself."""
 
+import logging
+from functools import partial
 from typing import cast
 
 from ottla.broker.context import Context
@@ -17,6 +19,8 @@ from ottla.wire.messages.produce import (
     ProduceRequest,
     ProduceResponse,
 )
+
+log = logging.getLogger(__name__)
 
 TopicResponse = ProduceResponse.Topic
 PartitionResponse = ProduceResponse.Topic.Partition
@@ -124,7 +128,7 @@ def _when_appended(
             pending.resolve(response)
 
     for answer, completion in waiting:
-        completion.add_done_callback(lambda completion, answer=answer: done(answer, completion))
+        completion.add_done_callback(partial(done, answer))
     return pending
 
 
@@ -133,6 +137,7 @@ def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitPr
     if request.transactional_id is not None:
         if not request.transactional_id:
             return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
-        # Not retriable, so that no client waits for a coordinator that never comes.
+        # Fatal to every client, so that none waits for a coordinator that never comes. The answer has no message.
+        log.warning("%s asked for a transactional producer: transactions are not served yet", context.client_id)
         return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
     return InitProducerIdResponse(producer_id=context.cluster.next_producer_id(), producer_epoch=0)
