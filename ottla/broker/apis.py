@@ -29,6 +29,9 @@ APIS: tuple[Api, ...] = (
     Api(ApiKey.LIST_OFFSETS, "ListOffsets", "fetch", (1, 11), (1, 11), "DESCRIBE", "TOPIC"),
     Api(ApiKey.METADATA, "Metadata", "core", (0, 13), (0, 13), "DESCRIBE", "TOPIC"),
     Api(ApiKey.API_VERSIONS, "ApiVersions", "core", (0, 4), (0, 4), "NONE", "CLUSTER"),
+    Api(ApiKey.DESCRIBE_CLUSTER, "DescribeCluster", "core", (0, 2), (0, 2), "DESCRIBE", "CLUSTER"),
+    Api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, "DescribeTopicPartitions", "core", (0, 0), (0, 0), "DESCRIBE", "TOPIC"),
+    Api(ApiKey.OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", "fetch", (2, 4), (2, 4), "DESCRIBE", "TOPIC"),
     Api(ApiKey.INIT_PRODUCER_ID, "InitProducerId", "produce", (0, 5), (0, 5), "IDEMPOTENT_WRITE", "CLUSTER"),
 )
 
