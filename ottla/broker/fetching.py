@@ -16,6 +16,7 @@ TopicResponse = FetchResponse.Topic
 PartitionResponse = FetchResponse.Topic.Partition
 
 READ_COMMITTED = 1
+_NOT_FOUND = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
 COPIED_BYTES = 1 << 14
 """Up to this many bytes are cheaper to copy into the answer than to hand to ``sendfile``."""
 
@@ -194,6 +195,8 @@ class _Read:
 
     def fail(self, error: KafkaError) -> None:
         self.response.error_code = error.code
+        if error.code in _NOT_FOUND:
+            self.response.aborted_transactions = []
         self.response.high_watermark = -1
         self.response.last_stable_offset = -1
         self.response.log_start_offset = -1

@@ -40,15 +40,15 @@ class Topic:
             return self.partitions[index]
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
-    def check_records(self, batch: memoryview, now_ms: int) -> None:
+    def check_records(self, batch: memoryview, now_ms: int) -> int:
         """Read the records of a batch and refuse what its header does not show: records without a key, and times.
 
-        Raises ``KafkaError`` INVALID_RECORD, INVALID_TIMESTAMP.
+        Returns the greatest timestamp. Raises ``KafkaError`` INVALID_RECORD, INVALID_TIMESTAMP.
         """
         from ottla.wire.records import validate_records
 
         config = self.log_config
-        validate_records(
+        return validate_records(
             batch,
             timestamp_type=LOG_APPEND_TIME if config.uses_log_append_time else CREATE_TIME,
             earliest_timestamp=now_ms - config.message_timestamp_before_max_ms,

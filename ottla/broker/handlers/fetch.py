@@ -1,5 +1,7 @@
 """Fetch, ListOffsets and OffsetForLeaderEpoch: what consumers read, and where they begin."""
 
+from collections import Counter
+
 from ottla.broker.context import Context
 from ottla.broker.fetching import READ_COMMITTED, Fetch
 from ottla.broker.partition import Partition
@@ -53,11 +55,11 @@ def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsRe
     topics = []
     for topic in request.topics:
         answers = []
-        named = [each.partition_index for each in topic.partitions]
-        for each in topic.partitions:
+        named = Counter(each.partition_index for each in topic.partitions)
+        for each in {each.partition_index: each for each in topic.partitions}.values():
             answer = ListOffsetsResponse.Topic.Partition(partition_index=each.partition_index)
             try:
-                if named.count(each.partition_index) > 1:
+                if named[each.partition_index] > 1:
                     raise KafkaError(ErrorCode.INVALID_REQUEST)
                 if each.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(each.timestamp, LAST_VERSION):
                     raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)

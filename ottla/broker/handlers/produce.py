@@ -10,9 +10,9 @@ from ottla.broker.topics import Topic
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
-from ottla.wire.batch import check_produced
+from ottla.wire.batch import LOG_APPEND_TIME, check_produced, read_header, set_max_timestamp
 from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError, ProtocolError
+from ottla.wire.errors import KafkaError, ProtocolError, RecordsRefusedError
 from ottla.wire.messages.produce import (
     InitProducerIdRequest,
     InitProducerIdResponse,
@@ -52,8 +52,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
                 else:
                     _fill(answer, appended)
             except KafkaError as error:
-                answer.error_code = error.code
-                answer.error_message = error.message
+                _refuse(answer, error)
             answers.append(answer)
         responses.append(TopicResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if request.acks == ACKS_NONE:
@@ -90,7 +89,12 @@ class _Rules:
         if header.size != len(batch):
             batch = batch[: header.size]
         if topic.reads_records:
-            topic.check_records(batch, self.now_ms)
+            greatest_timestamp = topic.check_records(batch, self.now_ms)
+            if greatest_timestamp != header.max_timestamp:
+                set_max_timestamp(batch, header.timestamp_type, greatest_timestamp)
+                header = read_header(batch)
+        elif header.timestamp_type == LOG_APPEND_TIME and topic.log_config.uses_log_append_time:
+            raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "Only the broker may mark records with LogAppendTime")
         return partition.append(batch, header, self.now_ms)
 
 
@@ -98,6 +102,16 @@ def _fill(answer: PartitionResponse, appended: Appended) -> None:
     answer.base_offset = appended.base_offset
     answer.log_start_offset = appended.log_start_offset
     answer.log_append_time_ms = appended.log_append_time_ms
+
+
+def _refuse(answer: PartitionResponse, error: KafkaError) -> None:
+    answer.error_code = error.code
+    answer.error_message = error.message
+    if isinstance(error, RecordsRefusedError):
+        answer.record_errors = [
+            PartitionResponse.RecordError(batch_index=index, batch_index_error_message=reason)
+            for index, reason in error.record_errors
+        ]
 
 
 def _close_on_error(responses: list[TopicResponse]) -> None:
@@ -121,8 +135,7 @@ def _when_appended(
         try:
             _fill(answer, completion.result())
         except KafkaError as error:
-            answer.error_code = error.code
-            answer.error_message = error.message
+            _refuse(answer, error)
         left -= 1
         if left == 0:
             pending.resolve(response)
