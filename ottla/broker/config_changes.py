@@ -24,10 +24,9 @@ def altered(
 ) -> Mapping[str, str]:
     """Return the overrides after one operation. `definition` is None for a name that nobody knows.
 
-    Whether the value is allowed is for TopicConfig to say. Follows ConfigurationControlManager: a name that nobody knows
-    can be deleted; lists are taken apart at commas, and one that was not set starts from the
-    default. Raises KafkaError: INVALID_REQUEST for an unknown operation or a missing value, INVALID_CONFIG for adding
-    to what is no list.
+    Whether the value is allowed is for TopicConfig to say. Follows ConfigurationControlManager: a name that nobody
+    knows can be deleted; lists are taken apart at commas, and one that was not set starts from the default. Raises
+    KafkaError: INVALID_REQUEST for an unknown operation or a missing value, INVALID_CONFIG for adding to no list.
     """
     if operation not in set(Operation):
         raise KafkaError(ErrorCode.INVALID_REQUEST, f"{operation} is not an operation on {name}")
