@@ -58,7 +58,7 @@ BEFORE_TESTS = (
 ALL = (
     *BEFORE_TESTS,
     Step("tests", "every test, with coverage", (*PYTEST, "--cov", "--cov-report=term")),
-    Step("compat", "real clients against Ottla and Apache Kafka", (sys.executable, str(ROOT / "compat" / "run"), "--ci")),
+    Step("compat", "real clients against Ottla and Apache Kafka", (sys.executable, "compat/run", "--ci")),
 )
 FAST = (
     *BEFORE_TESTS,
