@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import report
+from bench import clients, report
 from bench.brokers import Address
 from bench.campaign import Campaign, chosen
 from bench.experiments import GROUPS, QUICK, Scale
