@@ -55,7 +55,10 @@ def create_topic(address: Address, topic: str, partitions: int = 1) -> None:
     """Create it and wait until that is done."""
     admin = _admin(address)
     new = NewTopic(topic, partitions, 1)
-    admin.create_topics([new])[topic].result(timeout=30)
+    try:
+        admin.create_topics([new])[topic].result(timeout=30)
+    except confluent_kafka.KafkaException as error:
+        raise ToolError(f"the topic could not be created: {error}") from error
 
 
 def delete_topic(address: Address, topic: str) -> None:
