@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compat.apache_broker import LOGGING, ApacheBroker, class_path
-from compat.harness.broker import Broker, BrokerFailed
+from compat.harness.broker import Broker, BrokerError
 from compat.harness.ottla_broker import OttlaBroker
 
 API_VERSIONS = 18
@@ -123,17 +123,17 @@ def stop(subject: Subject) -> None:
         return
     try:
         subject.broker.stop(timeout=20.0)
-    except BrokerFailed:
+    except BrokerError:
         subject.broker.kill()
 
 
 def await_answer(broker: Broker, address: Address, deadline: float) -> None:
-    """Return at the first ApiVersions answer. Raises BrokerFailed when there is none by `deadline` (monotonic)."""
+    """Return at the first ApiVersions answer. Raises BrokerError when there is none by `deadline` (monotonic)."""
     while not _answers(address):
         if not broker.alive:
-            raise BrokerFailed(f"{broker.name} ended at start: {broker.log_tail(600)}")
+            raise BrokerError(f"{broker.name} ended at start: {broker.log_tail(600)}")
         if time.monotonic() > deadline:
-            raise BrokerFailed(f"{broker.name} did not answer: {broker.log_tail(600)}")
+            raise BrokerError(f"{broker.name} did not answer: {broker.log_tail(600)}")
         time.sleep(0.001)
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import tools
+from bench import clients
 from bench.brokers import Address, Subject, busy_seconds, cpu_seconds, fresh, launch, stop
 from bench.experiments import EXPERIMENTS, Experiment, Figures, Load, Scale
-from compat.harness.broker import BrokerFailed
+from compat.harness.broker import BrokerError
 
 Say = Callable[[str], None]
 
@@ -103,7 +103,7 @@ class Campaign:
                 meter = Meter()
                 try:
                     figures, cores = self._measure(experiment, broker, loads, number)
-                except (tools.ToolError, BrokerFailed, subprocess.SubprocessError, OSError) as error:
+                except (clients.ToolError, BrokerError, subprocess.SubprocessError, OSError) as error:
                     results.fail(broker, experiment, str(error))
                     self.say(f"  {broker}: {experiment.rows[0].label}: failed: {error}")
                     continue
@@ -123,7 +123,7 @@ class Campaign:
                 return experiment.measure(Load(subject, self.scale)), None
         load = loads[broker]
         if not load.subject.alive:
-            raise BrokerFailed("the broker has ended")
+            raise BrokerError("the broker has ended")
         if experiment.group == "consume":
             load.filled_topic()
         pid = load.subject.pid
@@ -145,8 +145,8 @@ class Campaign:
             stop(subject)
 
     def _ceiling(self) -> float:
-        with tools.null_broker() as address:
-            figures = tools.run_requests("produce", address, "null", connections=16, seconds=2.0)
+        with clients.null_broker() as address:
+            figures = clients.run_requests("produce", address, "null", connections=16, seconds=2.0)
         return figures["requests_per_second"]
 
 

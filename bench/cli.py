@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bench import report, tools
+from bench import clients, report
 from bench.brokers import Address
 from bench.campaign import Campaign, chosen
 from bench.experiments import GROUPS, QUICK, Scale
@@ -42,8 +42,8 @@ def main(
         broker = "ottla"
     brokers = ["ottla", "apache"] if broker == "both" else [broker]
     rounds = rounds or (1 if quick else 3)
-    tools.CACHE.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="data-", dir=workspace or tools.CACHE))
+    clients.CACHE.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=workspace or clients.CACHE))
     campaign = Campaign(
         brokers=brokers,
         workspace=folder,

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from bench import tools
+from bench import clients
 from bench.brokers import Subject, memory
-from bench.tools import ToolError
+from bench.clients import ToolError
 
 SMALL, LARGE = 100, 1000
 IDLE_CONNECTIONS = 1000
@@ -59,17 +59,17 @@ class Load:
     def topic(self, partitions: int = 1) -> Iterator[str]:
         """A new topic, deleted afterwards."""
         name = f"{self.prefix}-{next(self.numbers)}"
-        tools.create_topic(self.subject.address, name, partitions)
+        clients.create_topic(self.subject.address, name, partitions)
         yield name
         with contextlib.suppress(Exception):  # a broker that died has said so already
-            tools.delete_topic(self.subject.address, name)
+            clients.delete_topic(self.subject.address, name)
 
     def filled_topic(self) -> tuple[str, int]:
         """A topic of 1 KB records that stays for the whole campaign, and its number of records."""
         if self.filled is None:
             name, records = f"{self.prefix}-filled", self.scale.count(2_000_000)
-            tools.create_topic(self.subject.address, name)
-            tools.run_rdkafka("produce", self.subject.address, name, LARGE, records)
+            clients.create_topic(self.subject.address, name)
+            clients.run_rdkafka("produce", self.subject.address, name, LARGE, records)
             self.filled = name, records
         return self.filled
 
@@ -95,28 +95,29 @@ def _memory(load: Load) -> Figures:
     records = load.scale.count(1_000_000)
     address = load.subject.address
     with load.topic() as topic:
-        tools.run_rdkafka("produce", address, topic, LARGE, records)
-        tools.run_rdkafka("consume", address, topic, records)
+        clients.run_rdkafka("produce", address, topic, LARGE, records)
+        clients.run_rdkafka("consume", address, topic, records)
         loaded = memory(pid)
     return {"idle-rss": idle.rss, "idle-pss": idle.pss, "loaded-rss": loaded.rss, "loaded-pss": loaded.pss}
 
 
-def _idle_connections(load: Load) -> Figures:
+def _idle_memory(load: Load) -> Figures:
     pid = _pid(load)
     address = load.subject.address
-    with load.topic(partitions=1) as topic:
+    with load.topic() as topic:
         # The first requests load code and open files; that is no cost of connections.
-        tools.run_requests("produce", address, topic, connections=1, seconds=1.0)
+        clients.run_requests("produce", address, topic, connections=1, seconds=1.0)
         before = memory(pid)
-        with tools.idle_connections(address, topic, IDLE_CONNECTIONS):
+        with clients.idle_connections(address, topic, IDLE_CONNECTIONS):
             held = memory(pid)
-            probe = tools.run_requests("produce", address, topic, connections=1, seconds=load.scale.seconds / 2)
-    return {
-        "idle-connection": (held.rss - before.rss) * 1e3 / IDLE_CONNECTIONS,
-        "idle-connections-rss": held.rss,
-        "idle-connections-p50": probe["p50_us"],
-        "idle-connections-p99": probe["p99_us"],
-    }
+    return {"idle-connection": (held.rss - before.rss) * 1e3 / IDLE_CONNECTIONS, "idle-connections-rss": held.rss}
+
+
+def _among_idle(load: Load) -> Figures:
+    address = load.subject.address
+    with load.topic() as topic, clients.idle_connections(address, topic, IDLE_CONNECTIONS):
+        probe = clients.run_requests("produce", address, topic, connections=1, seconds=load.scale.seconds)
+    return {"among-idle-p50": probe["p50_us"], "among-idle-p99": probe["p99_us"]}
 
 
 def _pid(load: Load) -> int:
@@ -129,7 +130,7 @@ def _java_produce(key: str, size: int, records: int) -> Callable[[Load], Figures
     def measure(load: Load) -> Figures:
         with load.topic() as topic:
             count = load.scale.count(records)
-            return {key: tools.java_producer(load.subject.address, topic, record_size=size, records=count)}
+            return {key: clients.java_producer(load.subject.address, topic, record_size=size, records=count)}
 
     return measure
 
@@ -138,7 +139,7 @@ def _rdkafka_produce(key: str, size: int, records: int, *properties: str) -> Cal
     def measure(load: Load) -> Figures:
         with load.topic() as topic:
             count = load.scale.count(records)
-            figures = tools.run_rdkafka("produce", load.subject.address, topic, size, count, *properties)
+            figures = clients.run_rdkafka("produce", load.subject.address, topic, size, count, *properties)
             return {key: figures["megabytes_per_second"]}
 
     return measure
@@ -146,20 +147,20 @@ def _rdkafka_produce(key: str, size: int, records: int, *properties: str) -> Cal
 
 def _java_consume(load: Load) -> Figures:
     topic, records = load.filled_topic()
-    rate = tools.java_consumer(load.subject.address, topic, record_size=LARGE, records=records)
+    rate = clients.java_consumer(load.subject.address, topic, record_size=LARGE, records=records)
     return {"consume-java": rate}
 
 
 def _rdkafka_consume(load: Load) -> Figures:
     topic, records = load.filled_topic()
-    figures = tools.run_rdkafka("consume", load.subject.address, topic, records)
+    figures = clients.run_rdkafka("consume", load.subject.address, topic, records)
     return {"consume-rdkafka": figures["megabytes_per_second"]}
 
 
 def _latency(mode: str) -> Callable[[Load], Figures]:
     def measure(load: Load) -> Figures:
         with load.topic() as topic:
-            figures = tools.run_rdkafka(mode, load.subject.address, topic, SMALL, load.scale.seconds)
+            figures = clients.run_rdkafka(mode, load.subject.address, topic, SMALL, load.scale.seconds)
             return {f"{mode}-p50": figures["p50_us"], f"{mode}-p99": figures["p99_us"]}
 
     return measure
@@ -169,7 +170,7 @@ def _requests(mode: str, connections: int, partitions: int) -> Callable[[Load], 
     def measure(load: Load) -> Figures:
         seconds = load.scale.seconds
         with load.topic(partitions) as topic:
-            figures = tools.run_requests(mode, load.subject.address, topic, connections=connections, seconds=seconds)
+            figures = clients.run_requests(mode, load.subject.address, topic, connections=connections, seconds=seconds)
         key = f"{mode}-requests-{connections}"
         return {key: figures["requests_per_second"], f"{key}-p99": figures["p99_us"]}
 
@@ -241,14 +242,14 @@ EXPERIMENTS = [
         for count in (1, 16, 64)
     ),
     Experiment("metadata", _rate("metadata-requests-16", "Metadata, 16 connections"), _requests("metadata", 16, 6)),
+    Experiment("idle", _percentiles("among-idle", "small produce among 1,000 idle connections"), _among_idle),
     Experiment(
         "idle",
         (
             Row("idle-connection", "memory for one of 1,000 idle connections", "KB"),
             Row("idle-connections-rss", "memory with 1,000 idle connections", "MB"),
-            *_percentiles("idle-connections", "small produce among 1,000 idle connections"),
         ),
-        _idle_connections,
+        _idle_memory,
         fresh=True,
     ),
 ]

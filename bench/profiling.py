@@ -16,7 +16,7 @@ from pathlib import Path
 
 import click
 
-from bench import tools
+from bench import clients
 from bench.brokers import FullOttla, Subject, address_of, await_answer
 from bench.experiments import EXPERIMENTS, QUICK, Experiment, Load
 from compat.harness.broker import Broker
@@ -38,8 +38,8 @@ def main(*, row: str, tool: str, native: bool, top: int, keep: Path | None) -> N
     py-spy (pip install py-spy) samples from outside and changes little; cprofile counts every call and makes small
     functions look dearer than they are. ROW is one of the keys in bench/results/latest.json.
     """
-    tools.CACHE.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="profile-", dir=tools.CACHE))
+    clients.CACHE.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="profile-", dir=clients.CACHE))
     raw = keep or folder / "profile"
     try:
         if tool == "py-spy":

@@ -13,14 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import tools
+import confluent_kafka
+
+from bench import clients
 from bench.brokers import JVM, MAKERS
 from bench.campaign import Results
 from bench.experiments import Experiment, Row
 
 # A ratio of medians from here on counts as equal: figures of one broker differ by more between runs.
 EQUAL = 0.95
-LATEST = tools.ROOT / "bench" / "results" / "latest"
+LATEST = clients.ROOT / "bench" / "results" / "latest"
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
     """When, with which versions and on what machine."""
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     commit = subprocess.run(
-        ["git", "-C", str(tools.ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        ["git", "-C", str(clients.ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -112,7 +114,7 @@ def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
             "commit": commit.stdout.strip(),
             "python": platform.python_version(),
             "java": (re.search(r'"([^"]+)"', java) or ["", "unknown"])[1],
-            "librdkafka": tools.confluent_kafka().libversion()[0],
+            "librdkafka": confluent_kafka.libversion()[0],
         },
         "machine": {
             "cores": os.cpu_count(),

@@ -4,32 +4,32 @@ import shutil
 
 import pytest
 
-from bench import tools
+from bench import clients
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the drivers are compiled where they run")
 
 
 @pytest.mark.parametrize(("mode", "connections"), [("produce", 1), ("produce", 16), ("metadata", 4)])
 def test_each_connection_gets_checked_answers(mode: str, connections: int) -> None:
-    with tools.null_broker() as address:
-        figures = tools.run_requests(mode, address, "topic", connections=connections, seconds=0.2)
+    with clients.null_broker() as address:
+        figures = clients.run_requests(mode, address, "topic", connections=connections, seconds=0.2)
     assert figures["errors"] == 0
     assert figures["requests"] > connections
     assert 0 < figures["p50_us"] <= figures["p99_us"]
 
 
 def test_more_connections_than_partitions_are_refused() -> None:
-    with tools.null_broker() as address, pytest.raises(tools.ToolError, match="fewer partitions"):
-        tools.run_requests("produce", address, "topic", connections=65, seconds=0.1)
+    with clients.null_broker() as address, pytest.raises(clients.ToolError, match="fewer partitions"):
+        clients.run_requests("produce", address, "topic", connections=65, seconds=0.1)
 
 
 def test_idle_connections_are_held_and_let_go() -> None:
-    with tools.null_broker() as address, tools.idle_connections(address, "topic", 100):
+    with clients.null_broker() as address, clients.idle_connections(address, "topic", 100):
         pass
 
 
 def test_a_broker_that_closes_is_an_error() -> None:
-    with tools.null_broker() as address:
+    with clients.null_broker() as address:
         pass
-    with pytest.raises(tools.ToolError, match="cannot connect"):
-        tools.run_requests("produce", address, "topic", connections=1, seconds=0.1)
+    with pytest.raises(clients.ToolError, match="cannot connect"):
+        clients.run_requests("produce", address, "topic", connections=1, seconds=0.1)

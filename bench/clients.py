@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import confluent_kafka
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bench.brokers import Address
 from compat.apache_broker import LOGGING, class_path
@@ -21,7 +23,6 @@ from compat.apache_broker import LOGGING, class_path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "bench"
 DRIVERS = ROOT / "bench" / "drivers"
-CONFLUENT_KAFKA = "confluent-kafka==2.16.1"
 TIMEOUT = 300.0
 
 
@@ -44,30 +45,20 @@ def driver(name: str) -> Path:
 
 
 @cache
-def confluent_kafka() -> Any:
-    """The package; installed beside the drivers when the environment lacks it."""
-    with contextlib.suppress(ImportError):
-        return importlib.import_module("confluent_kafka")
-    folder = CACHE / CONFLUENT_KAFKA
-    if not folder.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-        subprocess.run([*pip, CONFLUENT_KAFKA], check=True)
-    sys.path.append(str(folder))
-    return importlib.import_module("confluent_kafka")
-
-
-@cache
 def librdkafka() -> Path:
     """The shared object inside the wheel: librdkafka with all its codecs, newer than distributions have."""
-    folder = Path(confluent_kafka().__file__).parent.parent / "confluent_kafka.libs"
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     return next(path for path in folder.iterdir() if re.match(r"librdkafka-.*\.so", path.name))
 
 
 def create_topic(address: Address, topic: str, partitions: int = 1) -> None:
     """Create it and wait until that is done."""
     admin = _admin(address)
-    new = importlib.import_module("confluent_kafka.admin").NewTopic(topic, partitions, 1)
-    admin.create_topics([new])[topic].result(timeout=30)
+    new = NewTopic(topic, partitions, 1)
+    try:
+        admin.create_topics([new])[topic].result(timeout=30)
+    except confluent_kafka.KafkaException as error:
+        raise ToolError(f"the topic could not be created: {error}") from error
 
 
 def delete_topic(address: Address, topic: str) -> None:
@@ -76,10 +67,7 @@ def delete_topic(address: Address, topic: str) -> None:
 
 
 def _admin(address: Address) -> Any:
-    confluent_kafka()
-    return importlib.import_module("confluent_kafka.admin").AdminClient(
-        {"bootstrap.servers": address.bootstrap, "log_level": 3}
-    )
+    return AdminClient({"bootstrap.servers": address.bootstrap, "log_level": 3})
 
 
 def run_requests(mode: str, address: Address, topic: str, *, connections: int, seconds: float) -> dict[str, float]:
