@@ -12,20 +12,10 @@ from compat.harness.broker import Broker, BrokerError
 from compat.harness.manifest import Client
 from compat.harness.ottla_broker import OttlaBroker
 from compat.harness.program import ScenarioError
-from compat.harness.scenarios import BY_NAME
+from compat.harness.scenarios import play
 from compat.harness.stage import Outcome, Stage, Stopwatch
 
 BROKERS: dict[str, Callable[[Path], Broker]] = {"apache": ApacheBroker, "ottla": OttlaBroker}
-
-
-def _play(stage: Stage) -> None:
-    known = BY_NAME.get(stage.scenario)
-    if known and known.drive:
-        known.drive(stage)
-    else:
-        stage.run(stage.scenario, timeout=known.timeout if known else 120.0)
-    if not stage.broker.alive:
-        raise BrokerError(f"{stage.broker.name} ended during the scenario")
 
 
 class Runner:
@@ -66,7 +56,7 @@ class Runner:
             if not broker.alive:
                 broker.start()
             watch = Stopwatch()
-            _play(stage)
+            play(stage)
         except (ScenarioError, BrokerError, OSError) as failure:
             passed, error = False, str(failure) or type(failure).__name__
         finally:

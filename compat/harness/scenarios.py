@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compat.harness import groups, restarts
+from compat.harness.broker import BrokerError
 from compat.harness.stage import Stage
 
 
@@ -56,3 +57,14 @@ SCENARIOS = [
 ]
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+def play(stage: Stage) -> None:
+    """Run the stage's scenario. Raises ScenarioError or BrokerError."""
+    known = BY_NAME.get(stage.scenario)
+    if known and known.drive:
+        known.drive(stage)
+    else:
+        stage.run(stage.scenario, timeout=known.timeout if known else 120.0)
+    if not stage.broker.alive:
+        raise BrokerError(f"{stage.broker.name} ended during the scenario")

@@ -18,8 +18,14 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
+def connection(job: Job) -> dict[str, Any]:
+    """Where to connect to; `api_version` makes it speak as to a broker of that version."""
+    version = job.get("api_version", None)
+    return {"bootstrap_servers": job.bootstrap} | ({"api_version": tuple(version)} if version else {})
+
+
 def admin_client(job: Job) -> KafkaAdminClient:
-    return KafkaAdminClient(bootstrap_servers=job.bootstrap)
+    return KafkaAdminClient(**connection(job))
 
 
 def create_topic(job: Job, partitions: int = 1, configs: dict[str, str] | None = None, name: str = "") -> None:
@@ -30,12 +36,12 @@ def create_topic(job: Job, partitions: int = 1, configs: dict[str, str] | None =
 
 
 def make_producer(job: Job, **settings: Any) -> KafkaProducer:
-    return KafkaProducer(bootstrap_servers=job.bootstrap, **settings)
+    return KafkaProducer(**connection(job), **settings)
 
 
 def make_consumer(job: Job, **settings: Any) -> KafkaConsumer:
     defaults = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
-    return KafkaConsumer(bootstrap_servers=job.bootstrap, **(defaults | settings))
+    return KafkaConsumer(**connection(job), **(defaults | settings))
 
 
 def partitions_of(job: Job, count: int) -> list[TopicPartition]:
