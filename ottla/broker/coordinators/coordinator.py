@@ -1,12 +1,13 @@
-"""The group coordinator as handlers know it: one method per API, each answers now or later. Checks what needs no group."""
+"""The group coordinator as handlers know it: one method per API, answered now or later. Checks what needs no group."""
 
 from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 from uuid import UUID
 
-from ottla.broker.coordinators import commits, groups
-from ottla.broker.coordinators.decision import Asked
+from ottla.broker.coordinators.commits import Commit
+from ottla.broker.coordinators.decision import Asked, Decision, Now
+from ottla.broker.coordinators.groups import GroupShard, missing_group
 from ottla.broker.coordinators.later import gather, then
 from ottla.broker.coordinators.members import JoinAsked
 from ottla.broker.coordinators.runtime import Event, GroupRuntime
@@ -43,6 +44,10 @@ class GroupCoordinator:
     def __init__(self, runtime: GroupRuntime, random: Random) -> None:
         self.runtime = runtime
         self._random = random
+
+    def prepare(self) -> None:
+        """Begin to create the offsets topic, since a client is about to need it. Raises KafkaError if that fails."""
+        self.runtime.prepare()
 
     # --- members -----------------------------------------------------------------------------------------------------
 
@@ -95,9 +100,7 @@ class GroupCoordinator:
         self, request: OffsetCommitRequest, *, version: int
     ) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
         """Commit offsets of topics that exist; each has its name and its id."""
-        commit = commits.Commit(
-            request, is_told_of_missing_groups=OffsetCommitRequest.is_told_of_missing_groups(version)
-        )
+        commit = Commit(request, is_told_of_missing_groups=OffsetCommitRequest.is_told_of_missing_groups(version))
         return self._ask(request.group_id, commit.asked, lambda shard, now: shard.commit_offsets(commit, now))
 
     def fetch_offsets(
@@ -106,9 +109,7 @@ class GroupCoordinator:
         """Read committed offsets by topic name; stable ones only after all commits that are under way."""
         asked = Asked(lambda code: OffsetFetchResponse.Group(group_id=request.group_id, topics=[], error_code=code))
         if require_stable:
-            return self._ask(
-                request.group_id, asked, lambda shard, _: shard.fetch_stable_offsets(asked, request)
-            )
+            return self._ask(request.group_id, asked, lambda shard, _: shard.fetch_stable_offsets(asked, request))
         try:
             return self.runtime.shard_of(request.group_id).fetch_offsets(request)
         except KafkaError as error:
@@ -132,12 +133,12 @@ class GroupCoordinator:
         try:
             described = self.runtime.shard_of(group_id).describe(group_id)
         except KafkaError as error:
-            described = groups.missing_group(group_id)
+            described = missing_group(group_id)
             described.group_state = ""
             described.error_code = error.code
             return described
         if described is None:
-            described = groups.missing_group(group_id)
+            described = missing_group(group_id)
             if DescribeGroupsResponse.says_what_is_missing(version):
                 described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
                 described.error_message = f"Group {group_id} not found."
@@ -175,9 +176,7 @@ class GroupCoordinator:
         asked: Asked[ErrorCode] = Asked(lambda code: code)
         return self._ask(group_id, asked, lambda shard, _: shard.delete_group(asked, group_id))
 
-    def _ask(
-        self, group_id: str, asked: Asked[R], decide: "Callable[[groups.GroupShard, groups.Now], groups.Decision]"
-    ) -> R | Pending[R]:
+    def _ask(self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], Decision]) -> R | Pending[R]:
         self.runtime.submit(group_id, Event(decide, asked))
         return asked.answer
 

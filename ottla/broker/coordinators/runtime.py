@@ -34,7 +34,7 @@ class OffsetsTopic(Protocol):
     """`__consumer_offsets` as the cluster gives it: its partitions' logs, made when they are first needed."""
 
     def ensure(self) -> Completion[None] | None:
-        """Create the topic if it does not exist; None if it is there."""
+        """Create the topic if it does not exist, once for all who ask meanwhile; None if it is there."""
         ...
 
     def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
@@ -93,6 +93,10 @@ class GroupRuntime:
                 lane.refusal = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
         self._clean_later(self.settings.offsets_retention_check_interval_ms)
         return self._load()
+
+    def prepare(self) -> None:
+        """Begin to create the topic if it does not exist."""
+        self._topic.ensure()
 
     def stop(self) -> None:
         """Refuse all who wait, and whoever comes from now on, with NOT_COORDINATOR."""
@@ -158,10 +162,9 @@ class GroupRuntime:
     def forget_topic(self, topic: str, topic_id: bytes) -> None:
         """Forget all offsets of a topic that is gone."""
         for lane in self._lanes.values():
-            for group_id in lane.shard.state.offsets.groups_with(topic):
-                event = Event(partial(_forget_topic, group_id, topic, topic_id))
-if lane.refusal is None:
-                    self._submit(lane, group_id, event)
+            if lane.refusal is None:
+                for group_id in lane.shard.state.offsets.groups_with(topic):
+                    self._submit(lane, group_id, Event(partial(_forget_topic, group_id, topic, topic_id)))
 
     def _lane_of(self, group_id: str) -> _Lane:
         return self._lanes[partition_for(group_id, self.partition_count)]
@@ -214,7 +217,7 @@ if lane.refusal is None:
                 if created is not None:
                     created.result()
                 outcome = self._topic.append(lane.partition, batch)
-            except Exception as error:  # noqa: BLE001 - raised again, and told apart, where the decision is settled
+            except Exception as error:  # raised again, and told apart, where the decision is settled
                 appending.fail(error)
                 return
             if isinstance(outcome, Completion):
@@ -307,7 +310,7 @@ def _refuse(event: Event, code: ErrorCode) -> None:
 def _pass_on(done: Completion[Appended], appending: Completion[Appended]) -> None:
     try:
         appending.complete(done.result())
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # as above
         appending.fail(error)
 
 

@@ -288,6 +288,11 @@ class OffsetFetchResponse(Response, key=9, versions=(1, 10), flexible=6):
     error_code: i16 = field(since=2, until=7, default=0)
     groups: list[Group] = since(8, default=[])
 
+    @staticmethod
+    def has_group_error(version: int) -> bool:
+        """Tell whether an error of the whole group has a place of its own; before, each partition carried it."""
+        return version >= 2
+
 
 class DescribeGroupsRequest(Request, key=15, versions=(0, 6), flexible=5):
     """Describe classic groups."""
