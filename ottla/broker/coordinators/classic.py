@@ -1,4 +1,4 @@
-"""What clients ask of a classic group: join, sync, heartbeat, leave, commit. Checks who asks, then starts or ends things.
+"""What clients ask of a classic group: join, sync, heartbeat, leave, commit. Checks who asks, then sets things going.
 
 Behaviour: Apache's GroupMetadataManager and ClassicGroup; KIP-345 (static members), KIP-394 (ids first), KIP-814.
 """
@@ -101,6 +101,12 @@ class ClassicGroup(Rebalance):
         if self.state is GroupState.COMPLETING_REBALANCE:
             raise KafkaError(ErrorCode.REBALANCE_IN_PROGRESS)
         self._extend(member, now)
+
+    def check_offset_delete(self) -> ErrorCode:
+        """Say whether offsets may be deleted by hand: only of consumers is it known which ones they still need."""
+        if self.state is not GroupState.EMPTY and self.protocol_type != CONSUMER_PROTOCOL_TYPE:
+            return ErrorCode.NON_EMPTY_GROUP
+        return ErrorCode.NONE
 
     def is_subscribed(self, topic: str) -> bool:
         """Whether members may still read the topic, so that its offsets must stay."""

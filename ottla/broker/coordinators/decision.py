@@ -19,18 +19,27 @@ class Now(NamedTuple):
     """Milliseconds since the epoch, for what is written down."""
 
 
-class Asked(Pending[R], Generic[R]):
-    """A question that knows what its refusal looks like."""
+class Asked(Generic[R]):
+    """A question under way: where its answer goes, and what its refusal looks like."""
 
-    __slots__ = ("refusal",)
+    __slots__ = ("pending", "refusal")
 
     def __init__(self, refusal: Callable[[ErrorCode], R]) -> None:
-        super().__init__()
+        self.pending: Pending[R] = Pending()
         self.refusal = refusal
+
+    @property
+    def answer(self) -> R | Pending[R]:
+        """The response if it is there, else the promise of it."""
+        return self.pending if self.pending.response is None else self.pending.response
+
+    def resolve(self, response: R) -> None:
+        """Give the answer."""
+        self.pending.resolve(response)
 
     def refuse(self, code: ErrorCode) -> None:
         """Answer with an error."""
-        self.resolve(self.refusal(code))
+        self.pending.resolve(self.refusal(code))
 
 
 class Decision:

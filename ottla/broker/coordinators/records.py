@@ -1,7 +1,7 @@
 """The records of `__consumer_offsets` as keys and values: the only place that knows their types and versions.
 
 A key begins with its type (int16), a value with its version (int16); a record without a value takes back what its key
-says. Written as Apache 4.3.1 does: OffsetCommitValue 4 (1 if the commit itself carries an expiry), GroupMetadataValue 3.
+says. Written as Apache 4.3.1 does: OffsetCommitValue 4 (1 where the commit carries an expiry), GroupMetadataValue 3.
 """
 
 from struct import Struct

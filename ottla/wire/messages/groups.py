@@ -10,6 +10,16 @@ class FindCoordinatorRequest(Request, key=10, versions=(0, 6), flexible=3):
     key_type: i8 = since(1, default=0)
     coordinator_keys: list[str] = since(4, default=[])
 
+    @staticmethod
+    def names_several_keys(version: int) -> bool:
+        """Tell whether coordinators of several keys are asked for at once (KIP-699)."""
+        return version >= 4
+
+    @staticmethod
+    def knows_share_coordinators(version: int) -> bool:
+        """Tell whether coordinators of share partitions may be asked for (KIP-932)."""
+        return version >= 6
+
 
 class FindCoordinatorResponse(Response, key=10, versions=(0, 6), flexible=3):
     """The coordinator's address, one per key from version 4 (KIP-699)."""
@@ -47,6 +57,16 @@ class JoinGroupRequest(Request, key=11, versions=(0, 9), flexible=6):
     protocols: list[Protocol]
     reason: str | None = since(8, default=None)
 
+    @staticmethod
+    def requires_member_id(version: int) -> bool:
+        """Tell whether a new dynamic member must first ask for its id and then join with it (KIP-394)."""
+        return version >= 4
+
+    @staticmethod
+    def may_skip_assignment(version: int) -> bool:
+        """Tell whether a static leader that comes back understands ``skip_assignment`` (KIP-814)."""
+        return version >= 9
+
 
 class JoinGroupResponse(Response, key=11, versions=(0, 9), flexible=6):
     """The generation that began; only its leader learns who the members are."""
@@ -66,6 +86,11 @@ class JoinGroupResponse(Response, key=11, versions=(0, 9), flexible=6):
     member_id: str
     members: list[Member]
 
+    @staticmethod
+    def no_protocol_name(version: int) -> str | None:
+        """Return what stands for no protocol."""
+        return None if version >= 7 else ""
+
 
 class SyncGroupRequest(Request, key=14, versions=(0, 5), flexible=4):
     """Ask for one's assignment; the leader brings everybody's."""
@@ -81,6 +106,11 @@ class SyncGroupRequest(Request, key=14, versions=(0, 5), flexible=4):
     protocol_type: str | None = since(5, default=None)
     protocol_name: str | None = since(5, default=None)
     assignments: list[Assignment]
+
+    @staticmethod
+    def must_name_protocol(version: int) -> bool:
+        """Tell whether protocol type and name are mandatory (KIP-559)."""
+        return version >= 5
 
 
 class SyncGroupResponse(Response, key=14, versions=(0, 5), flexible=4):
@@ -121,6 +151,11 @@ class LeaveGroupRequest(Request, key=13, versions=(0, 5), flexible=4):
     member_id: str = field(until=2, default="")
     members: list[Member] = since(3, default=[])
 
+    @staticmethod
+    def names_several_members(version: int) -> bool:
+        """Tell whether members leave in a batch, each with its own error (KIP-345)."""
+        return version >= 3
+
 
 class LeaveGroupResponse(Response, key=13, versions=(0, 5), flexible=4):
     """How each member's leaving went."""
@@ -155,6 +190,16 @@ class OffsetCommitRequest(Request, key=8, versions=(2, 10), flexible=8):
     group_instance_id: str | None = since(7, default=None)
     retention_time_ms: i64 = field(until=4, default=-1)
     topics: list[Topic]
+
+    @staticmethod
+    def names_topics_by_id(version: int) -> bool:
+        """Tell whether topics are named by id (KIP-848)."""
+        return version >= 10
+
+    @staticmethod
+    def is_told_of_missing_groups(version: int) -> bool:
+        """Tell whether the client knows GROUP_ID_NOT_FOUND; before, a missing group was ILLEGAL_GENERATION."""
+        return version >= 9
 
 
 class OffsetCommitResponse(Response, key=8, versions=(2, 10), flexible=8):
@@ -196,6 +241,16 @@ class OffsetFetchRequest(Request, key=9, versions=(1, 10), flexible=6):
     groups: list[Group] = since(8, default=[])
     require_stable: bool = since(7, default=False)
 
+    @staticmethod
+    def names_several_groups(version: int) -> bool:
+        """Tell whether offsets of several groups are asked for at once (KIP-709)."""
+        return version >= 8
+
+    @staticmethod
+    def names_topics_by_id(version: int) -> bool:
+        """Tell whether topics are named by id (KIP-848)."""
+        return version >= 10
+
 
 class OffsetFetchResponse(Response, key=9, versions=(1, 10), flexible=6):
     """Committed offsets and their metadata; -1 where nothing was committed."""
@@ -233,6 +288,11 @@ class OffsetFetchResponse(Response, key=9, versions=(1, 10), flexible=6):
     error_code: i16 = field(since=2, until=7, default=0)
     groups: list[Group] = since(8, default=[])
 
+    @staticmethod
+    def has_group_error(version: int) -> bool:
+        """Tell whether an error of the whole group has a place of its own; before, each partition carried it."""
+        return version >= 2
+
 
 class DescribeGroupsRequest(Request, key=15, versions=(0, 6), flexible=5):
     """Describe classic groups."""
@@ -264,6 +324,11 @@ class DescribeGroupsResponse(Response, key=15, versions=(0, 6), flexible=5):
 
     throttle_time_ms: i32 = since(1, default=0)
     groups: list[Group]
+
+    @staticmethod
+    def says_what_is_missing(version: int) -> bool:
+        """Tell whether a missing group is GROUP_ID_NOT_FOUND; before, it looked like a dead one (KIP-1043)."""
+        return version >= 6
 
 
 class ListGroupsRequest(Request, key=16, versions=(0, 5), flexible=3):
