@@ -44,7 +44,7 @@ def fields_in(struct: type[Struct], version: int) -> list[Field]:
 
 
 def plain(value: Any, version: int) -> Any:
-    """A message as nested lists of its field values, in the order of the declaration: for comparing with other codecs."""
+    """A message as nested lists of its fields' values, in declared order: to compare it with other codecs'."""
     if isinstance(value, Struct):
         return [plain(getattr(value, field.name), version) for field in fields_in(type(value), version)]
     if isinstance(value, list):
