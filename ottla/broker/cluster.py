@@ -4,10 +4,14 @@ What is written here is in the catalog first; the partitions that are served fol
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ottla.broker.config import BrokerConfig
+from ottla.broker.coordinators.coordinator import GroupCoordinator
+from ottla.broker.coordinators.runtime import GroupRuntime
+from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.node import Node
+from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
 from ottla.broker.partition import Partition
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
@@ -66,6 +70,16 @@ class Cluster:
         self._producer_ids = iter(range(0))
         for topic in catalog.topics.values():
             self._serve(topic)
+        runtime = GroupRuntime(
+            settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
+        )
+        self.groups = GroupCoordinator(runtime, random_source)
+        self.on_topic_deleted.append(lambda topic: self.groups.forget_topic(topic.name, topic.id))
+
+    def load_groups(self) -> Iterator[None]:
+        """Begin to take over the groups; the caller steps the result to its end, between other work."""
+        offsets = self.topics.get(OFFSETS_TOPIC)
+        return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))
 
     # --- finding
 
@@ -181,7 +195,8 @@ class Cluster:
         return next(self._producer_ids)
 
     def close(self) -> None:
-        """Close the logs and the catalog, marking the directory as clean."""
+        """Refuse those who wait for a group, then close the logs and the catalog, marking the directory as clean."""
+        self.groups.runtime.stop()
         self.directory.close()
         self.catalog.close()
 

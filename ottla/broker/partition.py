@@ -6,7 +6,7 @@ Handlers ask this for the high watermark and the last stable offset and never lo
 from typing import Protocol
 
 from ottla.storage.completion import Completion
-from ottla.storage.log import Appended, Log
+from ottla.storage.log import Appended, AppendOrigin, Log
 from ottla.wire.batch import BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -59,12 +59,14 @@ class Partition:
         """
         return self.high_watermark
 
-    def append(self, batch: memoryview, header: BatchHeader, now_ms: int) -> Appended | Completion[Appended]:
+    def append(
+        self, batch: memoryview, header: BatchHeader, now_ms: int, *, origin: AppendOrigin = AppendOrigin.CLIENT
+    ) -> Appended | Completion[Appended]:
         """Append a checked batch, numbering its records in place, and tell those who wait.
 
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
-        appended = self.log.append(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        appended = self.log.append(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
         if self.watchers:
             if isinstance(appended, Completion):
                 appended.add_done_callback(lambda _: self._grown(header.size))

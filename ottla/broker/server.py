@@ -8,7 +8,7 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
@@ -34,6 +34,7 @@ BACKLOG = 1024
 DRAIN_S = 5.0
 IDLE_SWEEP_S = 30.0
 CHECKPOINT_S = 60.0
+SLICE_S = 0.005
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -87,6 +88,7 @@ async def _serve(options: ServeOptions) -> None:
                 loop.listen(listeners[-1])
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
+            _step(timers, clock, cluster.load_groups())
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
@@ -212,6 +214,15 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
         wakened = trio.Event()
         with trio.move_on_after(max(0.0, wake_at - clock.monotonic())):
             await wakened.wait()
+
+
+def _step(timers: Timers, clock: SystemClock, work: Iterator[None]) -> None:
+    """Do ``work`` in slices, so that the loop has its turn between them; the first one now."""
+    until = clock.monotonic() + SLICE_S
+    for _ in work:
+        if clock.monotonic() > until:
+            timers.schedule(clock.monotonic(), partial(_step, timers, clock, work))
+            return
 
 
 def _repeat(timers: Timers, clock: SystemClock, interval_s: float, action: Callable[[], None]) -> None:

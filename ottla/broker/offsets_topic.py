@@ -1,0 +1,58 @@
+"""`__consumer_offsets` as the group coordinators use it: an ordinary topic of this cluster, made when first needed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ottla.storage.completion import Completion
+from ottla.storage.log import Appended, AppendOrigin, FileSlice
+from ottla.wire.batch import HEADER_SIZE, read_header
+
+if TYPE_CHECKING:
+    from ottla.broker.cluster import Cluster
+
+OFFSETS_TOPIC = "__consumer_offsets"
+READ_BYTES = 1 << 20
+
+
+class ClusterOffsetsTopic:
+    """Gives coordinators the logs of one internal topic."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+
+    def ensure(self) -> Completion[None] | None:
+        """Make the topic if it is not there. Here that is done at once."""
+        self._cluster.ensure_internal_topic(OFFSETS_TOPIC)
+        return None
+
+    def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
+        """Append a coordinator's batch; raises ``KafkaError``."""
+        return self._cluster.partition(OFFSETS_TOPIC, partition).append(
+            memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
+        )
+
+    def read_all(self, partition: int) -> Iterator[memoryview]:
+        """Yield every batch of a partition, from its start."""
+        log = self._cluster.partition(OFFSETS_TOPIC, partition).log
+        offset = log.log_start_offset
+        while offset < log.log_end_offset:
+            found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)
+            if isinstance(found, Completion):
+                found = found.result()
+            if isinstance(found, FileSlice):
+                data = found.read()
+                found.release()
+            else:
+                data = found
+            view = memoryview(data)
+            position = 0
+            while len(view) - position >= HEADER_SIZE:
+                header = read_header(view, position)
+                if header.size > len(view) - position:
+                    break
+                if header.next_offset > offset:
+                    yield view[position : position + header.size]
+                    offset = header.next_offset
+                position += header.size
+            if position == 0:
+                return
