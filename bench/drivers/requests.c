@@ -306,8 +306,8 @@ static void loop(Connection *connections, int count, double warmup, double secon
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(samples, sample_count, sizeof *samples, ascending);
-    printf("{\"requests_per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"requests\": %zu, \"with_warmup\": %llu, \"errors\": %llu, "
-           "\"first_error\": %d, \"driver_cpu\": %.2f}\n",
+    printf("{\"requests_per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"requests\": %zu, \"with_warmup\": %llu, "
+           "\"errors\": %llu, \"first_error\": %d, \"driver_cpu\": %.2f}\n",
            (double)sample_count / elapsed, percentile_us(0.5), percentile_us(0.99), sample_count,
            (unsigned long long)answers, (unsigned long long)errors, first_error,
            ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
