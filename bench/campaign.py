@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import statistics
@@ -32,6 +33,8 @@ class Results:
 
     def add(self, broker: str, figures: Figures, cores: float | None) -> None:
         for key, value in figures.items():
+            if math.isnan(value):  # unknown here: no PSS, or an attached broker
+                continue
             self.figures.setdefault(broker, {}).setdefault(key, []).append(value)
             if cores is not None:
                 self.cores.setdefault(broker, {}).setdefault(key, []).append(cores)

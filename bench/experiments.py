@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bench import clients
-from bench.brokers import Subject, memory
+from bench.brokers import Subject, cpu_seconds, memory
 from bench.clients import ToolError
 
 SMALL, LARGE = 100, 1000
@@ -167,12 +168,15 @@ def _latency(mode: str) -> Callable[[Load], Figures]:
 
 
 def _requests(mode: str, connections: int, partitions: int) -> Callable[[Load], Figures]:
+    key = f"{mode}-requests-{connections}"
+
     def measure(load: Load) -> Figures:
-        seconds = load.scale.seconds
+        pid, seconds = load.subject.pid, load.scale.seconds
         with load.topic(partitions) as topic:
+            cpu = cpu_seconds(pid) if pid else 0.0
             figures = clients.run_requests(mode, load.subject.address, topic, connections=connections, seconds=seconds)
-        key = f"{mode}-requests-{connections}"
-        return {key: figures["requests_per_second"], f"{key}-p99": figures["p99_us"]}
+            cost = (cpu_seconds(pid) - cpu) * 1e6 / figures["with_warmup"] if pid else math.nan
+        return {key: figures["requests_per_second"], f"{key}-p99": figures["p99_us"], f"{key}-cpu": cost}
 
     return measure
 
@@ -187,7 +191,8 @@ def _percentiles(key: str, label: str) -> tuple[Row, ...]:
 
 def _rate(key: str, label: str) -> tuple[Row, ...]:
     rate = Row(key, label, "requests/s", higher_is_better=True)
-    return rate, Row(f"{key}-p99", f"{label}: p99", "us", judged=False)
+    p99 = Row(f"{key}-p99", f"{label}: p99", "us", judged=False)
+    return rate, p99, Row(f"{key}-cpu", f"{label}: broker's CPU for each", "us", judged=False)
 
 
 def _connections(count: int) -> str:

@@ -40,7 +40,7 @@ static struct {
     int partitions;
 } target;
 
-static uint64_t errors;
+static uint64_t errors, answers;
 static int first_error;
 static uint32_t *samples; /* ns */
 static size_t sample_count, sample_capacity;
@@ -261,6 +261,7 @@ static void finish(Connection *c, int measuring) {
     Cursor answer = open_answer(c, 1);
     int code = c->batch_at ? read_produce(c, &answer) : read_metadata(&answer);
     if (code) note_error(code);
+    answers++;
     if (!measuring) return;
     if (sample_count == sample_capacity) {
         sample_capacity = sample_capacity ? sample_capacity * 2 : 1 << 20;
@@ -305,10 +306,10 @@ static void loop(Connection *connections, int count, double warmup, double secon
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     qsort(samples, sample_count, sizeof *samples, ascending);
-    printf("{\"requests_per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"requests\": %zu, \"errors\": %llu, "
-           "\"first_error\": %d, \"driver_cpu\": %.2f}\n",
+    printf("{\"requests_per_second\": %.0f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"requests\": %zu, \"with_warmup\": %llu, "
+           "\"errors\": %llu, \"first_error\": %d, \"driver_cpu\": %.2f}\n",
            (double)sample_count / elapsed, percentile_us(0.5), percentile_us(0.99), sample_count,
-           (unsigned long long)errors, first_error,
+           (unsigned long long)answers, (unsigned long long)errors, first_error,
            ((double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
             (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6) / (elapsed + warmup));
 }
