@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from compat.apache_broker import jars
+
 
 @pytest.fixture(scope="session")
 def apache_jars() -> Path:
@@ -14,6 +16,4 @@ def apache_jars() -> Path:
             pytest.fail(
                 f"`{tool}` is not installed: these tests compare with Apache's jars, got with Maven and a JDK 17."
             )
-    from compat.apache_broker import jars
-
     return jars()

@@ -10,7 +10,7 @@ from ottla.wire.schema import Message, Request, Response
 from tests.wire.declarations import pair_id, pairs
 from tests.wire.values import samples
 
-pytestmark = pytest.mark.timeout(600)  # The first run fetches the jars.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 
 SOURCE = Path(__file__).parent / "java" / "RoundTrip.java"
 Answers = dict[tuple[str, int], list[tuple[bytes, bytes | str]]]

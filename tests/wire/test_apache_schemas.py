@@ -12,7 +12,7 @@ import pytest
 from ottla.wire.schema import LAST_VERSION, MISSING, ZERO_UUID, ArrayOf, Message, Primitive, Request, Response, Struct
 from tests.wire.declarations import MESSAGES, pair_id
 
-pytestmark = pytest.mark.timeout(600)  # The first run fetches the jars.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 
 SCHEMA = re.compile(r"common/message/(\w+)\.json")
 Schemas = dict[str, dict[str, Any]]

@@ -48,6 +48,7 @@ def test_a_good_message_with_some_bytes_replaced_is_a_message_or_a_protocol_erro
     survives(message, version, good[:start] + data.draw(st.binary(max_size=6)) + good[end:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("message", "version"), PAIRS, ids=pair_id)
 def test_huge_and_negative_lengths_anywhere_allocate_nothing(message: type[Message], version: int) -> None:
     good = full(message, version).encode(version)

@@ -53,6 +53,7 @@ def plain_value(value: Any, their: Any, our: Field, version: int) -> Any:
     return plain_theirs(value, type_, version)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("message", "version"), pairs(THEIRS), ids=pair_id)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())

@@ -61,6 +61,7 @@ def plain_value(value: Any, our: Field, version: int) -> Any:
     return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("message", "version"), pairs(THEIRS), ids=pair_id)
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
