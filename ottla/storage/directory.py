@@ -34,6 +34,8 @@ STRAY_SUFFIX = "-stray"
 
 _CLEAN_CONTENT = b'{"version":0,"brokerEpoch":-1}'
 _LONGEST_NAME = 255
+_APACHE_METADATA = "__cluster_metadata"
+"""The folder of an Apache controller: no topic, and not ours to touch."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class DataDirectory:
             self._log_start_offsets = read_offsets(self._files, root / LOG_START_OFFSETS)
             self.was_clean = self._files.read(root / CLEAN_SHUTDOWN) is not None
             self._files.remove(root / CLEAN_SHUTDOWN)
-            self._unopened = {(stored.topic, stored.partition) for stored in self.stored_partitions()}
+            self._unopened = set(self._folders())
         except BaseException:
             self._lock.release()
             raise
@@ -106,13 +108,21 @@ class DataDirectory:
 
     def stored_partitions(self) -> list[StoredPartition]:
         """The logs that have a folder, opened or not."""
-        found = []
-        for name in self._files.names(self.root):
-            topic, _, partition = name.rpartition("-")
-            if topic and topic != "__cluster_metadata" and partition.isascii() and partition.isdigit():
-                topic_id = read_partition_metadata(self._files, self.root / name)
-                found.append(StoredPartition(topic, int(partition), topic_id))
-        return found
+        return [
+            StoredPartition(topic, partition, read_partition_metadata(self._files, self._folder(topic, partition)))
+            for topic, partition in self._folders()
+        ]
+
+    def _folders(self) -> list[tuple[str, int]]:
+        split = [name.rpartition("-") for name in self._files.names(self.root)]
+        return [
+            (topic, int(partition))
+            for topic, _, partition in split
+            if topic and topic != _APACHE_METADATA and partition.isascii() and partition.isdigit()
+        ]
+
+    def _folder(self, topic: str, partition: int) -> Path:
+        return self.root / f"{topic}-{partition}"
 
     def open_log(self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig) -> SegmentLog:
         """The log of a partition, as it is on disk; empty and without files if there is none. Raises OSError.
@@ -120,7 +130,7 @@ class DataDirectory:
         A folder that belongs to a topic of the same name but another id is put aside, with a warning.
         """
         key = (topic, partition)
-        folder = self.root / f"{topic}-{partition}"
+        folder = self._folder(topic, partition)
         if key in self._unopened:
             stored_id = read_partition_metadata(self._files, folder)
             if stored_id is not None and stored_id != topic_id:
@@ -149,14 +159,14 @@ class DataDirectory:
     def delete_log(self, topic: str, partition: int) -> None:
         """Remove a partition's log. Its name is free at once; the files go in the background. Raises OSError."""
         self._forget(topic, partition)
-        folder = self.root / f"{topic}-{partition}"
+        folder = self._folder(topic, partition)
         if self._files.names(folder):
             self._remove_later(self._rename(folder, DELETED_SUFFIX))
 
     def put_aside(self, topic: str, partition: int) -> None:
         """Rename the folder of a log that no topic claims, so that nobody takes it for one; nothing is lost."""
         self._forget(topic, partition)
-        aside = self._rename(self.root / f"{topic}-{partition}", STRAY_SUFFIX)
+        aside = self._rename(self._folder(topic, partition), STRAY_SUFFIX)
         _log.warning("The log %s-%d belongs to no topic; it is put aside as %s", topic, partition, aside)
 
     def _forget(self, topic: str, partition: int) -> None:

@@ -373,7 +373,7 @@ def default_open_limit() -> int:
     """How many log files may be open at once, by the process's soft limit of descriptors."""
     if sys.platform == "win32":
         return 1024
-    import resource
+    import resource  # There is none on Windows.
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:

@@ -41,7 +41,10 @@ class IndexMemory:
         self._loaded[index] = size
         while self._bytes > self._limit and len(self._loaded) > 1:
             oldest = next(iter(self._loaded))
-            oldest.unload()
+            try:
+                oldest.unload()
+            except OSError:  # It cannot be written now, so it stays; whoever seals it will say so.
+                return
 
     def dropped(self, index: "OffsetIndex") -> None:
         """Forget an index that is not in memory any more."""

@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ottla.storage.files import Buffer
 from ottla.storage.log import NO_EPOCH, NO_OFFSET, NO_TIMESTAMP, AppendOrigin
 from ottla.wire.batch import CONTROL_BIT, TRANSACTIONAL_BIT, BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.records import read_records
 
 REMEMBERED_BATCHES = 5
 """As many as a producer may have in flight: any of them may come again."""
@@ -160,6 +162,14 @@ class Producers:
 def sequence_before(sequence: int, count: int) -> int:
     """The sequence that is ``count`` before another: below 0 it goes on from 2^31 - 1."""
     return (sequence - count) % _SEQUENCE_SPAN
+
+
+def coordinator_epoch_of(marker: Buffer) -> int:
+    """The epoch in a transaction marker's value: int16 version, int32 coordinator epoch. -1 if it has none."""
+    for record in read_records(marker):
+        if record.value is not None and len(record.value) >= 6:
+            return int.from_bytes(record.value[2:6], "big", signed=True)
+    return NO_EPOCH
 
 
 def _out_of_order(header: BatchHeader, reason: str) -> KafkaError:

@@ -7,8 +7,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from ottla.storage.log import NO_EPOCH
-from ottla.storage.producers import Producers
+from ottla.storage.producers import Producers, coordinator_epoch_of
 from ottla.storage.scan import CorruptBatchError, read_headers
 from ottla.storage.segment import (
     INDEX_SUFFIX,
@@ -21,7 +20,7 @@ from ottla.storage.segment import (
 )
 from ottla.storage.segment_log import SegmentLog
 from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
-from ottla.wire.records import read_records
+from ottla.wire.batch import BatchHeader
 
 _OFFSET_DIGITS = 20
 _LEFTOVERS = (".tmp", ".cleaned", ".deleted")
@@ -44,7 +43,7 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
     bases, snapshots = _take_stock(log)
     _load_segments(log, bases)
     log.log_start_offset = max(shutdown.log_start_offset, bases[0] if bases else 0)
-    log.epochs.load()
+    epochs_are_known = log.epochs.load()
     if not log.segments:
         log.log_end_offset = log.recovery_point = log.log_start_offset
         return
@@ -54,6 +53,8 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         _recover(log, shutdown.recovery_point)
     if log.log_start_offset > log.log_end_offset:
         _start_again(log, log.log_start_offset)
+    if not epochs_are_known:
+        _scan_epochs(log)
     log.epochs.truncate_from_end(log.log_end_offset)
     log.epochs.truncate_from_start(log.log_start_offset)
     _remove_segments_below_start(log)
@@ -111,8 +112,7 @@ def _recover(log: SegmentLog, recovery_point: int) -> None:
         size = segment.size
         epoch_starts, damage = segment.recover(log.config.index_interval_bytes)
         for header in epoch_starts:
-            if header.partition_leader_epoch > log.epochs.latest:
-                log.epochs.assign(header.partition_leader_epoch, header.base_offset)
+            _note_epoch(log, header)
         if damage is not None:
             following = log.segments[number + 1 :]
             lost = size - segment.size + sum(each.size for each in following)
@@ -123,6 +123,22 @@ def _recover(log: SegmentLog, recovery_point: int) -> None:
     _find_end(log)
     log.recovery_point = log.segments[first].base_offset
     log.epochs.write(sync=False)
+
+
+def _scan_epochs(log: SegmentLog) -> None:
+    """Find the leader epochs in the batches, because their checkpoint is lost."""
+    for segment in log.segments:
+        try:
+            for _, header in read_headers(segment.file, 0, segment.size):
+                _note_epoch(log, header)
+        except CorruptBatchError as damage:
+            _log.error("%r: leader epochs are not known from %r on, %s", log, segment, damage)
+    log.epochs.write(sync=False)
+
+
+def _note_epoch(log: SegmentLog, header: BatchHeader) -> None:
+    if header.partition_leader_epoch > log.epochs.latest:
+        log.epochs.assign(header.partition_leader_epoch, header.base_offset)
 
 
 def _start_again(log: SegmentLog, offset: int) -> None:
@@ -180,14 +196,6 @@ def _scan_producers(log: SegmentLog, from_offset: int) -> None:
                     log.producers.record(header, header.base_offset, header.last_offset, header.max_timestamp)
                 else:
                     batch = segment.file.pread(header.size, batch_position)
-                    log.producers.record_marker(header, _coordinator_epoch(batch))
+                    log.producers.record_marker(header, coordinator_epoch_of(batch))
         except CorruptBatchError as damage:
             _log.error("%r: producers are not known from %r on, %s", log, segment, damage)
-
-
-def _coordinator_epoch(batch: bytes) -> int:
-    """From a transaction marker's value: int16 version, int32 coordinator epoch."""
-    for record in read_records(batch):
-        if record.value is not None and len(record.value) >= 6:
-            return int.from_bytes(record.value[2:6], "big", signed=True)
-    return NO_EPOCH

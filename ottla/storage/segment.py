@@ -78,30 +78,33 @@ class Segment:
     def appended(self, base_offset: int, last_offset: int, max_timestamp: int, size: int, interval: int) -> None:
         """Take note of a batch written at the end, and index it if the last entry is ``interval`` bytes away."""
         position = self.size
+        self.size = position + size
         known = self._max_timestamp
-        if known is None:
-            known = self.load_max_timestamp()
-        if max_timestamp > known:
+        if known is not None and max_timestamp > known:
             self._max_timestamp = max_timestamp
             self._offset_of_max_timestamp = last_offset
         if self.bytes_since_index_entry > interval:
-            self._add_index_entry(last_offset, position)
+            self._index_appended(last_offset, position)
         self.bytes_since_index_entry += size
-        self.size = position + size
         recent = self.recent_offsets
         recent.append(base_offset)
         self.recent_positions.append(position)
         if len(recent) >= 2 * _RECENT_BATCHES:
             del recent[:_RECENT_BATCHES], self.recent_positions[:_RECENT_BATCHES]
 
-    def _add_index_entry(self, last_offset: int, position: int) -> None:
+    def _index_appended(self, last_offset: int, position: int) -> None:
+        """Add an index entry for the batch just written. If that fails, the index is sparser and still right."""
         try:
-            self.index.append(last_offset, position)
+            self._add_index_entry(last_offset, position)
         except CorruptIndexError as corruption:
             self._rebuild_indexes(corruption)
-            self.index.append(last_offset, position)
-        self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+        except OSError as failure:
+            _log.warning("%r: no index entry at %d: %s", self, position, failure)
         self.bytes_since_index_entry = 0
+
+    def _add_index_entry(self, last_offset: int, position: int) -> None:
+        self.index.append(last_offset, position)
+        self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
 
     def is_full(self, config: LogConfig) -> bool:
         """Whether an index has no room; the last place of the time index is kept for its closing entry."""
@@ -258,6 +261,7 @@ class Segment:
                 self._offset_of_max_timestamp = last_offset
             if self.bytes_since_index_entry > interval:
                 self._add_index_entry(last_offset, position)
+                self.bytes_since_index_entry = 0
             self.bytes_since_index_entry += header.size
             yield header
 

@@ -17,7 +17,7 @@ from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
-from ottla.storage.producers import Producers
+from ottla.storage.producers import Producers, coordinator_epoch_of
 from ottla.storage.scan import CorruptBatchError
 from ottla.storage.segment import (
     GREATEST_RELATIVE_OFFSET,
@@ -175,8 +175,11 @@ class SegmentLog:
         segment.appended(base_offset, last_offset, max_timestamp, size, config.index_interval_bytes)
         self.log_end_offset = last_offset + 1
         self.size_bytes += size
-        if producer_id >= 0 and not attributes & CONTROL_BIT:
-            self.producers.record(header, base_offset, last_offset, max_timestamp)
+        if producer_id >= 0:
+            if attributes & CONTROL_BIT:
+                self.producers.record_marker(header, coordinator_epoch_of(batch))
+            else:
+                self.producers.record(header, base_offset, last_offset, max_timestamp)
         return _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
 
     def _segment_for_append(self, size: int, max_timestamp: int, last_offset: int) -> Segment:
@@ -408,8 +411,9 @@ class SegmentLog:
         """Bring every file up to date and sync it, so that opening needs no scan. Raises OSError."""
         if self.segments:
             self.segments[-1].seal()
-            self.write_snapshot(sync=True)
-            self.epochs.write(sync=True)
+            # What a power cut could take of these two is made anew from the batches, so one fsync is enough.
+            self.write_snapshot(sync=False)
+            self.epochs.write(sync=False)
             self.flush()
 
     def abandon(self) -> None:

@@ -1,0 +1,56 @@
+"""A data directory that a test may open, crash and open again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ottla.storage.directory import DataDirectory
+from ottla.storage.files import RealFiles, SegmentFiles
+from ottla.storage.log_config import LogConfig
+from ottla.storage.segment_log import SegmentLog
+from tests.storage.logs import DEFAULTS, TOPIC_ID
+
+
+class Disk:
+    """One data directory with the log ``topic-0`` in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "topic-0"
+        self.directory: DataDirectory | None = None
+        self.files: SegmentFiles = RealFiles(durable=False)
+
+    def open(self, config: LogConfig = DEFAULTS) -> SegmentLog:
+        """Open the directory and its log."""
+        self.directory = DataDirectory(self.root, node_id=1, files=self.files)
+        return self.directory.open_log("topic", 0, topic_id=TOPIC_ID, config=config)
+
+    def close(self) -> None:
+        """Shut down well."""
+        if self.directory is not None:
+            self.directory.close()
+            self.directory = None
+
+    def crash(self) -> None:
+        """Lose everything that only the process knows."""
+        if self.directory is not None:
+            self.directory.abandon()
+            self.directory = None
+
+    def reopen(self, config: LogConfig = DEFAULTS, *, clean: bool) -> SegmentLog:
+        """Start again after a shutdown or a crash."""
+        self.close() if clean else self.crash()
+        return self.open(config)
+
+    def names(self) -> list[str]:
+        """The files of the log."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    """A data directory, closed after the test."""
+    disk = Disk(tmp_path)
+    yield disk
+    disk.crash()
