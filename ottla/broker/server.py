@@ -17,6 +17,7 @@ import trio
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.limits import raise_open_file_limit
 from ottla.broker.loop import Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
@@ -64,6 +65,7 @@ class ThreadBackground(Background):
 
 
 async def _serve(options: ServeOptions) -> None:
+    raise_open_file_limit()
     with ExitStack() as stack:
         sockets = _open_sockets(options.listeners)
         for sock in sockets:
