@@ -2,15 +2,20 @@
 
 import logging
 from functools import partial
-from typing import cast
 
 from ottla.broker.context import Context
-from ottla.broker.partition import Partition
 from ottla.broker.topics import Topic
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
-from ottla.wire.batch import LOG_APPEND_TIME, check_produced, read_header, set_max_timestamp
+from ottla.wire.batch import (
+    LOG_APPEND_TIME,
+    TIMESTAMP_TYPE_BIT,
+    TRANSACTIONAL_BIT,
+    check_produced,
+    read_header,
+    set_max_timestamp,
+)
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError, RecordsRefusedError
 from ottla.wire.messages.produce import (
@@ -23,85 +28,89 @@ from ottla.wire.messages.produce import (
 log = logging.getLogger(__name__)
 
 TopicResponse = ProduceResponse.Topic
+PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
 
 ACKS_NONE = 0
 ACKS_ALL = -1
 ZSTD = 4
+UNUSUAL = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
+"""Attributes that need another look."""
 
 
 def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[ProduceResponse] | None:
     """Append each partition's batch; with acks=0 there is no answer, and an error closes the connection."""
     cluster = context.cluster
-    version = context.api_version
-    by_id = ProduceRequest.names_topics_by_id(version)
-    rules = _Rules(acks=request.acks, now_ms=cluster.clock.wall_ms(), takes_zstd=ProduceRequest.takes_zstd(version))
+    now_ms = cluster.clock.wall_ms()
+    by_id = ProduceRequest.names_topics_by_id(context.api_version)
+    takes_zstd = ProduceRequest.takes_zstd(context.api_version)
+    acks = request.acks
     waiting: list[tuple[PartitionResponse, Completion[Appended]]] = []
     responses = []
     for data in request.topic_data:
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
         answers = []
         for each in data.partition_data:
-            answer = PartitionResponse(index=each.index, base_offset=-1)
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-                appended = rules.append(topic, topic.partition(each.index), cast("memoryview | None", each.records))
+                appended = _append(topic, each, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms)
                 if isinstance(appended, Completion):
+                    answer = PartitionResponse(index=each.index, base_offset=-1)
                     waiting.append((answer, appended))
                 else:
-                    _fill(answer, appended)
+                    base_offset, _, _, log_start_offset, log_append_time_ms = appended
+                    answer = PartitionResponse(
+                        index=each.index,
+                        base_offset=base_offset,
+                        log_append_time_ms=log_append_time_ms,
+                        log_start_offset=log_start_offset,
+                    )
             except KafkaError as error:
+                answer = PartitionResponse(index=each.index, base_offset=-1)
                 _refuse(answer, error)
             answers.append(answer)
         responses.append(TopicResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
-    if request.acks == ACKS_NONE:
+    if acks == ACKS_NONE:
         _close_on_error(responses)
         return None
     response = ProduceResponse(responses=responses)
     return _when_appended(response, waiting) if waiting else response
 
 
-class _Rules:
-    """What a request asks of each of its batches, and the checks that depend on the topic."""
-
-    __slots__ = ("acks", "now_ms", "takes_zstd")
-
-    def __init__(self, *, acks: int, now_ms: int, takes_zstd: bool) -> None:
-        self.acks = acks
-        self.now_ms = now_ms
-        self.takes_zstd = takes_zstd
-
-    def append(self, topic: Topic, partition: Partition, batch: memoryview | None) -> Appended | Completion[Appended]:
-        if not -1 <= self.acks <= 1:
-            raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-        if topic.is_internal:
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-        if self.acks == ACKS_ALL and len(partition.isr) < topic.log_config.min_insync_replicas:
-            raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
-        if batch is None:
-            raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
-        header = check_produced(batch, topic.log_config.max_message_bytes)
-        if header.codec == ZSTD and not self.takes_zstd:
+def _append(
+    topic: Topic, data: PartitionData, *, acks: int, takes_zstd: bool, now_ms: int
+) -> Appended | Completion[Appended]:
+    """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
+    partition = topic.partition(data.index)
+    config = topic.log_config
+    if not -1 <= acks <= 1:
+        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if topic.is_internal:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
+    if acks == ACKS_ALL and len(partition.isr) < config.min_insync_replicas:
+        raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
+    batch = data.records
+    if batch is None:
+        raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
+    assert isinstance(batch, memoryview)  # noqa: S101 - what decoding gives
+    header = check_produced(batch, config.max_message_bytes)
+    attributes = header.attributes
+    if attributes & UNUSUAL:
+        if header.codec == ZSTD and not takes_zstd:
             raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
         if header.is_transactional:
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "Transactions are not served yet")
-        if header.size != len(batch):
-            batch = batch[: header.size]
-        if topic.reads_records:
-            greatest_timestamp = topic.check_records(batch, self.now_ms)
-            if greatest_timestamp != header.max_timestamp:
-                set_max_timestamp(batch, header.timestamp_type, greatest_timestamp)
-                header = read_header(batch)
-        elif header.timestamp_type == LOG_APPEND_TIME and topic.log_config.uses_log_append_time:
+        if header.timestamp_type == LOG_APPEND_TIME and config.uses_log_append_time:
             raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "Only the broker may mark records with LogAppendTime")
-        return partition.append(batch, header, self.now_ms)
-
-
-def _fill(answer: PartitionResponse, appended: Appended) -> None:
-    answer.base_offset = appended.base_offset
-    answer.log_start_offset = appended.log_start_offset
-    answer.log_append_time_ms = appended.log_append_time_ms
+    if header.size != len(batch):
+        batch = batch[: header.size]
+    if topic.reads_records:
+        greatest_timestamp = topic.check_records(batch, now_ms)
+        if greatest_timestamp != header.max_timestamp:
+            set_max_timestamp(batch, header.timestamp_type, greatest_timestamp)
+            header = read_header(batch)
+    return partition.append(batch, header, now_ms)
 
 
 def _refuse(answer: PartitionResponse, error: KafkaError) -> None:
@@ -133,7 +142,10 @@ def _when_appended(
     def done(answer: PartitionResponse, completion: Completion[Appended]) -> None:
         nonlocal left
         try:
-            _fill(answer, completion.result())
+            appended = completion.result()
+            answer.base_offset = appended.base_offset
+            answer.log_start_offset = appended.log_start_offset
+            answer.log_append_time_ms = appended.log_append_time_ms
         except KafkaError as error:
             _refuse(answer, error)
         left -= 1
