@@ -43,6 +43,9 @@ APIS: tuple[Api, ...] = (
     Api(ApiKey.DESCRIBE_CLUSTER, "DescribeCluster", "core", (0, 2), (0, 2), "DESCRIBE", "CLUSTER"),
     Api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, "DescribeTopicPartitions", "core", (0, 0), (0, 0), "DESCRIBE", "TOPIC"),
     Api(ApiKey.OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", "fetch", (2, 4), (2, 4), "DESCRIBE", "TOPIC"),
+    Api(ApiKey.CREATE_TOPICS, "CreateTopics", "topics", (2, 7), (2, 7), "CREATE", "TOPIC"),
+    Api(ApiKey.DELETE_TOPICS, "DeleteTopics", "topics", (1, 6), (1, 6), "DELETE", "TOPIC"),
+    Api(ApiKey.CREATE_PARTITIONS, "CreatePartitions", "topics", (0, 3), (0, 3), "ALTER", "TOPIC"),
     Api(ApiKey.INIT_PRODUCER_ID, "InitProducerId", "produce", (0, 5), (0, 5), "IDEMPOTENT_WRITE", "CLUSTER"),
 )
 

@@ -66,7 +66,7 @@ class Cluster:
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
         self.on_topic_deleted: list[Callable[[Topic], None]] = []
-        self._collisions: dict[str, str] = {}
+        self._collisions: dict[str, set[str]] = {}
         self._producer_ids = iter(range(0))
         for topic in catalog.topics.values():
             self._serve(topic)
@@ -92,8 +92,8 @@ class Cluster:
 
     def colliding_topic(self, name: str) -> str | None:
         """Return the topic whose name differs from ``name`` only in '.' and '_', which metrics do not tell apart."""
-        found = self._collisions.get(collision_key(name))
-        return None if found == name else found
+        found = self._collisions.get(collision_key(name), set())
+        return min(found - {name}, default=None)
 
     # --- changing
 
@@ -110,7 +110,7 @@ class Cluster:
         """
         topic = stored.Topic(
             name=name,
-            id=self._new_topic_id(),
+            id=self.new_topic_id(),
             partitions=tuple(map(_new_partition, assignments)),
             configs=dict(configs),
         )
@@ -151,7 +151,7 @@ class Cluster:
         """Remove a topic and its logs; the name is free when this returns."""
         self.catalog.delete_topics([topic.id])
         del self.topics[topic.name], self.topics_by_id[topic.id]
-        self._collisions.pop(collision_key(topic.name), None)
+        self._collisions[collision_key(topic.name)].discard(topic.name)
         for partition in topic.partitions:
             partition.leave()
             self.directory.delete_log(topic.name, partition.index)
@@ -206,7 +206,7 @@ class Cluster:
         topic = Topic(known.name, known.id, TopicConfig(self.config, known.configs))
         self._open_partitions(topic, known.partitions)
         self.topics[topic.name] = self.topics_by_id[topic.id] = topic
-        self._collisions[collision_key(topic.name)] = topic.name
+        self._collisions.setdefault(collision_key(topic.name), set()).add(topic.name)
         return topic
 
     def _open_partitions(self, topic: Topic, states: Iterable[PartitionState]) -> None:
@@ -224,7 +224,8 @@ class Cluster:
                 )
             )
 
-    def _new_topic_id(self) -> bytes:
+    def new_topic_id(self) -> bytes:
+        """Return an id that no topic has had."""
         while True:
             topic_id = self.random.randbytes(16)
             # Ids whose text begins with a dash would look like an option on a command line.

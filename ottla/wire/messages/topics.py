@@ -61,6 +61,11 @@ class DeleteTopicsRequest(Request, key=20, versions=(1, 6), flexible=4):
     topic_names: list[str] = field(until=5, default=[])
     timeout_ms: i32
 
+    @staticmethod
+    def knows_deletion_disabled(version: int) -> bool:
+        """Whether the client knows TOPIC_DELETION_DISABLED (KIP-322)."""
+        return version >= 3
+
 
 class DeleteTopicsResponse(Response, key=20, versions=(1, 6), flexible=4):
     """How each deletion went."""

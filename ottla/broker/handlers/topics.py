@@ -1,0 +1,242 @@
+"""How topics come, grow and go: CreateTopics, DeleteTopics, CreatePartitions. Done when answered."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.context import Context
+from ottla.broker.placement import (
+    MAX_NEW_PARTITIONS,
+    Assignments,
+    default_partitions,
+    place_more_partitions,
+    place_new_topic,
+    place_new_topic_by_hand,
+    too_many_partitions,
+)
+from ottla.broker.topic_config import TopicConfig
+from ottla.broker.topics import Topic, check_name
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.topics import (
+    CreatePartitionsRequest,
+    CreatePartitionsResponse,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+)
+from ottla.wire.schema import ZERO_UUID
+
+CLUSTER_METADATA = "__cluster_metadata"
+"""Kafka's own log of metadata; no client may make a topic of this name."""
+
+CreatedTopic = CreateTopicsResponse.Topic
+DeletedTopic = DeleteTopicsResponse.Topic
+
+
+def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopicsResponse:
+    """Make topics, each for itself; with ``validate_only``, say how it would go."""
+    cluster = context.cluster
+    times = Counter(topic.name for topic in request.topics)
+    single = [topic for topic in request.topics if times[topic.name] == 1 and topic.name != CLUSTER_METADATA]
+    refusal = _refusal_of_creation(cluster, request.timeout_ms, single)
+    # All are checked against the topics of before: two of one request may have names that collide in metrics.
+    decided = [_decide(cluster, topic, refusal) for topic in single]
+    answers = [
+        item if isinstance(item, CreatedTopic) else _create(cluster, *item, validate_only=request.validate_only)
+        for item in decided
+    ]
+    for name in times:
+        if name == CLUSTER_METADATA:
+            answers.append(_not_created(name, KafkaError(ErrorCode.INVALID_REQUEST, f"{name} is Kafka's own")))
+        elif times[name] > 1:
+            answers.append(_not_created(name, _named_twice()))
+    return CreateTopicsResponse(topics=answers)
+
+
+def _refusal_of_creation(
+    cluster: Cluster, timeout_ms: int, topics: Iterable[CreateTopicsRequest.Topic]
+) -> KafkaError | None:
+    """Return why no topic of the request is made."""
+    if timeout_ms <= 0:
+        return KafkaError(ErrorCode.REQUEST_TIMED_OUT)
+    total = 0
+    for topic in topics:
+        if topic.assignments:
+            total += len(topic.assignments)
+        else:
+            total += topic.num_partitions if topic.num_partitions > 0 else default_partitions(cluster)
+    return too_many_partitions() if total > MAX_NEW_PARTITIONS else None
+
+
+def _decide(
+    cluster: Cluster, asked: CreateTopicsRequest.Topic, refusal: KafkaError | None
+) -> tuple[str, Assignments, TopicConfig] | CreatedTopic:
+    name = asked.name
+    try:
+        if refusal is not None:
+            raise refusal
+        check_name(name)
+        if name in cluster.topics:
+            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"There is a topic {name}")
+        collides = cluster.colliding_topic(name)
+        if collides is not None:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {collides}")
+        overrides = {}
+        for config in asked.configs:
+            if config.value is None:
+                raise KafkaError(ErrorCode.INVALID_CONFIG, f"{config.name} has no value")
+            overrides[config.name] = config.value
+        settings = TopicConfig(cluster.config, overrides)
+        if asked.assignments:
+            assignments = place_new_topic_by_hand(
+                cluster,
+                [(each.partition_index, each.broker_ids) for each in asked.assignments],
+                num_partitions=asked.num_partitions,
+                replication_factor=asked.replication_factor,
+            )
+        else:
+            assignments = place_new_topic(
+                cluster, num_partitions=asked.num_partitions, replication_factor=asked.replication_factor
+            )
+    except KafkaError as error:
+        return _not_created(name, error)
+    return name, assignments, settings
+
+
+def _create(
+    cluster: Cluster, name: str, assignments: Assignments, settings: TopicConfig, *, validate_only: bool
+) -> CreatedTopic:
+    if validate_only:
+        topic_id = cluster.new_topic_id()
+    else:
+        topic_id = cluster.create_topic(name, assignments=assignments, configs=settings.overrides).id
+    return CreatedTopic(
+        name=name,
+        topic_id=topic_id,
+        error_message=None,
+        num_partitions=len(assignments),
+        replication_factor=len(assignments[0]),
+        configs=[
+            CreatedTopic.Config(
+                name=setting.name,
+                value=setting.value,
+                read_only=setting.read_only,
+                config_source=setting.source,
+                is_sensitive=setting.sensitive,
+            )
+            for setting in settings.describe()
+        ],
+    )
+
+
+def _not_created(name: str, error: KafkaError) -> CreatedTopic:
+    return CreatedTopic(name=name, error_code=error.code, error_message=error.message)
+
+
+def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
+    """Remove topics, named by name or by id; one that is named twice is not touched."""
+    cluster = context.cluster
+    asked = _named_topics(request)
+    refusal = None
+    if not cluster.config.boolean("delete.topic.enable"):
+        known_code = DeleteTopicsRequest.knows_deletion_disabled(context.api_version)
+        refusal = KafkaError(
+            ErrorCode.TOPIC_DELETION_DISABLED if known_code else ErrorCode.INVALID_REQUEST,
+            "delete.topic.enable is false",
+        )
+    elif request.timeout_ms <= 0:
+        refusal = KafkaError(ErrorCode.REQUEST_TIMED_OUT)
+    if refusal is not None:
+        return DeleteTopicsResponse(responses=[_not_deleted(each, refusal) for each in asked])
+    answers = []
+    found: dict[bytes, list[DeleteTopicsRequest.Topic]] = {}
+    times = Counter((each.name, each.topic_id) for each in asked)
+    for each in asked:
+        count = times.pop((each.name, each.topic_id), 0)
+        if not count:
+            continue
+        try:
+            topic = _find_to_delete(cluster, each, times=count)
+        except KafkaError as error:
+            answers.append(_not_deleted(each, error))
+        else:
+            found.setdefault(topic.id, []).append(each)
+    for topic_id, names in found.items():
+        topic = cluster.topics_by_id[topic_id]
+        answer = DeletedTopic(name=topic.name, topic_id=topic_id)
+        if len(names) == 1:
+            cluster.delete_topic(topic)
+        else:
+            answer.error_code = ErrorCode.INVALID_REQUEST
+            answer.error_message = f"{topic.name} is given by name and by id"
+        answers.append(answer)
+    return DeleteTopicsResponse(responses=answers)
+
+
+def _named_topics(request: DeleteTopicsRequest) -> list[DeleteTopicsRequest.Topic]:
+    """Return what is to be deleted, however this version names it."""
+    return request.topics or [DeleteTopicsRequest.Topic(name=name, topic_id=ZERO_UUID) for name in request.topic_names]
+
+
+def _find_to_delete(cluster: Cluster, asked: DeleteTopicsRequest.Topic, *, times: int) -> Topic:
+    if asked.name is not None and asked.topic_id != ZERO_UUID:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A topic is given by its name or by its id, not by both")
+    if asked.name is None and asked.topic_id == ZERO_UUID:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A topic has neither name nor id")
+    if times > 1:
+        raise _named_twice()
+    if asked.name is not None:
+        topic = cluster.topics.get(asked.name)
+        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    else:
+        topic = cluster.topics_by_id.get(asked.topic_id)
+        code = ErrorCode.UNKNOWN_TOPIC_ID
+    if topic is None:
+        raise KafkaError(code, "There is no such topic")
+    return topic
+
+
+def _not_deleted(asked: DeleteTopicsRequest.Topic, error: KafkaError) -> DeletedTopic:
+    return DeletedTopic(name=asked.name, topic_id=asked.topic_id, error_code=error.code, error_message=error.message)
+
+
+def create_partitions(context: Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
+    """Let topics grow; what is in a partition already stays there."""
+    cluster = context.cluster
+    times = Counter(topic.name for topic in request.topics)
+    answers = [
+        CreatePartitionsResponse.Topic(
+            name=name, error_code=ErrorCode.INVALID_REQUEST, error_message=_named_twice().message
+        )
+        for name, count in times.items()
+        if count > 1
+    ]
+    for asked in request.topics:
+        if times[asked.name] > 1:
+            continue
+        answer = CreatePartitionsResponse.Topic(name=asked.name)
+        try:
+            if request.timeout_ms <= 0:
+                raise KafkaError(ErrorCode.REQUEST_TIMED_OUT)
+            _grow(cluster, asked, validate_only=request.validate_only)
+        except KafkaError as error:
+            answer.error_code = error.code
+            answer.error_message = error.message
+        answers.append(answer)
+    return CreatePartitionsResponse(results=answers)
+
+
+def _grow(cluster: Cluster, asked: CreatePartitionsRequest.Topic, *, validate_only: bool) -> None:
+    topic = cluster.topics.get(asked.name)
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    manual = None if asked.assignments is None else [each.broker_ids for each in asked.assignments]
+    assignments = place_more_partitions(cluster, topic, asked.count, manual)
+    if not validate_only:
+        cluster.add_partitions(topic, assignments)
+
+
+def _named_twice() -> KafkaError:
+    return KafkaError(ErrorCode.INVALID_REQUEST, "The topic is named more than once")
