@@ -103,6 +103,8 @@ class SegmentLog:
         self._index_entries = config.segment_index_bytes // 8
         self._time_index_entries = config.segment_index_bytes // 12 - 1  # The last is kept for the closing entry.
         self._count_roll_from(self._first_timestamp)
+        for segment in self.segments:
+            segment.index_interval_bytes = config.index_interval_bytes
 
     # Appending.
 
@@ -172,7 +174,7 @@ class SegmentLog:
 
         if not position:
             self._count_roll_from(max_timestamp)
-        segment.appended(base_offset, last_offset, max_timestamp, size, config.index_interval_bytes)
+        segment.appended(base_offset, last_offset, max_timestamp, size)
         self.log_end_offset = last_offset + 1
         self.size_bytes += size
         if producer_id >= 0:
@@ -209,7 +211,7 @@ class SegmentLog:
         if not self.segments:
             self.files.make_folder(self.folder)
             write_partition_metadata(self.files, self.folder, self.topic_id)
-        segment = Segment(self.files, self.folder, base_offset, size=None, memory=self.memory)
+        segment = self.segment_file(base_offset, size=None)
         self.add_segment(segment)
         self.activate_last()
         return segment
@@ -379,6 +381,17 @@ class SegmentLog:
         self.producers.expire(now_ms, expiration_ms)
 
     # Opening and closing.
+
+    def segment_file(self, base_offset: int, *, size: int | None) -> Segment:
+        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one."""
+        return Segment(
+            self.files,
+            self.folder,
+            base_offset,
+            size=size,
+            memory=self.memory,
+            index_interval_bytes=self._config.index_interval_bytes,
+        )
 
     def add_segment(self, segment: Segment) -> None:
         """Put a segment behind the others."""
