@@ -12,7 +12,7 @@ from random import Random
 from ottla.storage.background import Background
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
-from ottla.storage.files import RecordSlice, SegmentFiles
+from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
@@ -412,22 +412,34 @@ class SegmentLog:
             self.files.replace(path, encode_snapshot(self.producers), sync=sync)
             self.snapshot_offset = self.log_end_offset
 
+    def unsynced(self) -> list[SegmentFile]:
+        """The files with batches that have not been synced."""
+        if self.recovery_point >= self.log_end_offset:
+            return []
+        return [segment.file for segment in self.segments[self.segment_number(self.recovery_point) :]]
+
+    def synced(self) -> None:
+        """Note that all ``unsynced`` files, and the folder, have been synced."""
+        self.recovery_point = self.log_end_offset
+
     def flush(self) -> None:
         """Sync everything appended so far."""
-        if self.segments and self.recovery_point < self.log_end_offset:
-            for segment in self.segments[self.segment_number(self.recovery_point) :]:
-                segment.file.sync()
+        files = self.unsynced()
+        if files:
+            for file in files:
+                file.sync()
             self.files.sync_folder(self.folder)
-            self.recovery_point = self.log_end_offset
+            self.synced()
 
-    def flush_and_seal(self) -> None:
-        """Bring every file up to date and sync it, so that opening needs no scan. Raises OSError."""
+    def seal(self) -> None:
+        """Bring every file up to date, so that opening needs no scan; they are not synced yet. Raises OSError.
+
+        What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
+        """
         if self.segments:
             self.segments[-1].seal()
-            # What a power cut could take of these two is made anew from the batches, so one fsync is enough.
             self.write_snapshot(sync=False)
             self.epochs.write(sync=False)
-            self.flush()
 
     def abandon(self) -> None:
         """Give the descriptors back without writing anything: the log is being removed, or failed."""
