@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ottla.storage.background import Background, Inline
 from ottla.storage.checkpoints import read_offsets, write_offsets
 from ottla.storage.directory_lock import DirectoryLock
-from ottla.storage.files import RealFiles, SegmentFiles
+from ottla.storage.files import RealFiles, SegmentFile, SegmentFiles
 from ottla.storage.identity import (
     Identity,
     IdentityError,
@@ -34,6 +34,7 @@ STRAY_SUFFIX = "-stray"
 
 _CLEAN_CONTENT = b'{"version":0,"brokerEpoch":-1}'
 _LONGEST_NAME = 255
+_SYNCS_AT_ONCE = 16
 _APACHE_METADATA = "__cluster_metadata"
 """The folder of an Apache controller: no topic, and not ours to touch."""
 
@@ -223,14 +224,46 @@ class DataDirectory:
         consistent = self.was_clean or not self._unopened
         for log in self.logs.values():
             try:
-                log.flush_and_seal()
+                log.seal()
             except OSError as failure:
                 _log.error("%r could not be closed: %s", log, failure)
                 consistent = False
+        if not self._sync_logs():
+            consistent = False
         self.checkpoint()
         if consistent:
             self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
         self.abandon()
+
+    def _sync_logs(self) -> bool:
+        """Sync all logs, many at once: a file system takes hardly longer for sixteen fsyncs than for one."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        logs = [log for log in self.logs.values() if log.unsynced()]
+        good = True
+        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as threads:
+            for start in range(0, len(logs), _SYNCS_AT_ONCE):
+                under_way = []
+                for log in logs[start : start + _SYNCS_AT_ONCE]:
+                    files = log.unsynced()
+                    for file in files:
+                        file.pin()
+                    under_way.append((log, files, threads.submit(self._sync_log, files, log.folder)))
+                for log, files, syncing in under_way:
+                    failure = syncing.exception()
+                    for file in files:
+                        file.unpin()
+                    if failure is None:
+                        log.synced()
+                    else:
+                        _log.error("%r could not be synced: %s", log, failure)
+                        good = False
+        return good
+
+    def _sync_log(self, files: list[SegmentFile], folder: Path) -> None:
+        for file in files:
+            file.sync()
+        self._files.sync_folder(folder)
 
     def abandon(self) -> None:
         """Give everything back as a crash would, writing nothing."""

@@ -15,7 +15,6 @@ from ottla.storage.segment import (
     SNAPSHOT_SUFFIX,
     TIME_INDEX_SUFFIX,
     TRANSACTION_INDEX_SUFFIX,
-    Segment,
     file_name,
 )
 from ottla.storage.segment_log import SegmentLog
@@ -89,7 +88,7 @@ def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
 def _load_segments(log: SegmentLog, bases: list[int]) -> None:
     for base_offset in bases:
         size = log.files.size(log.folder / file_name(base_offset, LOG_SUFFIX))
-        log.add_segment(Segment(log.files, log.folder, base_offset, size=size, memory=log.memory))
+        log.add_segment(log.segment_file(base_offset, size=size))
 
 
 def _find_end(log: SegmentLog) -> int:
@@ -110,7 +109,7 @@ def _recover(log: SegmentLog, recovery_point: int) -> None:
     for number in range(first, len(log.segments)):
         segment = log.segments[number]
         size = segment.size
-        epoch_starts, damage = segment.recover(log.config.index_interval_bytes)
+        epoch_starts, damage = segment.recover()
         for header in epoch_starts:
             _note_epoch(log, header)
         if damage is not None:

@@ -43,6 +43,7 @@ class Segment:
         "bytes_since_index_entry",
         "file",
         "index",
+        "index_interval_bytes",
         "recent_offsets",
         "recent_positions",
         "size",
@@ -50,7 +51,14 @@ class Segment:
     )
 
     def __init__(
-        self, files: SegmentFiles, folder: Path, base_offset: int, *, size: int | None, memory: IndexMemory
+        self,
+        files: SegmentFiles,
+        folder: Path,
+        base_offset: int,
+        *,
+        size: int | None,
+        memory: IndexMemory,
+        index_interval_bytes: int,
     ) -> None:
         """Use the files of a segment of ``size`` bytes; with None, make a new empty one."""
         new = size is None
@@ -65,6 +73,7 @@ class Segment:
         self.time_index = TimeIndex(
             files, folder / file_name(base_offset, TIME_INDEX_SUFFIX), base_offset=base_offset, new=new
         )
+        self.index_interval_bytes = index_interval_bytes
         self.bytes_since_index_entry = 0
         self._max_timestamp: int | None = NO_TIMESTAMP if new else None
         self._offset_of_max_timestamp = base_offset
@@ -75,15 +84,15 @@ class Segment:
 
     # The path of every append.
 
-    def appended(self, base_offset: int, last_offset: int, max_timestamp: int, size: int, interval: int) -> None:
-        """Take note of a batch written at the end, and index it if the last entry is ``interval`` bytes away."""
+    def appended(self, base_offset: int, last_offset: int, max_timestamp: int, size: int) -> None:
+        """Take note of a batch written at the end, and index it if the last entry is far enough away."""
         position = self.size
         self.size = position + size
         known = self._max_timestamp
         if known is not None and max_timestamp > known:
             self._max_timestamp = max_timestamp
             self._offset_of_max_timestamp = last_offset
-        if self.bytes_since_index_entry > interval:
+        if self.bytes_since_index_entry > self.index_interval_bytes:
             self._index_appended(last_offset, position)
         self.bytes_since_index_entry += size
         recent = self.recent_offsets
@@ -205,7 +214,7 @@ class Segment:
         _log.warning("%r: %s; rebuilding the indexes", self, reason)
         end = self.base_offset, 0
         try:
-            for header in self._index_batches(LogConfig().index_interval_bytes, checked=False):
+            for header in self._index_batches(checked=False):
                 end = header.next_offset, end[1] + header.size
         except CorruptBatchError as damage:
             _log.debug("%r: %s", self, damage)
@@ -224,7 +233,7 @@ class Segment:
             _log.debug("%r: %s", self, damage)
         return end
 
-    def recover(self, interval: int) -> tuple[list[BatchHeader], CorruptBatchError | None]:
+    def recover(self) -> tuple[list[BatchHeader], CorruptBatchError | None]:
         """Check every batch and rebuild the indexes up to the first bad one, where the file is cut.
 
         Returns the batches that begin a leader epoch and what was wrong with the bad one, if there was one.
@@ -233,7 +242,7 @@ class Segment:
         epoch = -1
         damage: CorruptBatchError | None = None
         try:
-            for header in self._index_batches(interval, checked=True):
+            for header in self._index_batches(checked=True):
                 if header.partition_leader_epoch > epoch:
                     epoch = header.partition_leader_epoch
                     epoch_starts.append(header)
@@ -244,7 +253,7 @@ class Segment:
         self.seal()
         return epoch_starts, damage
 
-    def _index_batches(self, interval: int, *, checked: bool) -> Iterator[BatchHeader]:
+    def _index_batches(self, *, checked: bool) -> Iterator[BatchHeader]:
         """Fill both indexes anew, batch by batch."""
         self.index.reset()
         self.time_index.reset()
@@ -259,7 +268,7 @@ class Segment:
             if header.max_timestamp > self._max_timestamp:
                 self._max_timestamp = header.max_timestamp
                 self._offset_of_max_timestamp = last_offset
-            if self.bytes_since_index_entry > interval:
+            if self.bytes_since_index_entry > self.index_interval_bytes:
                 self._add_index_entry(last_offset, position)
                 self.bytes_since_index_entry = 0
             self.bytes_since_index_entry += header.size
@@ -267,7 +276,7 @@ class Segment:
 
     def _rebuild_indexes(self, corruption: Exception) -> None:
         _log.warning("%r: %s; rebuilding the indexes", self, corruption)
-        for _ in self._index_batches(LogConfig().index_interval_bytes, checked=False):
+        for _ in self._index_batches(checked=False):
             pass
         self.seal()
 

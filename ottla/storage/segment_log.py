@@ -12,7 +12,7 @@ from random import Random
 from ottla.storage.background import Background
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
-from ottla.storage.files import RecordSlice, SegmentFiles
+from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
@@ -103,6 +103,8 @@ class SegmentLog:
         self._index_entries = config.segment_index_bytes // 8
         self._time_index_entries = config.segment_index_bytes // 12 - 1  # The last is kept for the closing entry.
         self._count_roll_from(self._first_timestamp)
+        for segment in self.segments:
+            segment.index_interval_bytes = config.index_interval_bytes
 
     # Appending.
 
@@ -172,7 +174,7 @@ class SegmentLog:
 
         if not position:
             self._count_roll_from(max_timestamp)
-        segment.appended(base_offset, last_offset, max_timestamp, size, config.index_interval_bytes)
+        segment.appended(base_offset, last_offset, max_timestamp, size)
         self.log_end_offset = last_offset + 1
         self.size_bytes += size
         if producer_id >= 0:
@@ -209,7 +211,7 @@ class SegmentLog:
         if not self.segments:
             self.files.make_folder(self.folder)
             write_partition_metadata(self.files, self.folder, self.topic_id)
-        segment = Segment(self.files, self.folder, base_offset, size=None, memory=self.memory)
+        segment = self.segment_file(base_offset, size=None)
         self.add_segment(segment)
         self.activate_last()
         return segment
@@ -380,6 +382,17 @@ class SegmentLog:
 
     # Opening and closing.
 
+    def segment_file(self, base_offset: int, *, size: int | None) -> Segment:
+        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one."""
+        return Segment(
+            self.files,
+            self.folder,
+            base_offset,
+            size=size,
+            memory=self.memory,
+            index_interval_bytes=self._config.index_interval_bytes,
+        )
+
     def add_segment(self, segment: Segment) -> None:
         """Put a segment behind the others."""
         self.segments.append(segment)
@@ -399,22 +412,34 @@ class SegmentLog:
             self.files.replace(path, encode_snapshot(self.producers), sync=sync)
             self.snapshot_offset = self.log_end_offset
 
+    def unsynced(self) -> list[SegmentFile]:
+        """The files with batches that have not been synced."""
+        if self.recovery_point >= self.log_end_offset:
+            return []
+        return [segment.file for segment in self.segments[self.segment_number(self.recovery_point) :]]
+
+    def synced(self) -> None:
+        """Note that all ``unsynced`` files, and the folder, have been synced."""
+        self.recovery_point = self.log_end_offset
+
     def flush(self) -> None:
         """Sync everything appended so far."""
-        if self.segments and self.recovery_point < self.log_end_offset:
-            for segment in self.segments[self.segment_number(self.recovery_point) :]:
-                segment.file.sync()
+        files = self.unsynced()
+        if files:
+            for file in files:
+                file.sync()
             self.files.sync_folder(self.folder)
-            self.recovery_point = self.log_end_offset
+            self.synced()
 
-    def flush_and_seal(self) -> None:
-        """Bring every file up to date and sync it, so that opening needs no scan. Raises OSError."""
+    def seal(self) -> None:
+        """Bring every file up to date, so that opening needs no scan; they are not synced yet. Raises OSError.
+
+        What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
+        """
         if self.segments:
             self.segments[-1].seal()
-            # What a power cut could take of these two is made anew from the batches, so one fsync is enough.
             self.write_snapshot(sync=False)
             self.epochs.write(sync=False)
-            self.flush()
 
     def abandon(self) -> None:
         """Give the descriptors back without writing anything: the log is being removed, or failed."""
