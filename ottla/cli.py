@@ -113,10 +113,8 @@ def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
     if until_stdin_closes:
         _stop_when_stdin_closes()
     with _sentences(), _options(**given) as options:
-        from ottla.broker.limits import raise_open_file_limit
         from ottla.broker.server import serve as run
 
-        raise_open_file_limit()
         run(options)
 
 
@@ -257,6 +255,14 @@ def _sentences() -> Iterator[None]:
         yield
     except (InvalidSettingError, StartError) as error:
         raise click.ClickException(str(error)) from None
+    except BaseExceptionGroup as group:  # what is raised within a nursery comes out wrapped
+        sentences = group.subgroup(StartError)
+        if sentences is None:
+            raise
+        found: BaseException = sentences
+        while isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        raise click.ClickException(str(found)) from None
 
 
 def _table(apis: Iterable[Api]) -> str:

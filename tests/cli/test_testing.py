@@ -92,7 +92,7 @@ def test_a_second_broker_cannot_have_the_same_data_folder(tmp_path):
     with Ottla(data_dir=tmp_path):
         with pytest.raises(BrokerFailedError) as failed:
             Ottla(data_dir=tmp_path).start()
-        assert f"the data folder {tmp_path} is in use by another broker" in str(failed.value)
+        assert f"The data directory {tmp_path} is in use by another broker" in str(failed.value)
         assert "Traceback" not in str(failed.value)
 
 
@@ -100,7 +100,7 @@ def test_a_second_broker_cannot_have_the_same_port():
     with Ottla() as broker:
         with pytest.raises(BrokerFailedError) as failed:
             Ottla(port=broker.port).start()
-        assert f"port {broker.port} on 127.0.0.1 is in use" in str(failed.value)
+        assert f"port {broker.port} of 127.0.0.1 is in use" in str(failed.value)
         assert "Traceback" not in str(failed.value)
 
 
