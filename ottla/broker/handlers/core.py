@@ -1,11 +1,11 @@
 """What a client learns first: ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions."""
 
 import re
-from collections.abc import Iterable
+from typing import cast
 
 from ottla.broker.apis import APIS
 from ottla.broker.context import Context
-from ottla.broker.topics import Topic, check_name
+from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.core import (
@@ -67,10 +67,10 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
 def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
     """Describe topics and the brokers that lead them, creating topics that are asked for where that is allowed."""
     cluster = context.cluster
-    if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
-        topics = [_describe_topic(topic) for topic in cluster.topics.values()]
-    else:
-        topics = [_find_topic(context, request, each) for each in _once(request.topics)]
+    try:
+        topics = _find_topics(context, request)
+    except KafkaError as error:
+        return _refused_metadata(request, error)
     if request.include_topic_authorized_operations:
         for answer in topics:
             answer.topic_authorized_operations = ALL_TOPIC_OPERATIONS
@@ -93,26 +93,53 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
     )
 
 
-def _once(topics: list[MetadataRequest.Topic]) -> Iterable[MetadataRequest.Topic]:
-    return {(each.name, each.topic_id): each for each in topics}.values()
+def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataResponse.Topic]:
+    """Describe what the request asks about: topics that are there first, then the others, as Apache does."""
+    if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
+        return [_describe_topic(topic) for topic in context.cluster.topics.values()]
+    by_id = any(each.topic_id != ZERO_UUID for each in request.topics)
+    names_missing = any(each.name is None for each in request.topics)
+    if (by_id or names_missing) and not MetadataRequest.finds_topics_by_id(context.api_version):
+        raise KafkaError(ErrorCode.INVALID_REQUEST)
+    if by_id:
+        ids = dict.fromkeys(each.topic_id for each in request.topics if each.topic_id != ZERO_UUID)
+        found = [_find_by_id(context, topic_id) for topic_id in ids]
+    elif names_missing:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # Apache's answer, too
+    else:
+        names = dict.fromkeys(cast("str", each.name) for each in request.topics)
+        found = [_find_by_name(context, name, may_create=request.allow_auto_topic_creation) for name in names]
+    return sorted(found, key=lambda answer: answer.error_code != ErrorCode.NONE)
 
 
-def _find_topic(context: Context, request: MetadataRequest, asked: MetadataRequest.Topic) -> MetadataResponse.Topic:
-    cluster = context.cluster
-    if asked.name is None:
-        topic = cluster.topics_by_id.get(asked.topic_id)
-        if topic is None:
-            return MetadataResponse.Topic(
-                error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=asked.topic_id, partitions=[]
-            )
-        return _describe_topic(topic)
-    topic = cluster.topics.get(asked.name)
+def _find_by_id(context: Context, topic_id: bytes) -> MetadataResponse.Topic:
+    topic = context.cluster.topics_by_id.get(topic_id)
+    if topic is None:
+        return MetadataResponse.Topic(
+            error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id, partitions=[]
+        )
+    return _describe_topic(topic)
+
+
+def _find_by_name(context: Context, name: str, *, may_create: bool) -> MetadataResponse.Topic:
+    topic = context.cluster.topics.get(name)
     if topic is None:
         try:
-            topic = cluster.create_topic_on_demand(asked.name, allowed=request.allow_auto_topic_creation)
+            topic = context.cluster.create_topic_on_demand(name, allowed=may_create)
         except KafkaError as error:
-            return MetadataResponse.Topic(error_code=error.code, name=asked.name, partitions=[])
+            return MetadataResponse.Topic(
+                error_code=error.code, name=name, is_internal=name in INTERNAL_TOPICS, partitions=[]
+            )
     return _describe_topic(topic)
+
+
+def _refused_metadata(request: MetadataRequest, error: KafkaError) -> MetadataResponse:
+    """Answer a request that makes no sense: its error stands at each topic."""
+    topics = [
+        MetadataResponse.Topic(error_code=error.code, name=each.name or "", topic_id=each.topic_id, partitions=[])
+        for each in request.topics or ()
+    ]
+    return MetadataResponse(brokers=[], topics=topics, error_code=error.code)
 
 
 def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
@@ -173,9 +200,10 @@ def describe_topic_partitions(
     cluster = context.cluster
     cursor = request.cursor
     first_name, first_index = (cursor.topic_name, cursor.partition_index) if cursor is not None else ("", 0)
-    if first_index < 0:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "A cursor's partition cannot be negative")
-    names = {each.name for each in request.topics} or set(cluster.topics)
+    asked = {each.name for each in request.topics}
+    if first_index < 0 or (cursor is not None and asked and first_name not in asked):
+        return _refused_description(request)
+    names = asked or set(cluster.topics)
     left = min(request.response_partition_limit, cluster.config.integer("max.request.partition.size.limit"))
     left = max(left, 1)
     response = DescribeTopicPartitionsResponse(topics=[], next_cursor=None)
@@ -220,6 +248,18 @@ def describe_topic_partitions(
             )
             break
     return response
+
+
+def _refused_description(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
+    """Answer a cursor that is on no page of the request."""
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponse.Topic(
+                error_code=ErrorCode.INVALID_REQUEST, name=each.name, topic_id=ZERO_UUID, partitions=[]
+            )
+            for each in request.topics
+        ]
+    )
 
 
 def _unknown_topic(name: str) -> DescribeTopicPartitionsResponse.Topic:

@@ -59,6 +59,11 @@ class MetadataRequest(Request, key=3, versions=(0, 13), flexible=9):
         """Tell whether an empty list asks for all topics, because null cannot be said."""
         return version == 0
 
+    @staticmethod
+    def finds_topics_by_id(version: int) -> bool:
+        """Tell whether topics may be asked for by id; versions 10 and 11 have the field and no use for it."""
+        return version >= 12
+
 
 class MetadataResponse(Response, key=3, versions=(0, 13), flexible=9):
     """Brokers, topics and the leaders of their partitions, with topic ids from version 10 (KIP-516)."""
