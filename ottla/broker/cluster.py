@@ -33,7 +33,7 @@ _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "__share_group_state": (
         "share.coordinator.state.topic",
-        {"cleanup.policy": "delete", "compression.type": "none", "retention.ms": "-1"},
+        {"cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1"},
     ),
 }
 """The prefix of an internal topic's broker settings, and what its coordinator sets (``AutoTopicCreationManager``)."""
@@ -120,14 +120,12 @@ class Cluster:
     def create_topic_on_demand(self, name: str, *, allowed: bool) -> Topic:
         """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
 
-        Raises ``KafkaError`` UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION (its name is not one, or collides).
+        Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or
+        the name collides with another: Apache answers this for ever, too).
         """
         check_name(name)
-        if not allowed or not self.config.boolean("auto.create.topics.enable"):
+        if not allowed or not self.config.boolean("auto.create.topics.enable") or self.colliding_topic(name):
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        collides = self.colliding_topic(name)
-        if collides is not None:
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {collides}")
         if name in INTERNAL_TOPICS:
             return self.ensure_internal_topic(name)
         replicas = min(self.config.integer("default.replication.factor"), len(self.nodes))
@@ -140,10 +138,13 @@ class Cluster:
         topic = self.topics.get(name)
         if topic is None:
             prefix, configs = _INTERNAL_SETTINGS[name]
+            settings = {"segment.bytes": str(self.config.integer(f"{prefix}.segment.bytes")), **configs}
+            if name != "__consumer_offsets":
+                settings["min.insync.replicas"] = str(self.config.integer(f"{prefix}.min.isr"))
             topic = self.create_topic(
                 name,
                 assignments=self.assign_replicas(self.config.integer(f"{prefix}.num.partitions"), 1),
-                configs={"segment.bytes": str(self.config.integer(f"{prefix}.segment.bytes")), **configs},
+                configs=settings,
             )
         return topic
 
@@ -152,6 +153,8 @@ class Cluster:
         self.catalog.delete_topics([topic.id])
         del self.topics[topic.name], self.topics_by_id[topic.id]
         self._collisions[collision_key(topic.name)].discard(topic.name)
+        for partition in topic.partitions:
+            partition.gone = True  # all of them, before anyone who waits looks at the others
         for partition in topic.partitions:
             partition.leave()
             self.directory.delete_log(topic.name, partition.index)
