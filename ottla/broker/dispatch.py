@@ -126,16 +126,19 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     except _UnsupportedApiVersionsError:
         return _unsupported_api_versions(correlation_id)
     position = start + frames.REQUEST_HEADER_SIZE
+    body = position + max(name_length, 0)
+    if body > end:
+        raise ProtocolError(f"{route.api.name}: the bytes end before the client's id does")
     context.client_id = frames.read_client_id(buffer, position, name_length)
-    if name_length > 0:
-        position += name_length
     context.api_version = version
     if route.request_is_flexible:
         try:
-            position = frames.skip_header_tags(buffer, position, end)
+            body = frames.skip_header_tags(buffer, body, end)
         except (struct_error, IndexError):
-            raise ProtocolError(f"{route.api.name}: the bytes end before the header does") from None
-    request, _ = route.decode(buffer, position, end)
+            body = end + 1
+        if body > end:
+            raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
+    request, _ = route.decode(buffer, body, end)
     try:
         response = route.handler(context, request)
         if type(response) is Pending:
@@ -161,20 +164,21 @@ def _error_reply(route: Route, correlation_id: int, error: Exception, context: C
     else:
         log.error("%s v%d from %s failed", route.api.name, route.version, context.client_host, exc_info=error)
         code = ErrorCode.UNKNOWN_SERVER_ERROR
-    response = _top_level_error(route.response_class, code, error)
+    response = _top_level_error(route, code, error)
     if response is None:
         raise ProtocolError(f"{route.api.name} has no place for {code.name}; the connection is closed") from error
     return route.encode(response, correlation_id)
 
 
-def _top_level_error(response_class: type[Response], code: ErrorCode, error: Exception) -> Response | None:
-    fields = {field.name: field.default for field in response_class.fields()}
-    if "error_code" not in fields:
+def _top_level_error(route: Route, code: ErrorCode, error: Exception) -> Response | None:
+    declared = {field.name: field for field in route.response_class.fields()}
+    if "error_code" not in declared or not declared["error_code"].in_version(route.version):
         return None
-    fields["error_code"] = code
-    if "error_message" in fields:
-        fields["error_message"] = error.message if isinstance(error, KafkaError) else None
-    return response_class(**fields)
+    values = {name: field.default for name, field in declared.items()}
+    values["error_code"] = code
+    if "error_message" in values:
+        values["error_message"] = error.message if isinstance(error, KafkaError) else None
+    return route.response_class(**values)
 
 
 def _unsupported_api_versions(correlation_id: int) -> Reply:
