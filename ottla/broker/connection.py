@@ -32,6 +32,8 @@ HUNG_UP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 FIRST_FRAME_BYTES = 1 << 20
 """A large frame's buffer begins with this and grows as bytes come: a size alone makes nobody allocate 100 MB."""
 
+LOGGED_CHARACTERS = 100
+
 _read_size = SIZE.unpack_from
 
 
@@ -156,7 +158,10 @@ class Connection:
 
     def _peer(self) -> str:
         client_id = self.context.client_id
-        return f"{self.context.client_host} ({client_id})" if client_id else self.context.client_host
+        if not client_id:
+            return self.context.client_host
+        # A stranger chose it: no line breaks, and not the whole of 32 KB.
+        return f"{self.context.client_host} ({client_id[:LOGGED_CHARACTERS]!r})"
 
     # --- reading
 
