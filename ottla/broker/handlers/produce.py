@@ -1,10 +1,11 @@
 """Produce and InitProducerId: checks a producer's batches and appends them, each partition for itself."""
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 
 from ottla.broker.context import Context
-from ottla.broker.topics import Topic
+from ottla.broker.topics import MAX_NAME_LENGTH, Topic
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
@@ -36,6 +37,12 @@ ACKS_ALL = -1
 ZSTD = 4
 UNUSUAL = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
 """Attributes that need another look."""
+SEEN_BY_THE_LOG = {
+    ErrorCode.INVALID_TIMESTAMP,
+    ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ErrorCode.INVALID_PRODUCER_EPOCH,
+}
+"""Errors that come with the log's start, because in Apache they are found as late as in the log."""
 
 
 def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[ProduceResponse] | None:
@@ -50,7 +57,8 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
     for data in request.topic_data:
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
         answers = []
-        for each in data.partition_data:
+        partitions = data.partition_data
+        for each in partitions if len(partitions) == 1 else _last_of_each(partitions):
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -69,6 +77,8 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
             except KafkaError as error:
                 answer = PartitionResponse(index=each.index, base_offset=-1)
                 _refuse(answer, error)
+                if topic is not None and (error.code in SEEN_BY_THE_LOG or isinstance(error, RecordsRefusedError)):
+                    answer.log_start_offset = topic.partition(each.index).log_start_offset
             answers.append(answer)
         responses.append(TopicResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if acks == ACKS_NONE:
@@ -76,6 +86,11 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
         return None
     response = ProduceResponse(responses=responses)
     return _when_appended(response, waiting) if waiting else response
+
+
+def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
+    """Return what counts where a partition is named twice: Apache appends the last one and answers once."""
+    return {each.index: each for each in partitions}.values()
 
 
 def _append(
@@ -127,9 +142,9 @@ def _close_on_error(responses: list[TopicResponse]) -> None:
     for topic in responses:
         for answer in topic.partition_responses:
             if answer.error_code:
-                name = topic.name or topic.topic_id.hex()
+                name = repr(topic.name[:MAX_NAME_LENGTH]) if topic.name else topic.topic_id.hex()
                 code = ErrorCode(answer.error_code).name
-                raise ProtocolError(f"Produce with acks=0 to {name}-{answer.index} got {code}")
+                raise ProtocolError(f"Produce with acks=0 to partition {answer.index} of {name} got {code}")
 
 
 def _when_appended(
@@ -165,4 +180,6 @@ def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitPr
         # Fatal to every client, so that none waits for a coordinator that never comes. The answer has no message.
         log.warning("%s asked for a transactional producer: transactions are not served yet", context.client_id)
         return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
+    if (request.producer_id == -1) != (request.producer_epoch == -1):
+        return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
     return InitProducerIdResponse(producer_id=context.cluster.next_producer_id(), producer_epoch=0)
