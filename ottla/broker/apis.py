@@ -45,7 +45,13 @@ APIS: tuple[Api, ...] = (
     Api(ApiKey.OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", "fetch", (2, 4), (2, 4), "DESCRIBE", "TOPIC"),
     Api(ApiKey.CREATE_TOPICS, "CreateTopics", "topics", (2, 7), (2, 7), "CREATE", "TOPIC"),
     Api(ApiKey.DELETE_TOPICS, "DeleteTopics", "topics", (1, 6), (1, 6), "DELETE", "TOPIC"),
+    Api(ApiKey.DELETE_RECORDS, "DeleteRecords", "topics", (0, 2), (0, 2), "DELETE", "TOPIC"),
+    Api(ApiKey.DESCRIBE_CONFIGS, "DescribeConfigs", "configs", (1, 4), (1, 4), "DESCRIBE_CONFIGS", "TOPIC"),
+    Api(ApiKey.DESCRIBE_LOG_DIRS, "DescribeLogDirs", "configs", (1, 5), (1, 5), "DESCRIBE", "CLUSTER"),
     Api(ApiKey.CREATE_PARTITIONS, "CreatePartitions", "topics", (0, 3), (0, 3), "ALTER", "TOPIC"),
+    Api(
+        ApiKey.INCREMENTAL_ALTER_CONFIGS, "IncrementalAlterConfigs", "configs", (0, 1), (0, 1), "ALTER_CONFIGS", "TOPIC"
+    ),
     Api(ApiKey.INIT_PRODUCER_ID, "InitProducerId", "produce", (0, 5), (0, 5), "IDEMPOTENT_WRITE", "CLUSTER"),
 )
 

@@ -94,6 +94,13 @@ class BrokerConfig(Settings):
             if not definition.internal or (name in self.given and name not in OUR_DEFINITIONS):
                 yield describe(definition, self[name], self.synonyms(name), read_only=not definition.dynamic)
 
+    def describe_cluster_wide(self) -> Iterator[Description]:
+        """Yield what DescribeConfigs answers for all brokers together: what is set for them beyond their files."""
+        for name, value in self._dynamic_defaults.items():
+            definition = DEFINITIONS[name]
+            synonym = Synonym(name, definition.write(value), Source.DYNAMIC_DEFAULT_BROKER_CONFIG)
+            yield describe(definition, value, [synonym], read_only=not definition.dynamic)
+
     @property
     def _dynamic_defaults(self) -> Mapping[str, Value]:
         # KIP-966: a cluster formatted with eligible leader replicas holds this one as a record, whatever the file says.

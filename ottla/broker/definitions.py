@@ -23,9 +23,11 @@ class Type(IntEnum):
     LIST = 7
     CLASS = 8
     PASSWORD = 9
+    UNKNOWN = 0
+    """Of a logger's level."""
 
 
-BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = Type
+BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD, _ = Type
 INT_MAX = 2**31 - 1
 LONG_MAX = 2**63 - 1
 
@@ -38,6 +40,7 @@ class Source(IntEnum):
     DYNAMIC_DEFAULT_BROKER_CONFIG = 3
     STATIC_BROKER_CONFIG = 4
     DEFAULT_CONFIG = 5
+    DYNAMIC_BROKER_LOGGER_CONFIG = 6
 
 
 class InvalidSettingError(ValueError):

@@ -11,6 +11,8 @@ from ottla.wire.batch import BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
+TO_HIGH_WATERMARK = -1
+
 
 class Watcher(Protocol):
     """Somebody who waits for a partition's next batch."""
@@ -73,6 +75,23 @@ class Partition:
             else:
                 self._grown(header.size)
         return appended
+
+    def delete_records(self, before_offset: int) -> int | Completion[int]:
+        """Drop what lies before an offset, at most up to the high watermark; returns the first offset that is left.
+
+        ``before_offset`` -1 means the high watermark (KIP-107). Raises ``KafkaError`` OFFSET_OUT_OF_RANGE.
+        """
+        if before_offset == TO_HIGH_WATERMARK:
+            before_offset = self.high_watermark
+        if not 0 <= before_offset <= self.high_watermark:
+            raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        log_start_offset = self.log.delete_records(before_offset)
+        # Fetch sessions tell their clients of a new start as they tell of a batch, but nobody waits for it.
+        if isinstance(log_start_offset, Completion):
+            log_start_offset.add_done_callback(lambda _: self._grown(0))
+        else:
+            self._grown(0)
+        return log_start_offset
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320); -1 has none."""

@@ -1,10 +1,11 @@
-"""How topics come, grow and go: CreateTopics, DeleteTopics, CreatePartitions. Done when answered."""
+"""How topics come, grow, shrink and go: CreateTopics, CreatePartitions, DeleteRecords, DeleteTopics."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.coordinators.later import gather, then
 from ottla.broker.placement import (
     MAX_NEW_PARTITIONS,
     Assignments,
@@ -16,6 +17,8 @@ from ottla.broker.placement import (
 )
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import Topic, check_name
+from ottla.broker.waiting import Pending
+from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.topics import (
@@ -23,6 +26,8 @@ from ottla.wire.messages.topics import (
     CreatePartitionsResponse,
     CreateTopicsRequest,
     CreateTopicsResponse,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
     DeleteTopicsRequest,
     DeleteTopicsResponse,
 )
@@ -33,6 +38,7 @@ CLUSTER_METADATA = "__cluster_metadata"
 
 CreatedTopic = CreateTopicsResponse.Topic
 DeletedTopic = DeleteTopicsResponse.Topic
+Shortened = DeleteRecordsResponse.Topic.Partition
 
 
 def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopicsResponse:
@@ -236,6 +242,53 @@ def _grow(cluster: Cluster, asked: CreatePartitionsRequest.Topic, *, validate_on
     assignments = place_more_partitions(cluster, topic, asked.count, manual)
     if not validate_only:
         cluster.add_partitions(topic, assignments)
+
+
+def delete_records(
+    context: Context, request: DeleteRecordsRequest
+) -> DeleteRecordsResponse | Pending[DeleteRecordsResponse]:
+    """Drop what lies before an offset (KIP-107); of a partition that is named twice the last offset counts."""
+    offsets = {(topic.name, each.partition_index): each.offset for topic in request.topics for each in topic.partitions}
+    names = list(offsets)
+
+    def answer(partitions: list[Shortened]) -> DeleteRecordsResponse:
+        topics: dict[str, list[Shortened]] = {}
+        for (name, _), partition in zip(names, partitions, strict=True):
+            topics.setdefault(name, []).append(partition)
+        return DeleteRecordsResponse(
+            topics=[DeleteRecordsResponse.Topic(name=name, partitions=found) for name, found in topics.items()]
+        )
+
+    return then(gather([_shorten(context.cluster, name, index, offsets[name, index]) for name, index in names]), answer)
+
+
+def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
+    answer = Shortened(partition_index=index, low_watermark=-1)
+    try:
+        partition = cluster.partition(name, index)
+        topic = cluster.topics[name]
+        if topic.is_internal:
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        if topic.log_config.cleanup_policy == {"compact"}:
+            raise KafkaError(ErrorCode.POLICY_VIOLATION)
+        low_watermark = partition.delete_records(before_offset)
+    except KafkaError as error:
+        answer.error_code = error.code
+        return answer
+    if not isinstance(low_watermark, Completion):
+        answer.low_watermark = low_watermark
+        return answer
+    pending: Pending[Shortened] = Pending()
+
+    def done(completion: Completion[int]) -> None:
+        try:
+            answer.low_watermark = completion.result()
+        except KafkaError as error:
+            answer.error_code = error.code
+        pending.resolve(answer)
+
+    low_watermark.add_done_callback(done)
+    return pending
 
 
 def _named_twice() -> KafkaError:
