@@ -91,7 +91,7 @@ func (p *program) client(more ...kgo.Opt) *kgo.Client {
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(p.bootstrap),
 		// Its default of 5 s would only make the scenarios wait.
-		kgo.MetadataMinAge(200*time.Millisecond),
+		kgo.MetadataMinAge(200 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 200 * time.Millisecond }),
 	}, more...)...)
 	must(err)
