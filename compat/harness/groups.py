@@ -51,18 +51,23 @@ def _wait_for_values(producer: Program, members: list[Program]) -> None:
     )
 
 
-def _check_resumed(killed: Program, others: dict[Program, int]) -> None:
+def _check_resumed(killed: Program, earlier: dict[Program, int]) -> None:
     """Each partition of `killed` went on from its last commit, neither before nor behind a gap.
 
-    `others`: the members that took over, each with how many of its events came before the kill.
+    `earlier`: the members that took over, each with how many of its events came before the kill.
     """
+    before = killed.events + [event for other, count in earlier.items() for event in other.events[:count]]
     committed: dict[int, int] = {}
-    for event in killed.named("committed"):
-        committed |= {int(partition): offset for partition, offset in event["offsets"].items()}
-    seen = {event["partition"]: event["offset"] for event in killed.named("record")}
+    seen: dict[int, int] = {}
+    for event in before:
+        if event.get("event") == "committed":
+            for partition, offset in event["offsets"].items():
+                committed[int(partition)] = max(offset, committed.get(int(partition), 0))
+        elif event.get("event") == "record":
+            seen[event["partition"]] = max(event["offset"], seen.get(event["partition"], -1))
     first: dict[int, int] = {}
-    for other, earlier in others.items():
-        for event in other.events[earlier:]:
+    for other, count in earlier.items():
+        for event in other.events[count:]:
             if event.get("event") == "record" and event["partition"] in assignment(killed):
                 first.setdefault(event["partition"], event["offset"])
     for partition, offset in first.items():
