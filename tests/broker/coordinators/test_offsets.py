@@ -2,11 +2,11 @@
 
 import pytest
 
+from ottla.broker.coordinators.offsets import Offsets
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.group_records import OffsetCommitKey, OffsetCommitValue
 from ottla.wire.messages.groups import OffsetFetchRequest
 from ottla.wire.schema import ZERO_UUID
-from ottla.broker.coordinators.offsets import Offsets
 from tests.broker.coordinators.scenario import (
     GROUP,
     SETTINGS,
@@ -122,7 +122,9 @@ def test_all_offsets_of_a_group_can_be_read_without_naming_topics():
     client.commit(3, topic="other", alone=True)
     request = OffsetFetchRequest.Group(group_id=GROUP, topics=None)
     group = answered(scenario.coordinator.fetch_offsets(request, require_stable=False))
-    found = {(topic.name, each.partition_index): each.committed_offset for topic in group.topics for each in topic.partitions}
+    found = {
+        (topic.name, each.partition_index): each.committed_offset for topic in group.topics for each in topic.partitions
+    }
     assert found == {("topic", 0): 1, ("topic", 3): 2, ("other", 0): 3}
 
 
