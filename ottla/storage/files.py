@@ -304,14 +304,15 @@ class RealFiles:
     def names(self, folder: Path) -> list[str]:
         """What lies in a folder."""
         try:
-            return [entry.name for entry in folder.iterdir()]
+            return os.listdir(folder)  # noqa: PTH208 - thousands of folders are listed at start
         except FileNotFoundError:
             return []
 
     def read(self, path: Path) -> bytes | None:
         """A whole file."""
         try:
-            return path.read_bytes()
+            with _descriptor(path, os.O_RDONLY) as descriptor:
+                return _read_all(descriptor)
         except FileNotFoundError:
             return None
 
@@ -395,6 +396,13 @@ def _write_all(descriptor: int, data: Buffer, position: int) -> None:
         done = 0
         while done < len(view):
             done += _pwrite(descriptor, view[done:], position + done)
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, os.fstat(descriptor).st_size + 1):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _positioned() -> tuple[Callable[[int, Buffer, int], int], Callable[[int, int, int], bytes]]:

@@ -85,4 +85,4 @@ def read_partition_metadata(files: SegmentFiles, folder: Path) -> bytes | None:
 def write_partition_metadata(files: SegmentFiles, folder: Path, topic_id: bytes) -> None:
     """Note which topic the folder's log belongs to."""
     content = f"version: 0\ntopic_id: {uuid_to_text(topic_id)}"
-    files.replace(folder / PARTITION_METADATA, content.encode(), sync=False)
+    files.write(folder / PARTITION_METADATA, content.encode(), 0)

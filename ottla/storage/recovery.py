@@ -47,7 +47,8 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         log.log_end_offset = log.recovery_point = log.log_start_offset
         return
     if shutdown.clean:
-        log.recovery_point = min(shutdown.recovery_point, _find_end(log))
+        log.sealed_offset = _find_end(log)
+        log.recovery_point = min(shutdown.recovery_point, log.sealed_offset)
     else:
         _recover(log, shutdown.recovery_point)
     if log.log_start_offset > log.log_end_offset:
@@ -56,7 +57,7 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         _scan_epochs(log)
     log.epochs.truncate_from_end(log.log_end_offset)
     log.epochs.truncate_from_start(log.log_start_offset)
-    _remove_segments_below_start(log)
+    log.remove_first(log.segment_number(log.log_start_offset))
     log.activate_last()
     _load_producers(log, snapshots, clean=shutdown.clean)
 
@@ -117,7 +118,7 @@ def _recover(log: SegmentLog, recovery_point: int) -> None:
             lost = size - segment.size + sum(each.size for each in following)
             _log.warning("%r: %d bytes are cut from %r on, %s", log, lost, segment, damage)
             log.size_bytes -= size - segment.size
-            log.remove_segments(number + 1, len(log.segments))
+            log.remove_from(number + 1)
             break
     _find_end(log)
     log.recovery_point = log.segments[first].base_offset
@@ -143,13 +144,9 @@ def _note_epoch(log: SegmentLog, header: BatchHeader) -> None:
 def _start_again(log: SegmentLog, offset: int) -> None:
     """Begin at ``offset``: the log has lost even what lies below its start."""
     _log.warning("%r ends before it starts; it goes on empty from offset %d", log, offset)
-    log.remove_segments(0, len(log.segments))
+    log.remove_from(0)
     log.log_end_offset = log.recovery_point = offset
     log.begin_segment(offset)
-
-
-def _remove_segments_below_start(log: SegmentLog) -> None:
-    log.remove_segments(0, log.segment_number(log.log_start_offset))
 
 
 def _load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool) -> None:
@@ -186,8 +183,8 @@ def _scan_producers(log: SegmentLog, from_offset: int) -> None:
     if from_offset >= log.log_end_offset:
         return
     for segment in log.segments[log.segment_number(from_offset) :]:
-        position = segment.position_of(from_offset)
         try:
+            position = segment.position_of(from_offset)
             for batch_position, header in read_headers(segment.file, position, segment.size):
                 if header.producer_id < 0:
                     continue

@@ -17,8 +17,8 @@ _FIRST_CHUNK = 4096 + 2 * HEADER_SIZE
 _CHUNK = 256 << 10
 
 
-class CorruptBatchError(Exception):
-    """What lies at ``position`` is not a whole batch with a right CRC."""
+class CorruptBatchError(OSError):
+    """What lies at ``position`` is not a whole batch with a right CRC. To a caller, the file cannot be read."""
 
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(f"at byte {position}: {reason}")

@@ -104,9 +104,10 @@ class Segment:
     def _index_appended(self, last_offset: int, position: int) -> None:
         """Add an index entry for the batch just written. If that fails, the index is sparser and still right."""
         try:
-            self._add_index_entry(last_offset, position)
-        except CorruptIndexError as corruption:
-            self._rebuild_indexes(corruption)
+            try:
+                self._add_index_entry(last_offset, position)
+            except CorruptIndexError as corruption:
+                self._rebuild_indexes(corruption)
         except OSError as failure:
             _log.warning("%r: no index entry at %d: %s", self, position, failure)
         self.bytes_since_index_entry = 0
@@ -196,8 +197,11 @@ class Segment:
 
     def first_timestamp(self) -> int:
         """The greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
-        for _, header in read_headers(self.file, 0, self.size):
-            return header.max_timestamp
+        try:
+            for _, header in read_headers(self.file, 0, self.size):
+                return header.max_timestamp
+        except CorruptBatchError as damage:
+            _log.warning("%r: %s", self, damage)
         return NO_TIMESTAMP
 
     def last_batch_end(self) -> tuple[int, int]:

@@ -18,7 +18,6 @@ from ottla.storage.index import IndexMemory
 from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.producers import Producers, coordinator_epoch_of
-from ottla.storage.scan import CorruptBatchError
 from ottla.storage.segment import (
     GREATEST_RELATIVE_OFFSET,
     INDEX_SUFFIX,
@@ -83,7 +82,10 @@ class SegmentLog:
         self._first_timestamp = -1
         self._roll_timestamp = MAX_INT64
         self._tail_is_torn = False
+        self._is_abandoned = False
         self.snapshot_offset = 0
+        self.sealed_offset = -1
+        """The end offset at which all files were last brought up to date."""
         self.configure(config)
 
     def __repr__(self) -> str:
@@ -190,6 +192,8 @@ class SegmentLog:
         config = self._config
         try:
             if segment is None:
+                if self._is_abandoned:
+                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
                 return self.begin_segment(self.log_end_offset)
             if self._tail_is_torn:
                 segment.file.truncate(segment.size)
@@ -285,7 +289,7 @@ class SegmentLog:
                     return b""
                 available = min(available, max(first_size, max_bytes))
             return segment.file.slice(position, available) if available > 0 else b""
-        except (OSError, CorruptBatchError) as failure:
+        except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
 
     def _locate_closed(self, offset: int) -> tuple[Segment, int, tuple[int, int] | None]:
@@ -310,8 +314,10 @@ class SegmentLog:
         try:
             for segment in self.segments:
                 if segment.max_timestamp >= timestamp_ms:
-                    return segment.find_timestamp(timestamp_ms, self.log_start_offset)
-        except (OSError, CorruptBatchError) as failure:
+                    found = segment.find_timestamp(timestamp_ms, self.log_start_offset)
+                    if found is not None:  # Apache gives up here if what it looked for lies below the log's start.
+                        return found
+        except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return None
 
@@ -320,7 +326,7 @@ class SegmentLog:
         try:
             if self.segments:
                 return max(self.segments, key=lambda segment: segment.max_timestamp).find_max_timestamp()
-        except (OSError, CorruptBatchError) as failure:
+        except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return None
 
@@ -352,29 +358,38 @@ class SegmentLog:
             self.epochs.truncate_from_start(before_offset)
             if self.segments:
                 self.epochs.write(sync=False)
-            self.remove_segments(0, self.segment_number(before_offset))
+            self.remove_first(self.segment_number(before_offset))
         return self.log_start_offset
 
-    def remove_segments(self, first: int, end: int) -> None:
-        """Remove the files of the segments numbered from ``first`` to before ``end``, with snapshots at their start."""
-        for segment in self.segments[first:end]:
-            segment.discard()
-            self.size_bytes -= segment.size
-        gone = self._base_offsets[first:end]
-        del self.segments[first:end], self._base_offsets[first:end]
-
-        def remove() -> None:
-            suffixes = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
-            for base_offset in gone:
-                for suffix in suffixes:
-                    self.files.remove(self.folder / file_name(base_offset, suffix))
+    def remove_first(self, count: int) -> None:
+        """Remove the first segments, in the background."""
+        gone = self._take_out(0, count)
 
         def removed(error: BaseException | None) -> None:
             if error is not None:
                 _log.error("%r: old segments could not be removed: %s", self, error)
 
         if gone:
-            self._background.run(remove, removed)
+            self._background.run(lambda: self._remove_files(gone), removed)
+
+    def remove_from(self, number: int) -> None:
+        """Remove the segments from ``number`` on; at once, because their names may be needed again."""
+        self._remove_files(self._take_out(number, len(self.segments)))
+
+    def _take_out(self, first: int, end: int) -> list[int]:
+        """Forget segments; returns the offsets that their files are named by."""
+        for segment in self.segments[first:end]:
+            segment.discard()
+            self.size_bytes -= segment.size
+        gone = self._base_offsets[first:end]
+        del self.segments[first:end], self._base_offsets[first:end]
+        return gone
+
+    def _remove_files(self, base_offsets: list[int]) -> None:
+        suffixes = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+        for base_offset in base_offsets:
+            for suffix in suffixes:
+                self.files.remove(self.folder / file_name(base_offset, suffix))
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers whose last batch is that old."""
@@ -436,13 +451,15 @@ class SegmentLog:
 
         What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
         """
-        if self.segments:
+        if self.segments and self.sealed_offset != self.log_end_offset:
             self.segments[-1].seal()
             self.write_snapshot(sync=False)
             self.epochs.write(sync=False)
+            self.sealed_offset = self.log_end_offset
 
     def abandon(self) -> None:
         """Give the descriptors back without writing anything: the log is being removed, or failed."""
         for segment in self.segments:
             segment.discard()
         self.segments, self._base_offsets, self._active = [], [], None
+        self._is_abandoned = True

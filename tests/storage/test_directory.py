@@ -31,6 +31,14 @@ def test_a_second_broker_is_refused_in_one_sentence(tmp_path: Path) -> None:
     open_directory(tmp_path).close()
 
 
+def test_closing_syncs_what_was_written(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    for partition in range(3):
+        append(directory.open_log("topic", partition, topic_id=TOPIC_ID, config=CONFIG))
+    directory.close()
+    assert (tmp_path / "recovery-point-offset-checkpoint").read_text().count(" 1\n") == 3
+
+
 def test_a_broker_in_another_process_is_refused(tmp_path: Path) -> None:
     first = open_directory(tmp_path)
     program = f"""
@@ -214,10 +222,11 @@ import resource
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from ottla.storage.directory import DataDirectory
+from ottla.storage.files import RealFiles
 from ottla.storage.log_config import LogConfig
 from tests.storage.logs import TOPIC_ID, append, batch_of, read_all
 for round in range(2):
-    directory = DataDirectory(Path({str(tmp_path)!r}))
+    directory = DataDirectory(Path({str(tmp_path)!r}), files=RealFiles(durable=False))
     logs = [directory.open_log("topic", number, topic_id=TOPIC_ID, config=LogConfig()) for number in range(1000)]
     for number, log in enumerate(logs):
         append(log, batch_of([b"%d" % number]))

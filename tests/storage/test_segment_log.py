@@ -372,12 +372,12 @@ def test_memory_of_a_batch_may_be_larger_than_the_batch(disk: Disk) -> None:
     assert log.size_bytes == ONE_RECORD
 
 
-def test_a_thousand_partitions_fit_in_few_descriptors(disk: Disk) -> None:
+def test_many_partitions_fit_in_few_descriptors(disk: Disk) -> None:
     files = RealFiles(open_limit=16, durable=False)
     disk.files = files
     disk.open()
     assert disk.directory is not None
-    logs = [disk.directory.open_log("many", number, topic_id=TOPIC_ID, config=LogConfig()) for number in range(1000)]
+    logs = [disk.directory.open_log("many", number, topic_id=TOPIC_ID, config=LogConfig()) for number in range(300)]
     for number, log in enumerate(logs):
         append(log, batch_of([b"%d" % number]))
     assert len(files.open_files) <= 16
