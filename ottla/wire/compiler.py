@@ -8,6 +8,7 @@ import linecache
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from ottla.wire.errors import ProtocolError
@@ -21,9 +22,11 @@ from ottla.wire.schema import (
     Struct,
 )
 
-_SIZES = {"b": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8, "16s": 16}
+_SIZES = {"b": 1, "B": 1, "?": 1, "h": 2, "H": 2, "i": 4, "I": 4, "q": 8, "d": 8, "16s": 16}
 _MAX_STRING = 32767
 _ONE_BYTE = 128
+_SHORT_ARRAYS = range(16)
+"""Lengths of arrays, replicas for one, that have a ``struct.Struct`` of their own."""
 
 
 def read_uvarint(buffer: Any, position: int) -> tuple[int, int]:
@@ -208,7 +211,7 @@ class _Decoder:
         codes = [code for _, code in self.run]
         size = sum(_SIZES[code] for code in codes)
         self.run = []
-        if codes in (["b"], ["?"]):
+        if codes in (["b"], ["B"], ["?"]):
             self.out.line(f"{names[0]} = buf[pos]{' != 0' if codes == ['?'] else ''}")
             if codes == ["b"]:
                 self.out.line(f"if {names[0]} > 127: {names[0]} -= 256")
@@ -229,10 +232,10 @@ class _Decoder:
                 values[field.name] = "[]"
             else:
                 values[field.name] = out.constant("default", field.default)
-        self.flush()
         tags = "NO_TAGS"
         if self.flexible:
             tags = self.tags(cls, values)
+        self.flush()
         result = out.fresh("s")
         out.line(f"{result} = {out.constant('new', cls.__new__)}({out.constant('cls', cls)})")
         for name, value in values.items():
@@ -244,19 +247,21 @@ class _Decoder:
         """Write the reading of a tag section; return the name of the tags that no field is declared for."""
         out = self.out
         known = [field for field in cls.fields() if field.tag is not None and field.in_version(self.version)]
+        mark = out.fresh("m")
+        self.run.append((mark, "B"))
+        self.flush()
         for field in known:
             values[field.name] = out.fresh("v")
             default = "[]" if isinstance(field.default, list) else out.constant("default", field.default)
             out.line(f"{values[field.name]} = {default}")
         unknown = out.fresh("u")
-        with out.block("if buf[pos]:"):
-            out.line(f"{unknown}, pos = read_tags(buf, pos, limit)")
+        with out.block(f"if {mark}:"):
+            out.line(f"{unknown}, pos = read_tags(buf, pos - 1, limit)")
             for field in known:
                 with out.block(f"if {field.tag} in {unknown}:"):
                     self.tag(field, values[field.name], unknown)
         with out.block("else:"):
             out.line(f"{unknown} = NO_TAGS")
-            out.line("pos += 1")
         return unknown
 
     def tag(self, field: Field, target: str, unknown: str) -> None:
@@ -272,23 +277,14 @@ class _Decoder:
         out.line(f"if pos != limit: raise bad('tag {field.tag} has another length than its content')")
         out.line(f"buf, pos, limit = {outer}")
 
-    def long_uvarint(self, name: str) -> None:
-        """Write the rest of the reading of a varint whose first byte is in ``name``."""
-        with self.out.block(f"if {name} > 127:"):
-            self.out.line(f"{name}, pos = read_uvarint(buf, pos - 1)")
-
     def length(self, wide: str) -> str:
-        """Write the reading of a length, -1 for null; ``wide`` is its code where it is not compact."""
+        """Write the reading of a length; ``wide`` is its code where it is not compact (one more, so that 0 is null)."""
         name = self.out.fresh("n")
+        self.run.append((name, "B" if self.flexible else wide))
+        self.flush()
         if self.flexible:
-            self.flush()
-            self.out.line(f"{name} = buf[pos]")
-            self.out.line("pos += 1")
-            self.long_uvarint(name)
-            self.out.line(f"{name} -= 1")
-        else:
-            self.run.append((name, wide))
-            self.flush()
+            with self.out.block(f"if {name} > 127:"):
+                self.out.line(f"{name}, pos = read_uvarint(buf, pos - 1)")
         return name
 
     def value(self, type_: Primitive | ArrayOf | type[Struct], *, nullable: bool, name: str) -> str:
@@ -305,6 +301,7 @@ class _Decoder:
         self.null_guard(value, length, nullable=nullable, name=name)
         with self.out.block("else:"):
             end = self.out.fresh("e")
+            self.compact(length)
             self.out.line(f"{end} = pos + {length}")
             too_long = f" or {length} > {_MAX_STRING}" if type_.name == "string" else ""
             self.out.line(f"if {end} > limit{too_long}: raise bad('{name} has length ' + str({length}))")
@@ -318,15 +315,20 @@ class _Decoder:
         return value
 
     def null_guard(self, value: str, length: str, *, nullable: bool, name: str) -> None:
-        with self.out.block(f"if {length} < 0:"):
+        """Write what happens if the length says null; what follows is for the other case."""
+        with self.out.block(f"if {length} == 0:" if self.flexible else f"if {length} < 0:"):
             self.out.line(f"{value} = None" if nullable else f"raise bad('{name} is null')")
+
+    def compact(self, length: str) -> None:
+        """Write the turning of a compact length, where it is one, into the length."""
+        if self.flexible:
+            self.out.line(f"{length} -= 1")
 
     def nullable_struct(self, cls: type[Struct]) -> str:
         out = self.out
-        self.flush()
         value, mark = out.fresh("v"), out.fresh("n")
-        out.line(f"{mark} = buf[pos]")
-        out.line("pos += 1")
+        self.run.append((mark, "B"))
+        self.flush()
         with out.block(f"if {mark} > 127:"):
             out.line(f"{value} = None")
         with out.block("else:"):
@@ -341,14 +343,16 @@ class _Decoder:
         self.null_guard(value, length, nullable=nullable, name=name)
         element = type_.element
         with out.block("else:"):
+            self.compact(length)
             least = _least_size(element, self.version, flexible=self.flexible)
             out.line(f"if {length} > (limit - pos) // {least}: raise bad('{name} has ' + str({length}) + ' elements')")
             if isinstance(element, Primitive) and element.code is not None:
-                out.line(
-                    f"{value} = list(unpack_from(f'>{{{length}}}{element.code}', buf, pos))"
-                    if element.code != "16s"
-                    else f"{value} = [bytes(buf[p:p + 16]) for p in range(pos, pos + 16 * {length}, 16)]"
-                )
+                unpacks = out.constant("unpacks", _short_array_unpacks(element.code))
+                repeated = f"'>' + '16s' * {length}" if element.code == "16s" else f"f'>{{{length}}}{element.code}'"
+                with out.block(f"if {length} < {len(_SHORT_ARRAYS)}:"):
+                    out.line(f"{value} = list({unpacks}[{length}](buf, pos))")
+                with out.block("else:"):
+                    out.line(f"{value} = list(unpack_from({repeated}, buf, pos))")
                 out.line(f"pos += {_SIZES[element.code]} * {length}")
             else:
                 out.line(f"{value} = []")
@@ -357,6 +361,18 @@ class _Decoder:
                     self.flush()
                     out.line(f"{value}.append({each})")
         return value
+
+
+@cache
+def _short_array_unpacks(code: str) -> tuple[Callable[..., tuple[Any, ...]], ...]:
+    """Return, for each short length, what reads as many elements."""
+    return tuple(struct.Struct(">" + code * length).unpack_from for length in _SHORT_ARRAYS)
+
+
+@cache
+def _short_array_packs(length_code: str, code: str) -> tuple[Callable[..., bytes], ...]:
+    """Return, for each short length, what writes a length and as many elements."""
+    return tuple(struct.Struct(">" + length_code + code * length).pack for length in _SHORT_ARRAYS)
 
 
 def _least_size(type_: Primitive | ArrayOf | type[Struct], version: int, *, flexible: bool) -> int:
@@ -403,7 +419,10 @@ class _Encoder:
         return self.out.build("encode", "def encode(message, write):", filename)
 
     def flush(self, write: str) -> None:
-        if self.run:
+        if self.run == [("0", "B")]:
+            self.run = []
+            self.out.line(f"{write}(b'\\0')")
+        elif self.run:
             values = ", ".join(value for value, _ in self.run)
             codec = self.out.codec([code for _, code in self.run], "pack")
             self.run = []
@@ -429,7 +448,7 @@ class _Encoder:
 
     def tags(self, tagged: list[Field], source: str, write: str) -> None:
         out = self.out
-        self.flush(write)
+        run, self.run = self.run, []
         known = "None"
         if tagged:
             known = out.fresh("k")
@@ -446,15 +465,18 @@ class _Encoder:
                 out.line(f"{known}.append(({field.tag}, b''.join({parts})))")
         some = f"{known} or {source}.unknown_tags" if tagged else f"{source}.unknown_tags"
         with out.block(f"if {some}:"):
+            self.run = list(run)
+            self.flush(write)
             out.line(f"write_tags({write}, {known}, {source}.unknown_tags)")
         with out.block("else:"):
-            out.line(f"{write}(b'\\0')")
+            self.run = [*run, ("0", "B")]
+            self.flush(write)
 
     def differs(self, value: str, field: Field) -> str:
         if field.default is None:
             return f"{value} is not None"
         if isinstance(field.default, list):
-            return value
+            return value if field.nullable is None else f"{value} is None or {value}"
         default = self.out.constant("default", field.default)
         if isinstance(field.default, Struct):
             return f"{value} is not {default} and {value} != {default}"
@@ -462,8 +484,16 @@ class _Encoder:
 
     def length(self, length: str, wide: str, write: str) -> None:
         """Write a length; in flexible versions it is one more, so that zero is null."""
-        if self.flexible:
-            self.flush(write)
+        if self.flexible and self.run:
+            with self.out.block(f"if {length} < 127:"):
+                run = list(self.run)
+                self.run.append((f"{length} + 1", "B"))
+                self.flush(write)
+                self.run = run
+            with self.out.block("else:"):
+                self.flush(write)
+                self.out.line(f"{write}(uvarint({length} + 1))")
+        elif self.flexible:
             self.out.line(f"{write}(UVARINT[{length} + 1] if {length} < 127 else uvarint({length} + 1))")
         else:
             self.run.append((length, wide))
@@ -509,19 +539,28 @@ class _Encoder:
         else:
             self.struct(type_, source, write)
 
+    def fixed_array(self, code: str, array: str, length: str, *, write: str) -> None:
+        """Write the writing of elements of one size, all together; a short array's length goes with them."""
+        self.flush(write)
+        packs = self.out.constant("packs", _short_array_packs("B" if self.flexible else "i", code))
+        with self.out.block(f"if {length} < {len(_SHORT_ARRAYS)}:"):
+            self.out.line(f"{write}({packs}[{length}]({length}{' + 1' if self.flexible else ''}, *{array}))")
+        with self.out.block("else:"):
+            self.length(length, "i", write)
+            self.flush(write)
+            repeated = f"'>' + '{code}' * {length}" if code == "16s" else f"f'>{{{length}}}{code}'"
+            self.out.line(f"{write}(pack({repeated}, *{array}))")
+
     def array(self, element: Primitive | type[Struct], source: str, *, write: str) -> None:
         out = self.out
         array, length, each = out.fresh("a"), out.fresh("n"), out.fresh("x")
         out.line(f"{array} = {source}")
         out.line(f"{length} = len({array})")
+        if isinstance(element, Primitive) and element.code is not None:
+            self.fixed_array(element.code, array, length, write=write)
+            return
         self.length(length, "i", write)
         self.flush(write)
-        if isinstance(element, Primitive) and element.code == "16s":
-            out.line(f"{write}(b''.join({array}))")
-            return
-        if isinstance(element, Primitive) and element.code is not None:
-            out.line(f"{write}(pack(f'>{{{length}}}{element.code}', *{array}))")
-            return
         with out.block(f"for {each} in {array}:"):
             self.value(element, each, write=write, nullable=False)
             self.flush(write)

@@ -212,9 +212,12 @@ class Message(Struct):
     ) -> tuple[Self, int]:
         """Read a message at ``position``; nothing at or after ``limit`` belongs to it.
 
-        Returns the message and the position after it. Records are views of ``buffer``, all else is copied.
-        Raises ``ProtocolError`` whatever the bytes are, if they are not a message of this version.
+        Returns the message and the position after it. Records are views of ``buffer`` (of a copy, if that is a view
+        itself), all else is copied. Raises ``ProtocolError`` whatever the bytes are, if they are not a message of
+        this version.
         """
+        if isinstance(buffer, memoryview):
+            buffer = bytes(buffer)
         return cls.decoder(version)(buffer, position, len(buffer) if limit is None else limit)
 
     @classmethod

@@ -104,6 +104,14 @@ def test_records_are_a_view_of_the_buffer_and_pass_through_encoding_as_they_are(
     assert any(part is records for part in parts)
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_kind_of_buffer_is_read(kind: type) -> None:
+    for message in (FetchRequest, FetchResponse, ProduceRequest, MetadataRequest):
+        version = message.versions[1]
+        sample = samples(message, version)[0]
+        assert message.decode(kind(sample.encode(version)), version) == sample
+
+
 def test_a_required_field_must_be_given() -> None:
     with pytest.raises(TypeError, match="max_wait_ms"):
         FetchRequest(min_bytes=0, topics=[])  # type: ignore[call-arg]
