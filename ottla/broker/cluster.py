@@ -6,6 +6,7 @@ What is written here is in the catalog first; the partitions that are served fol
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from ottla.broker.answers import Answers
 from ottla.broker.config import BrokerConfig
 from ottla.broker.coordinators.coordinator import GroupCoordinator
 from ottla.broker.coordinators.runtime import GroupRuntime
@@ -56,6 +57,7 @@ class Cluster:
         self.config = config
         self.directory = directory
         self.catalog = catalog
+        self.answers = Answers(catalog)
         self.clock = clock
         self.timers = timers
         self.random = random_source

@@ -1,7 +1,8 @@
 """From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
 
-A handler is a plain function: it returns its response, a ``Pending``, or None where the protocol knows no answer
-(Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code.
+A handler is a plain function: it returns its response, or the response's bytes if it has them already, a ``Pending``,
+or None where the protocol knows no answer (Produce with acks=0). ``KafkaError`` out of a handler becomes the response's
+own error code. Answers to Metadata are remembered by the request's bytes for as long as the catalog does not change.
 """
 
 import importlib
@@ -37,6 +38,8 @@ class Route:
         "api",
         "carries_records",
         "decode",
+        "depends_on_catalog_only",
+        "encoder",
         "handler",
         "request_is_flexible",
         "response_class",
@@ -57,15 +60,18 @@ class Route:
         self.response_is_flexible = frames.response_header_is_flexible(
             api.key, flexible=self.response_class.is_flexible(version)
         )
+        self.encoder = self.response_class.encoder(version)
         self.carries_records = api.key == ApiKey.FETCH
+        self.depends_on_catalog_only = api.key == ApiKey.METADATA
 
-    def encode(self, response: Response, correlation_id: int) -> Reply:
+    def encode(self, response: Response | bytearray, correlation_id: int) -> Reply:
         """Return the frame of ``response``, in pieces where some of it lies in files."""
-        if not self.carries_records:
-            body = response.encode(self.version)
-            return frames.encode_response(correlation_id, body, flexible=self.response_is_flexible)
+        if type(response) is bytearray:
+            return frames.encode_response(correlation_id, response, flexible=self.response_is_flexible)
         parts: list[Any] = []
-        response.encode_into(parts, self.version)
+        self.encoder(response, parts.append)
+        if not self.carries_records:
+            return frames.encode_response(correlation_id, b"".join(parts), flexible=self.response_is_flexible)
         return frames.encode_response_parts(correlation_id, parts, flexible=self.response_is_flexible)
 
 
@@ -138,6 +144,8 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
             body = end + 1
         if body > end:
             raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
+    if route.depends_on_catalog_only:
+        return _remembered(context, route, correlation_id, buffer=buffer, start=body, end=end)
     request, _ = route.decode(buffer, body, end)
     try:
         response = route.handler(context, request)
@@ -154,6 +162,23 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         raise
     except Exception as error:
         return _error_reply(route, correlation_id, error, context)
+
+
+def _remembered(
+    context: Context, route: Route, correlation_id: int, *, buffer: bytearray, start: int, end: int
+) -> Reply:
+    """Answer a request as it was answered before, if the catalog is still the same."""
+    answers = context.cluster.answers
+    key = (route.version, context.listener, bytes(buffer[start:end]))
+    answer = answers.get(key)
+    if answer is None:
+        request, _ = route.decode(buffer, start, end)
+        try:
+            answer = route.handler(context, request).encode(route.version)
+        except Exception as error:
+            return _error_reply(route, correlation_id, error, context)
+        answers.put(key, answer)
+    return frames.encode_response(correlation_id, answer, flexible=route.response_is_flexible)
 
 
 def _error_reply(route: Route, correlation_id: int, error: Exception, context: Context) -> Reply:

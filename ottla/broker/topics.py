@@ -6,6 +6,7 @@ from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.wire.batch import CREATE_TIME, LOG_APPEND_TIME
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.template import Template
 
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 MAX_NAME_LENGTH = 249
@@ -15,13 +16,15 @@ _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 class Topic:
     """One topic. ``partitions[i]`` has index i; ``config`` is replaced whole when a setting changes."""
 
-    __slots__ = ("config", "id", "is_internal", "log_config", "name", "partitions", "reads_records")
+    __slots__ = ("config", "id", "is_internal", "log_config", "name", "partitions", "produced", "reads_records")
 
     def __init__(self, name: str, topic_id: bytes, config: TopicConfig) -> None:
         self.name = name
         self.id = topic_id
         self.is_internal = name in INTERNAL_TOPICS
         self.partitions: list[Partition] = []
+        self.produced: dict[int, Template] = {}
+        """For each version of Produce, the answer to one batch for one partition."""
         self.configure(config)
 
     def configure(self, config: TopicConfig) -> None:

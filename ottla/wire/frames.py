@@ -46,7 +46,7 @@ def response_header_is_flexible(api_key: int, *, flexible: bool) -> bool:
     return flexible and api_key != ApiKey.API_VERSIONS
 
 
-def encode_response(correlation_id: int, body: bytes, *, flexible: bool) -> bytes:
+def encode_response(correlation_id: int, body: bytes | bytearray, *, flexible: bool) -> bytes:
     """Return the frame of an answer; ``flexible`` is its header's."""
     if flexible:
         return _FLEXIBLE_RESPONSE.pack(len(body) + 5, correlation_id, 0) + body

@@ -238,12 +238,17 @@ class Message(Struct):
 
     def encode_into(self, parts: list[Any], version: int) -> None:
         """Append the message's pieces, bytes and records as they were given, to ``parts``."""
-        encoder = self._encoders.get(version)
+        self.encoder(version)(self, parts.append)
+
+    @classmethod
+    def encoder(cls, version: int) -> Callable[[Any, Callable[[Any], None]], None]:
+        """Return the compiled ``encode(message, write)`` of a version; ``write`` takes one piece after the other."""
+        encoder = cls._encoders.get(version)
         if encoder is None:
             from ottla.wire.compiler import compile_encoder
 
-            encoder = self._encoders[version] = compile_encoder(type(self), version)
-        encoder(self, parts.append)
+            encoder = cls._encoders[version] = compile_encoder(cls, version)
+        return cast("Callable[[Any, Callable[[Any], None]], None]", encoder)
 
 
 class _Rpc(Message):

@@ -25,12 +25,15 @@ from ottla.wire.messages.produce import (
     ProduceRequest,
     ProduceResponse,
 )
+from ottla.wire.template import Template
 
 log = logging.getLogger(__name__)
 
+TopicData = ProduceRequest.Topic
 TopicResponse = ProduceResponse.Topic
 PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
+Outcome = Appended | Completion[Appended] | KafkaError
 
 ACKS_NONE = 0
 ACKS_ALL = -1
@@ -45,40 +48,78 @@ SEEN_BY_THE_LOG = {
 """Errors that come with the log's start, because in Apache they are found as late as in the log."""
 
 
-def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[ProduceResponse] | None:
+def produce(context: Context, request: ProduceRequest) -> ProduceResponse | bytearray | Pending[ProduceResponse] | None:
     """Append each partition's batch; with acks=0 there is no answer, and an error closes the connection."""
     cluster = context.cluster
-    now_ms = cluster.clock.wall_ms()
-    by_id = ProduceRequest.names_topics_by_id(context.api_version)
-    takes_zstd = ProduceRequest.takes_zstd(context.api_version)
+    version = context.api_version
+    by_id = ProduceRequest.names_topics_by_id(version)
+    takes_zstd = ProduceRequest.takes_zstd(version)
     acks = request.acks
-    waiting: list[tuple[PartitionResponse, Completion[Appended]]] = []
-    responses = []
+    now_ms = cluster.clock.wall_ms()
+    topic: Topic | None = None
+    outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
     for data in request.topic_data:
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
-        answers = []
         partitions = data.partition_data
+        found: list[tuple[int, Outcome]] = []
         for each in partitions if len(partitions) == 1 else _last_of_each(partitions):
+            outcome: Outcome
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-                appended = _append(topic, each, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms)
-                if isinstance(appended, Completion):
-                    answer = PartitionResponse(index=each.index, base_offset=-1)
-                    waiting.append((answer, appended))
-                else:
-                    base_offset, _, _, log_start_offset, log_append_time_ms = appended
-                    answer = PartitionResponse(
-                        index=each.index,
-                        base_offset=base_offset,
-                        log_append_time_ms=log_append_time_ms,
-                        log_start_offset=log_start_offset,
-                    )
+                outcome = _append(topic, each, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms)
             except KafkaError as error:
-                answer = PartitionResponse(index=each.index, base_offset=-1)
-                _refuse(answer, error)
-                if topic is not None and (error.code in SEEN_BY_THE_LOG or isinstance(error, RecordsRefusedError)):
-                    answer.log_start_offset = topic.partition(each.index).log_start_offset
+                outcome = error
+            found.append((each.index, outcome))
+        outcomes.append((data, found))
+    if len(outcomes) == 1 and len(found) == 1 and type(outcome) is Appended and topic is not None and acks != ACKS_NONE:
+        template = topic.produced.get(version) or _make_template(topic, version)
+        if template is not None:
+            base_offset, _, _, log_start_offset, log_append_time_ms = outcome
+            return template.fill(found[0][0], 0, base_offset, log_append_time_ms, log_start_offset)
+    return _respond(context, outcomes, acks=acks)
+
+
+def _make_template(topic: Topic, version: int) -> Template | None:
+    """Prepare the answer to what nearly every request is, one batch for one partition; None for old versions."""
+    if not ProduceResponse.tells_log_start_offset(version):
+        return None
+    index, base_offset, log_append_time_ms, log_start_offset = 0x71, 0x72, 0x73, 0x74
+    sample = PartitionResponse(
+        index=index,
+        base_offset=base_offset,
+        log_append_time_ms=log_append_time_ms,
+        log_start_offset=log_start_offset,
+    )
+    named = TopicResponse(name=topic.name, topic_id=topic.id, partition_responses=[sample])
+    template = topic.produced[version] = Template(
+        ProduceResponse(responses=[named]),
+        version,
+        code=">ihqqq",
+        marks=(index, 0, base_offset, log_append_time_ms, log_start_offset),
+    )
+    return template
+
+
+def _respond(
+    context: Context, outcomes: "list[tuple[TopicData, list[tuple[int, Outcome]]]]", *, acks: int
+) -> ProduceResponse | Pending[ProduceResponse] | None:
+    """Build the answer for any number of partitions, errors and slow appends among them."""
+    waiting: list[tuple[PartitionResponse, Completion[Appended]]] = []
+    responses = []
+    for data, found in outcomes:
+        answers = []
+        for index, outcome in found:
+            answer = PartitionResponse(index=index, base_offset=-1)
+            if isinstance(outcome, KafkaError):
+                _refuse(answer, outcome)
+                if outcome.code in SEEN_BY_THE_LOG or isinstance(outcome, RecordsRefusedError):
+                    topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics[data.name]
+                    answer.log_start_offset = topic.partition(index).log_start_offset
+            elif isinstance(outcome, Completion):
+                waiting.append((answer, outcome))
+            else:
+                _accept(answer, outcome)
             answers.append(answer)
         responses.append(TopicResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
     if acks == ACKS_NONE:
@@ -86,6 +127,12 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
         return None
     response = ProduceResponse(responses=responses)
     return _when_appended(response, waiting) if waiting else response
+
+
+def _accept(answer: PartitionResponse, appended: Appended) -> None:
+    answer.base_offset = appended.base_offset
+    answer.log_start_offset = appended.log_start_offset
+    answer.log_append_time_ms = appended.log_append_time_ms
 
 
 def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
@@ -157,10 +204,7 @@ def _when_appended(
     def done(answer: PartitionResponse, completion: Completion[Appended]) -> None:
         nonlocal left
         try:
-            appended = completion.result()
-            answer.base_offset = appended.base_offset
-            answer.log_start_offset = appended.log_start_offset
-            answer.log_append_time_ms = appended.log_append_time_ms
+            _accept(answer, completion.result())
         except KafkaError as error:
             _refuse(answer, error)
         left -= 1
