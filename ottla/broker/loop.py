@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from ottla.broker.connection import FIRST_FRAME_BYTES, READ, Connection
+from ottla.broker.connection import READ, Connection
 from ottla.broker.context import Context
 from ottla.broker.waiting import Clock, Timers
 
@@ -27,7 +27,9 @@ TURN_S = 0.010
 STALL_S = 0.050
 ACCEPTS_PER_PASS = 64
 ACCEPT_PAUSE_S = 0.1
-SPARE_BUFFERS = 8
+BIG_BUFFER_BYTES = 1 << 20
+MOST_BIG_BUFFERS = 8
+"""So many large requests at a time are received without moving them; a flood of them begins with small buffers."""
 
 
 class Watched(Protocol):
@@ -86,6 +88,9 @@ class Loop:
         self._answered: list[Connection] = []
         self._in_pass = False
         self._spare: list[bytearray] = []
+        self._big_buffers = 0
+        self._all_closed: trio.Event | None = None
+        self.draining = False
 
     # --- what connections ask for
 
@@ -108,16 +113,21 @@ class Loop:
         if self.connections.pop(connection.fd, None) is not None:
             self._watched.pop(connection.fd, None)
             self._epoll.unregister(connection.fd)
+            if self._all_closed is not None and not self.connections:
+                self._all_closed.set()
 
-    def take_buffer(self, size: int) -> bytearray:
-        """Lend a buffer of at least ``size`` bytes for a large frame."""
-        if size <= FIRST_FRAME_BYTES:
-            return self._spare.pop() if self._spare else bytearray(FIRST_FRAME_BYTES)
-        return bytearray(size)
+    def take_buffer(self) -> bytearray:
+        """Lend a buffer for the beginning of a frame that is larger than the shared one: a big one while there are."""
+        if self._spare:
+            return self._spare.pop()
+        if self._big_buffers < MOST_BIG_BUFFERS:
+            self._big_buffers += 1
+            return bytearray(BIG_BUFFER_BYTES)
+        return bytearray(2 * RECEIVE_BYTES)
 
     def give_back(self, buffer: bytearray) -> None:
-        """Take a lent buffer back; nobody may hold a view of it."""
-        if len(buffer) == FIRST_FRAME_BYTES and len(self._spare) < SPARE_BUFFERS:
+        """Take a lent buffer back, whatever has become of it; nobody may hold a view of it."""
+        if len(buffer) == BIG_BUFFER_BYTES and len(self._spare) < MOST_BIG_BUFFERS:
             self._spare.append(buffer)
 
     # --- listeners and connections
@@ -150,21 +160,28 @@ class Loop:
         self._epoll.register(connection.fd, READ)
 
     def close_idle(self) -> None:
-        """Close connections that asked nothing for ``max_idle_s``; those that wait for an answer are not idle."""
+        """Close connections that asked and took nothing for ``max_idle_s``; who waits for an answer is not idle."""
         for connection in list(self.connections.values()):
-            if not connection.busy and self.now - connection.active_at > self.max_idle_s:
-                log.info("closing the connection of %s: idle", connection.context.client_host)
-                connection.close()
+            if not connection.waiting and self.now - connection.active_at > self.max_idle_s:
+                connection.close(f"idle for {self.max_idle_s:.0f} s", level=logging.INFO)
 
     def close_all(self) -> None:
         """Close every connection."""
         for connection in list(self.connections.values()):
-            connection.close()
+            connection.close("the broker stops")
 
-    async def drained(self) -> None:
-        """Return when every answer that was begun has been sent; requests that wait for something are given up."""
-        while any(connection.sending for connection in self.connections.values()):
-            await trio.sleep(LINGER_S)
+    async def drain(self) -> None:
+        """Close every connection, those to which an answer is on its way once they have it; return when all are closed.
+
+        Requests that wait for something are given up.
+        """
+        self.draining = True
+        for connection in list(self.connections.values()):
+            if not connection.sending:
+                connection.close("the broker stops")
+        if self.connections:
+            self._all_closed = trio.Event()
+            await self._all_closed.wait()
 
     # --- passes
 

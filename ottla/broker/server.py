@@ -109,7 +109,7 @@ async def _serve(options: ServeOptions) -> None:
             for listener in listeners:
                 loop.stop_listening(listener)
             with trio.move_on_after(DRAIN_S):
-                await loop.drained()
+                await loop.drain()
             loop.close_all()
             nursery.cancel_scope.cancel()
 
