@@ -27,6 +27,7 @@ TURN_S = 0.010
 STALL_S = 0.050
 ACCEPTS_PER_PASS = 64
 ACCEPT_PAUSE_S = 0.1
+PAUSE_LOG_INTERVAL_S = 10.0
 BIG_BUFFER_BYTES = 1 << 20
 MOST_BIG_BUFFERS = 8
 """So many large requests at a time are received without moving them; a flood of them begins with small buffers."""
@@ -41,24 +42,27 @@ class Watched(Protocol):
 
 
 class Listener:
-    """Accepts connections. Survives having no descriptor left: it pauses, the waiting clients stay in the backlog."""
+    """Accepts connections. Where no more can be had it pauses, and the waiting clients stay in the backlog."""
 
     def __init__(self, sock: socket.socket, loop: "Loop", make_context: Callable[[str], Context]) -> None:
         self.sock = sock
         self.loop = loop
         self._make_context = make_context
+        self._silent_until = 0.0
 
     def on_event(self, _mask: int) -> None:
         """Accept whoever waits."""
         for _ in range(ACCEPTS_PER_PASS):
+            if len(self.loop.connections) >= self.loop.max_connections:
+                self._pause(f"{self.loop.max_connections} connections are open, as many as may be")
+                return
             try:
                 sock, address = self.sock.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    log.warning("cannot accept a connection (%s); trying again shortly", error.strerror)
-                    self.loop.pause_listener(self)
+                    self._pause(error.strerror or str(error))
                     return
                 continue
             try:
@@ -69,15 +73,24 @@ class Listener:
                 continue
             self.loop.add(Connection(sock, self.loop, self._make_context(str(address[0]))))
 
+    def _pause(self, reason: str) -> None:
+        if self.loop.now >= self._silent_until:
+            self._silent_until = self.loop.now + PAUSE_LOG_INTERVAL_S
+            log.warning("no more connections are accepted for now: %s", reason)
+        self.loop.pause_listener(self)
+
 
 class Loop:
     """Owns the poll set, the connections and the buffer that they share for reading."""
 
-    def __init__(self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float) -> None:
+    def __init__(
+        self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float, max_connections: int
+    ) -> None:
         self.timers = timers
         self.clock = clock
         self.max_request_bytes = max_request_bytes
         self.max_idle_s = max_idle_s
+        self.max_connections = max_connections
         self.now = clock.monotonic()
         self.receive_buffer = bytearray(RECEIVE_BYTES)
         self.receive_view = memoryview(self.receive_buffer)
@@ -155,9 +168,13 @@ class Loop:
 
     def add(self, connection: Connection) -> None:
         """Serve a new connection."""
+        try:
+            self._epoll.register(connection.fd, READ)
+        except OSError as error:  # the kernel bounds how many descriptors a user may watch
+            connection.close(f"it cannot be watched: {error.strerror}", level=logging.WARNING)
+            return
         self.connections[connection.fd] = connection
         self._watched[connection.fd] = connection
-        self._epoll.register(connection.fd, READ)
 
     def close_idle(self) -> None:
         """Close connections that asked and took nothing for ``max_idle_s``; who waits for an answer is not idle."""
