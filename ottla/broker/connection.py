@@ -1,7 +1,8 @@
 """One client's connection: whole frames in, answers out, in order and one request at a time, as Kafka does it.
 
 A connection that waits for nothing owns no buffer: it reads into the loop's shared one and keeps a copy only of what
-was left over. A frame that is larger than the shared buffer gets one of its own until it has been answered.
+was left over. A frame that is larger than the shared buffer gets one of its own until it has been answered; that one
+grows as bytes come, so that a size alone makes nobody allocate 100 MB.
 """
 
 import errno
@@ -16,6 +17,7 @@ from ottla.broker import dispatch
 from ottla.broker.context import Context
 from ottla.broker.waiting import Pending
 from ottla.storage.files import FileSlice
+from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError
 from ottla.wire.frames import SIZE
 
@@ -28,9 +30,6 @@ READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 MUTED = select.EPOLLRDHUP
 HUNG_UP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
-
-FIRST_FRAME_BYTES = 1 << 20
-"""A large frame's buffer begins with this and grows as bytes come: a size alone makes nobody allocate 100 MB."""
 
 LOGGED_CHARACTERS = 100
 
@@ -83,6 +82,11 @@ class Connection:
         return self._deferred is not None or self._output is not None
 
     @property
+    def waiting(self) -> bool:
+        """Whether the client waits for us: its request has no answer yet."""
+        return self._deferred is not None
+
+    @property
     def sending(self) -> bool:
         """Whether an answer is not wholly sent."""
         return self._output is not None
@@ -94,7 +98,7 @@ class Connection:
                 if mask & WRITE:
                     self._send_output()
                 elif mask & HUNG_UP:
-                    self.close()
+                    self.close("the client went away while it was being answered")
             elif self._deferred is not None:
                 self._look_while_waiting(mask)
             elif self._frame is not None:
@@ -121,40 +125,50 @@ class Connection:
         deferred, self._deferred = self._deferred, None
         if self.closed or deferred is None:
             return
+        self.active_at = self.loop.now
         try:
             reply = deferred.reply()
             if reply is not None:
                 self._send(reply)
+            if self._output is None:
+                self._go_on()
         except Exception as error:
             self._fail(error)
-            return
-        if self._output is None:
-            self._go_on()
 
-    def close(self) -> None:
-        """Forget the client. Files that were being sent are released, a pending request is told."""
+    def close(self, why: str, *, level: int = logging.DEBUG, error: Exception | None = None) -> None:
+        """Forget the client, with one line in the log; release the files being sent, give up the request that waits.
+
+        ``level`` is above debug where the client did something that a person may want to know of.
+        """
         if self.closed:
             return
         self.closed = True
+        if log.isEnabledFor(level):
+            log.log(level, "closed the connection of %s: %s", self._peer(), why, exc_info=error)
         self.loop.forget(self)
         self.sock.close()
-        self._rest = self._frame = None
+        self._rest = None
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            self.loop.give_back(frame)
         output, self._output = self._output, None
         for piece in output or ():
             if isinstance(piece, FileSlice):
                 piece.release()
         deferred, self._deferred = self._deferred, None
         if deferred is not None:
-            deferred.pending.abandon()
+            try:
+                deferred.pending.abandon()
+            except Exception:
+                log.exception("giving up the request of a client that went away failed")
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, ProtocolError):
-            log.warning("closing the connection of %s: %s", self._peer(), error)
+            self.close(str(error), level=logging.WARNING)
         elif isinstance(error, OSError):
-            log.debug("the connection of %s broke: %s", self._peer(), error)
+            self.close(f"it broke: {error.strerror or error}")
         else:
-            log.error("closing the connection of %s after an error of ours", self._peer(), exc_info=error)
-        self.close()
+            self.close("an error of ours", level=logging.ERROR, error=error)
 
     def _peer(self) -> str:
         client_id = self.context.client_id
@@ -176,9 +190,9 @@ class Connection:
             received = self.sock.recv_into(view[kept:])
             count = kept + received
         if received == 0:
-            if rest is not None:
-                log.info("%s went away in the middle of a request", self._peer())
-            self.close()
+            # Who has said everything may still be listening: what came whole is answered before.
+            if not self._queued:
+                self._on_end(in_request=rest is not None)
             return
         self._rest = None
         if count >= 4:
@@ -222,31 +236,39 @@ class Connection:
                 self._rest = None
                 self._start_large(memoryview(rest)[start:], size + 4)
 
+    def _on_end(self, *, in_request: bool) -> None:
+        if in_request:
+            self.close("the client went away in the middle of a request", level=logging.INFO)
+        else:
+            self.close("the client closed it")
+
     def _start_large(self, received: memoryview, total: int) -> None:
-        self._frame = self.loop.take_buffer(min(total, FIRST_FRAME_BYTES))
+        self._frame = self.loop.take_buffer()
         self._frame_size = total
         self._filled = len(received)
-        memoryview(self._frame)[: self._filled] = received
+        self._frame[: self._filled] = received
 
     def _receive_large(self, frame: bytearray) -> None:
         wanted = min(self._frame_size, len(frame))
         received = self.sock.recv_into(memoryview(frame)[self._filled : wanted])
         if received == 0:
-            log.info("%s went away in the middle of a request", self._peer())
-            self.close()
+            self._on_end(in_request=True)
             return
         self._filled += received
         if self._filled < wanted:
             return
         if wanted < self._frame_size:
             larger = bytearray(min(self._frame_size, 4 * len(frame)))
-            memoryview(larger)[:wanted] = frame
+            larger[:wanted] = frame
             self._frame = larger
+            self.loop.give_back(frame)
             return
         self._frame = None
         self.active_at = self.loop.now
-        self._answer(frame, self._frame_size)
-        self.loop.give_back(frame)
+        try:
+            self._answer(frame, self._frame_size)
+        finally:
+            self.loop.give_back(frame)
 
     # --- answering
 
@@ -265,8 +287,12 @@ class Connection:
 
     def _look_while_waiting(self, mask: int) -> None:
         """Ignore what the client sends while its request waits, but notice when it has gone."""
-        if mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK):
-            self.close()
+        deferred = self._deferred
+        if deferred is not None and (mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK)):
+            api = deferred.route.api
+            # Every consumer that stops leaves a fetch behind.
+            level = logging.DEBUG if api.key == ApiKey.FETCH else logging.INFO
+            self.close(f"the client went away while its {api.name} waited for an answer", level=level)
         else:
             self._set_interest(MUTED)
 
@@ -302,6 +328,8 @@ class Connection:
         self._send_output(resumed=False)
 
     def _send_output(self, *, resumed: bool = True) -> None:
+        if resumed:
+            self.active_at = self.loop.now
         output = self._output
         assert output is not None  # noqa: S101 - callers check
         try:
@@ -323,7 +351,10 @@ class Connection:
             return
         self._output = None
         if resumed:
-            self._go_on()
+            if self.loop.draining:
+                self.close("the broker stops")
+            else:
+                self._go_on()
 
     def _send_file(self, piece: FileSlice) -> bool:
         """Send from a file without copying; return whether all of it went. The slice is released then."""

@@ -78,15 +78,12 @@ class Route:
 class Deferred:
     """A request whose answer comes later: what is needed to encode it then."""
 
-    __slots__ = ("context", "correlation_id", "pending", "request", "route")
+    __slots__ = ("context", "correlation_id", "pending", "route")
 
-    def __init__(
-        self, *, context: Context, route: Route, correlation_id: int, request: Request, pending: Pending[Any]
-    ) -> None:
+    def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Pending[Any]) -> None:
         self.context = context
         self.route = route
         self.correlation_id = correlation_id
-        self.request = request
         self.pending = pending
 
     def reply(self) -> Reply | None:
@@ -151,9 +148,8 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         response = route.handler(context, request)
         if type(response) is Pending:
             if not response.done:
-                return Deferred(
-                    context=context, route=route, correlation_id=correlation_id, request=request, pending=response
-                )
+                # Without the request: its views of the buffer must not outlive this call.
+                return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
             if response.error is not None:
                 raise response.error
             response = response.response

@@ -55,7 +55,7 @@ class FetchedPartition:
         """Take over what a request says."""
         self.offset = data.fetch_offset
         self.max_bytes = data.partition_max_bytes
-        self.leader_epoch = data.current_leader_epoch
+        self.leader_epoch = max(data.current_leader_epoch, -1)
         self.last_fetched_epoch = data.last_fetched_epoch
 
     def watch(self, partition: Partition) -> None:
@@ -117,11 +117,16 @@ class FetchSet:
     def settle(self, fetched: FetchedPartition, *, nothing_new: bool) -> None:
         """Note that ``fetched`` was read; a set without memory has nothing to note."""
 
-    def rest(self) -> None:
-        """The request is answered: stop watching."""
-        self.on_bytes = None
+    def rest(self, on_bytes: Callable[[int], None]) -> None:
+        """The request that waited with ``on_bytes`` is answered, or did not wait: stop watching."""
+        self._stop_waiting(on_bytes)
         for fetched in self.dirty.values():
             fetched.unwatch()
+
+    def _stop_waiting(self, on_bytes: Callable[[int], None]) -> None:
+        # A client that came back over another connection may wait already when its old request is given up.
+        if self.on_bytes == on_bytes:
+            self.on_bytes = None
 
 
 class FetchSession(FetchSet):
@@ -172,9 +177,9 @@ class FetchSession(FetchSet):
         elif key in self.dirty:
             self.dirty.move_to_end(key)
 
-    def rest(self) -> None:
+    def rest(self, on_bytes: Callable[[int], None]) -> None:
         """The request is answered; go on watching."""
-        self.on_bytes = None
+        self._stop_waiting(on_bytes)
 
     def close(self) -> None:
         """Forget everything."""
@@ -222,6 +227,9 @@ class FetchSessions:
         session.used_at = now
         self._sessions.move_to_end(session.session_id)
         session.take(request)
+        if session.is_empty:  # nothing is left to remember
+            self._close(session.session_id)
+            return FetchSet(by_id=by_id)
         return session
 
     def _open(self, *, by_id: bool, now: float) -> FetchSession | None:

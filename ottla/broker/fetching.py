@@ -40,8 +40,8 @@ class Fetch:
         self._cluster = cluster
         self._fetch_set = fetch_set
         self._by_id = fetch_set.by_id
-        self._max_bytes = request.max_bytes
-        self._min_bytes = request.min_bytes
+        self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
+        self._min_bytes = min(request.min_bytes, self._max_bytes)
         self._committed_only = request.isolation_level == READ_COMMITTED
         self._missing = 0
         self._pending: Pending[FetchResponse] | None = None
@@ -75,7 +75,7 @@ class Fetch:
 
     def _stop(self) -> None:
         self._pending = None
-        self._fetch_set.rest()
+        self._fetch_set.rest(self._on_bytes)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -130,6 +130,7 @@ class Fetch:
             return
         end_offset = response.last_stable_offset if self._committed_only else response.high_watermark
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
+            read.at_end = True
             return  # the common case of a consumer that has everything
         records = partition.log.read(
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
@@ -156,7 +157,7 @@ class Fetch:
         topics: dict[str | bytes, TopicResponse] = {}
         for read in reads:
             fetched = read.fetched
-            fetch_set.settle(fetched, nothing_new=not read.size and not read.response.error_code)
+            fetch_set.settle(fetched, nothing_new=read.at_end)
             if fetch_set.incremental and not read.has_news():
                 continue
             fetched.told_high_watermark = read.response.high_watermark
@@ -168,18 +169,19 @@ class Fetch:
             if topic is None:
                 topic = topics[key] = TopicResponse(topic=fetched.topic_name, topic_id=fetched.topic_id, partitions=[])
             topic.partitions.append(read.response)
-        fetch_set.rest()
+        fetch_set.rest(self._on_bytes)
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
 
 
 class _Read:
     """What one partition gave."""
 
-    __slots__ = ("diverges", "fetched", "response", "size")
+    __slots__ = ("at_end", "diverges", "fetched", "response", "size")
 
     def __init__(self, fetched: FetchedPartition) -> None:
         self.fetched = fetched
         self.size = 0
+        self.at_end = False
         self.diverges = False
         self.response = PartitionResponse(
             partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""

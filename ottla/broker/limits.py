@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from ottla.broker.options import StartError
+from ottla.storage.files import default_open_limit
 
 LEAST_OPEN_FILES = 64
+OWN_FILES = 24
+"""Descriptors for what is neither a connection nor a log: listeners, the catalog, checkpoints, the poll set."""
 _MOST_OPEN_FILES = 1 << 20  # "unlimited" is a number that the kernel refuses
 
 
@@ -30,3 +33,8 @@ def raise_open_file_limit() -> int:
             f"raise the limit with `ulimit -n 1024` in this shell, or for the service that runs it"
         )
     return soft if soft != resource.RLIM_INFINITY else _MOST_OPEN_FILES
+
+
+def connection_limit(open_files: int) -> int:
+    """Return how many connections leave the logs their share of ``open_files``, so that no flood starves them."""
+    return max(8, open_files - default_open_limit() - OWN_FILES)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import trio
 
-from ottla.broker.connection import FIRST_FRAME_BYTES, READ, Connection
+from ottla.broker.connection import READ, Connection
 from ottla.broker.context import Context
 from ottla.broker.waiting import Clock, Timers
 
@@ -27,7 +27,10 @@ TURN_S = 0.010
 STALL_S = 0.050
 ACCEPTS_PER_PASS = 64
 ACCEPT_PAUSE_S = 0.1
-SPARE_BUFFERS = 8
+PAUSE_LOG_INTERVAL_S = 10.0
+BIG_BUFFER_BYTES = 1 << 20
+MOST_BIG_BUFFERS = 8
+"""So many large requests at a time are received without moving them; a flood of them begins with small buffers."""
 
 
 class Watched(Protocol):
@@ -39,24 +42,27 @@ class Watched(Protocol):
 
 
 class Listener:
-    """Accepts connections. Survives having no descriptor left: it pauses, the waiting clients stay in the backlog."""
+    """Accepts connections. Where no more can be had it pauses, and the waiting clients stay in the backlog."""
 
     def __init__(self, sock: socket.socket, loop: "Loop", make_context: Callable[[str], Context]) -> None:
         self.sock = sock
         self.loop = loop
         self._make_context = make_context
+        self._silent_until = 0.0
 
     def on_event(self, _mask: int) -> None:
         """Accept whoever waits."""
         for _ in range(ACCEPTS_PER_PASS):
+            if len(self.loop.connections) >= self.loop.max_connections:
+                self._pause(f"{self.loop.max_connections} connections are open, as many as may be")
+                return
             try:
                 sock, address = self.sock.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
-                    log.warning("cannot accept a connection (%s); trying again shortly", error.strerror)
-                    self.loop.pause_listener(self)
+                    self._pause(error.strerror or str(error))
                     return
                 continue
             try:
@@ -67,15 +73,24 @@ class Listener:
                 continue
             self.loop.add(Connection(sock, self.loop, self._make_context(str(address[0]))))
 
+    def _pause(self, reason: str) -> None:
+        if self.loop.now >= self._silent_until:
+            self._silent_until = self.loop.now + PAUSE_LOG_INTERVAL_S
+            log.warning("no more connections are accepted for now: %s", reason)
+        self.loop.pause_listener(self)
+
 
 class Loop:
     """Owns the poll set, the connections and the buffer that they share for reading."""
 
-    def __init__(self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float) -> None:
+    def __init__(
+        self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float, max_connections: int
+    ) -> None:
         self.timers = timers
         self.clock = clock
         self.max_request_bytes = max_request_bytes
         self.max_idle_s = max_idle_s
+        self.max_connections = max_connections
         self.now = clock.monotonic()
         self.receive_buffer = bytearray(RECEIVE_BYTES)
         self.receive_view = memoryview(self.receive_buffer)
@@ -86,6 +101,9 @@ class Loop:
         self._answered: list[Connection] = []
         self._in_pass = False
         self._spare: list[bytearray] = []
+        self._big_buffers = 0
+        self._all_closed: trio.Event | None = None
+        self.draining = False
 
     # --- what connections ask for
 
@@ -108,16 +126,21 @@ class Loop:
         if self.connections.pop(connection.fd, None) is not None:
             self._watched.pop(connection.fd, None)
             self._epoll.unregister(connection.fd)
+            if self._all_closed is not None and not self.connections:
+                self._all_closed.set()
 
-    def take_buffer(self, size: int) -> bytearray:
-        """Lend a buffer of at least ``size`` bytes for a large frame."""
-        if size <= FIRST_FRAME_BYTES:
-            return self._spare.pop() if self._spare else bytearray(FIRST_FRAME_BYTES)
-        return bytearray(size)
+    def take_buffer(self) -> bytearray:
+        """Lend a buffer for the beginning of a frame that is larger than the shared one: a big one while there are."""
+        if self._spare:
+            return self._spare.pop()
+        if self._big_buffers < MOST_BIG_BUFFERS:
+            self._big_buffers += 1
+            return bytearray(BIG_BUFFER_BYTES)
+        return bytearray(2 * RECEIVE_BYTES)
 
     def give_back(self, buffer: bytearray) -> None:
-        """Take a lent buffer back; nobody may hold a view of it."""
-        if len(buffer) == FIRST_FRAME_BYTES and len(self._spare) < SPARE_BUFFERS:
+        """Take a lent buffer back, whatever has become of it; nobody may hold a view of it."""
+        if len(buffer) == BIG_BUFFER_BYTES and len(self._spare) < MOST_BIG_BUFFERS:
             self._spare.append(buffer)
 
     # --- listeners and connections
@@ -145,26 +168,37 @@ class Loop:
 
     def add(self, connection: Connection) -> None:
         """Serve a new connection."""
+        try:
+            self._epoll.register(connection.fd, READ)
+        except OSError as error:  # the kernel bounds how many descriptors a user may watch
+            connection.close(f"it cannot be watched: {error.strerror}", level=logging.WARNING)
+            return
         self.connections[connection.fd] = connection
         self._watched[connection.fd] = connection
-        self._epoll.register(connection.fd, READ)
 
     def close_idle(self) -> None:
-        """Close connections that asked nothing for ``max_idle_s``; those that wait for an answer are not idle."""
+        """Close connections that asked and took nothing for ``max_idle_s``; who waits for an answer is not idle."""
         for connection in list(self.connections.values()):
-            if not connection.busy and self.now - connection.active_at > self.max_idle_s:
-                log.info("closing the connection of %s: idle", connection.context.client_host)
-                connection.close()
+            if not connection.waiting and self.now - connection.active_at > self.max_idle_s:
+                connection.close(f"idle for {self.max_idle_s:.0f} s", level=logging.INFO)
 
     def close_all(self) -> None:
         """Close every connection."""
         for connection in list(self.connections.values()):
-            connection.close()
+            connection.close("the broker stops")
 
-    async def drained(self) -> None:
-        """Return when every answer that was begun has been sent; requests that wait for something are given up."""
-        while any(connection.sending for connection in self.connections.values()):
-            await trio.sleep(LINGER_S)
+    async def drain(self) -> None:
+        """Close every connection, those to which an answer is on its way once they have it; return when all are closed.
+
+        Requests that wait for something are given up.
+        """
+        self.draining = True
+        for connection in list(self.connections.values()):
+            if not connection.sending:
+                connection.close("the broker stops")
+        if self.connections:
+            self._all_closed = trio.Event()
+            await self._all_closed.wait()
 
     # --- passes
 

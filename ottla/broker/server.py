@@ -17,7 +17,7 @@ import trio
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
-from ottla.broker.limits import raise_open_file_limit
+from ottla.broker.limits import connection_limit, raise_open_file_limit
 from ottla.broker.loop import Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
@@ -65,7 +65,7 @@ class ThreadBackground(Background):
 
 
 async def _serve(options: ServeOptions) -> None:
-    raise_open_file_limit()
+    open_files = raise_open_file_limit()
     with ExitStack() as stack:
         sockets = _open_sockets(options.listeners)
         for sock in sockets:
@@ -82,6 +82,7 @@ async def _serve(options: ServeOptions) -> None:
                 clock=clock,
                 max_request_bytes=options.config.integer("socket.request.max.bytes"),
                 max_idle_s=options.config.integer("connections.max.idle.ms") / 1000,
+                max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
             cluster.node.endpoints = [address] * len(sockets)
             listeners = []
@@ -109,7 +110,7 @@ async def _serve(options: ServeOptions) -> None:
             for listener in listeners:
                 loop.stop_listening(listener)
             with trio.move_on_after(DRAIN_S):
-                await loop.drained()
+                await loop.drain()
             loop.close_all()
             nursery.cancel_scope.cancel()
 

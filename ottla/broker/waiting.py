@@ -1,11 +1,17 @@
 """What waits: answers that come later, and the one heap of deadlines that all of a cluster's timers share."""
 
 import heapq
+import logging
 import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+LEAST_CANCELLED = 64
+"""Up to this many cancelled timers are not worth a search."""
 
 
 class Clock(Protocol):
@@ -85,31 +91,43 @@ class Pending(Generic[R]):
 class Timer:
     """A callback that will be called once at ``deadline`` unless cancelled."""
 
-    __slots__ = ("callback", "deadline")
+    __slots__ = ("_timers", "callback", "deadline")
 
-    def __init__(self, deadline: float, callback: Callable[[], None] | None) -> None:
+    def __init__(self, deadline: float, callback: Callable[[], None], timers: "Timers") -> None:
         self.deadline = deadline
-        self.callback = callback
+        self.callback: Callable[[], None] | None = callback
+        self._timers = timers
 
     def cancel(self) -> None:
         """Forget the callback; harmless when it was called already."""
-        self.callback = None
+        if self.callback is not None:
+            self.callback = None
+            self._timers.note_cancelled()
 
     def __lt__(self, other: "Timer") -> bool:
         return self.deadline < other.deadline
 
 
 class Timers:
-    """Deadlines in monotonic seconds of one clock. ``run_due`` is called by the loop; nothing here sleeps."""
+    """Deadlines in monotonic seconds of one clock. ``run_due`` is called by the loop; nothing here sleeps.
+
+    A cancelled timer stays in the heap until it is due or until most timers there are cancelled ones: a client that
+    waits up to 30 s and is answered at once, thousands of times a second, must not fill the memory.
+    """
 
     def __init__(self, on_earlier: Callable[[], None] | None = None) -> None:
         self._heap: list[Timer] = []
+        self._cancelled = 0
         self.on_earlier = on_earlier
         """Called when a new deadline is earlier than all others, so that the loop's sleeper can be woken."""
 
+    def __len__(self) -> int:
+        """Return how many are kept, cancelled ones included."""
+        return len(self._heap)
+
     def schedule(self, deadline: float, callback: Callable[[], None]) -> Timer:
         """Arrange for ``callback`` to be called when the clock reaches ``deadline``."""
-        timer = Timer(deadline, callback)
+        timer = Timer(deadline, callback, self)
         heapq.heappush(self._heap, timer)
         if self._heap[0] is timer and self.on_earlier is not None:
             self.on_earlier()
@@ -120,16 +138,29 @@ class Timers:
         heap = self._heap
         while heap and heap[0].callback is None:
             heapq.heappop(heap)
+            self._cancelled -= 1
         return heap[0].deadline if heap else None
 
     def run_due(self, now: float) -> int:
-        """Call all callbacks whose deadline has come, earliest first; return how many."""
+        """Call all callbacks whose deadline has come, earliest first; return how many. A failing one stops none."""
         count = 0
-        heap = self._heap
-        while heap and (heap[0].callback is None or heap[0].deadline <= now):
-            callback, heap_timer = heap[0].callback, heapq.heappop(heap)
-            heap_timer.callback = None
-            if callback is not None:
+        while self._heap and (self._heap[0].callback is None or self._heap[0].deadline <= now):
+            timer = heapq.heappop(self._heap)
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+                continue
+            count += 1
+            try:
                 callback()
-                count += 1
+            except Exception:
+                log.exception("what was to be done at a certain time failed")
         return count
+
+    def note_cancelled(self) -> None:
+        """Count a cancelled timer, and drop them all when they are the most."""
+        self._cancelled += 1
+        if self._cancelled > LEAST_CANCELLED and 2 * self._cancelled > len(self._heap):
+            self._heap = [timer for timer in self._heap if timer.callback is not None]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
