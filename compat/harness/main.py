@@ -19,9 +19,6 @@ from compat.harness.table import Results
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
 
-# The first clients of each family; the others run with --all.
-CI_CLIENTS = {"kafka-python", "confluent-kafka", "java", "java-tools", "franz-go"}
-
 
 def arguments(words: list[str]) -> argparse.Namespace:
     """The parsed command line."""
@@ -55,10 +52,10 @@ def chosen(clients: list[Client], options: argparse.Namespace) -> list[tuple[Cli
     for client in clients:
         if options.client and client.name not in options.client:
             continue
-        if options.ci and not options.client and client.name not in CI_CLIENTS:
-            continue
-        standard = [scenario.name for scenario in SCENARIOS if scenario.name not in client.without]
-        scenarios = [name for name in [*client.extra, *standard] if not options.scenario or name in options.scenario]
+        names_of_client = client.scenarios([scenario.name for scenario in SCENARIOS])
+        if options.ci and client.ci is not None:
+            names_of_client = [name for name in names_of_client if name in client.ci]
+        scenarios = [name for name in names_of_client if not options.scenario or name in options.scenario]
         if scenarios:
             plan.append((client, scenarios))
     return plan

@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KEYS = {"name", "version", "install", "run", "needs", "environment", "without", "extra", "options", "sources"}
+KEYS = {
+    "name",
+    "version",
+    "install",
+    "run",
+    "needs",
+    "environment",
+    "only_extra",
+    "without",
+    "extra",
+    "options",
+    "sources",
+    "ci",
+}
 
 
 class ManifestError(Exception):
@@ -30,6 +43,10 @@ class Client:
     """Scenario -> why this client cannot take part in it."""
     extra: dict[str, str] = field(default_factory=dict)
     """Scenarios that only this client has -> what they prove."""
+    only_extra: bool = False
+    """It takes part in none of the standard scenarios."""
+    ci: list[str] | None = None
+    """The scenarios that run with --ci; None: all."""
     options: dict[str, Any] = field(default_factory=dict)
     """Given to the program with every scenario."""
     sources: str = "*"
@@ -38,6 +55,11 @@ class Client:
     def fill(self, words: list[str], places: dict[str, str]) -> list[str]:
         """`words` with {here}, {cache}, ... replaced."""
         return [_fill(word, places) for word in words]
+
+    def scenarios(self, standard: list[str]) -> list[str]:
+        """All that it takes part in: its own and, of `standard`, those that it can do."""
+        shared = [] if self.only_extra else [name for name in standard if name not in self.without]
+        return [*self.extra, *shared]
 
     def stamp(self) -> str:
         """Changes whenever the client has to be installed again."""
@@ -72,7 +94,10 @@ def parse(text: str, folder: Path, scenarios: set[str]) -> Client:
         raise ManifestError(f"{folder.name}: without names no scenario {sorted(unknown)}")
     if both := set(table.get("extra", {})) & scenarios:
         raise ManifestError(f"{folder.name}: {sorted(both)} are not extra")
-    return Client(folder=folder, **table)
+    client = Client(folder=folder, **table)
+    if unknown := set(client.ci or ()) - scenarios - set(client.extra):
+        raise ManifestError(f"{folder.name}: ci names no scenario {sorted(unknown)}")
+    return client
 
 
 def read_clients(folder: Path, scenarios: set[str]) -> list[Client]:

@@ -40,7 +40,7 @@ class Results:
 
     def scenarios(self, client: Client) -> list[str]:
         """Those that ran for `client` on any broker, in the list's order."""
-        names = [scenario.name for scenario in SCENARIOS] + list(client.extra)
+        names = client.scenarios([scenario.name for scenario in SCENARIOS])
         return [name for name in names if any(self.get(client.name, name, broker) for broker in self.brokers)]
 
     def text(self, clients: Sequence[Client]) -> str:
@@ -62,6 +62,7 @@ class Results:
 
     def markdown(self, clients: Sequence[Client], versions: dict[str, str]) -> str:
         """docs/compatibility.md."""
+        shared = [client for client in clients if not client.only_extra]
         title = {"apache": "Apache", "ottla": "Ottla"}
         lines = [
             "# Compatibility",
@@ -76,11 +77,11 @@ class Results:
             "|---|---|",
             *(f"| {client.name} | {client.version} |" for client in clients),
             "",
-            "| Scenario | " + " | ".join(client.name for client in clients) + " |",
-            "|---|" + "---|" * len(clients),
+            "| Scenario | " + " | ".join(client.name for client in shared) + " |",
+            "|---|" + "---|" * len(shared),
         ]
         for scenario in SCENARIOS:
-            cells = [self._cell(client, scenario.name) for client in clients]
+            cells = [self._cell(client, scenario.name) for client in shared]
             lines.append(f"| `{scenario.name}` | " + " | ".join(cells) + " |")
         lines += ["", "What each scenario proves:", ""]
         lines += [f"- `{scenario.name}`: {scenario.proves}." for scenario in SCENARIOS]

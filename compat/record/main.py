@@ -70,9 +70,7 @@ def record(client: Client, older: str, settings: dict[str, Any]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         broker = ApacheBroker(Path(folder) / "broker", advertised_port=free_port())
         with broker, Proxy(broker.advertised_port, broker.port, golden.keep):
-            for name in [*SCENARIOS, *client.extra]:
-                if name in client.without:
-                    continue
+            for name in client.scenarios(SCENARIOS):
                 stage = Stage(
                     client=client,
                     broker=broker,

@@ -1,0 +1,103 @@
+"""What the compatibility harness makes of manifests and outcomes."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from compat.harness.manifest import Client, ManifestError, parse, read_clients
+from compat.harness.scenarios import BY_NAME
+from compat.harness.stage import ROOT, Outcome
+from compat.harness.table import Results
+from compat.record.golden import Golden
+from compat.record.proxy import Exchange, Frames
+
+MANIFEST = """
+name = "some-client"
+version = "1.2.3"
+install = [["true"]]
+run = ["{cache}/program", "--flag"]
+[without]
+topics = "it has no admin client"
+[extra]
+own = "something of its own"
+"""
+
+
+def some_client(text: str = MANIFEST) -> Client:
+    return parse(text, Path("compat/some-client"), {"topics", "produce-none"})
+
+
+def outcome(scenario: str, broker: str, *, passed: bool) -> Outcome:
+    return Outcome(client="some-client", scenario=scenario, broker=broker, passed=passed, error="" if passed else "why")
+
+
+def test_a_client_takes_part_in_what_it_can_do() -> None:
+    assert some_client().scenarios(["topics", "produce-none"]) == ["own", "produce-none"]
+
+
+def test_places_are_filled_into_commands() -> None:
+    client = some_client()
+    assert client.fill(client.run, {"cache": "/there"}) == ["/there/program", "--flag"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('version = "1.2.3"', "", "version is missing"),
+        ('name = "some-client"', 'name = "other"', "its name says 'other'"),
+        ("topics =", "tropics =", "without names no scenario"),
+        ("own =", "produce-none =", "are not extra"),
+        ("[without]", "typo = 1\n[without]", "unknown keys"),
+        ("[without]", "without", "some-client"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_by_name(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ManifestError, match=complaint):
+        some_client(MANIFEST.replace(old, new))
+
+
+def test_every_manifest_of_the_repository_is_right() -> None:
+    assert {client.name for client in read_clients(ROOT / "compat", set(BY_NAME))} >= {"kafka-python", "java"}
+
+
+def test_a_scenario_that_apache_fails_is_one_failure() -> None:
+    results = Results(
+        [outcome("own", "apache", passed=False), outcome("own", "ottla", passed=False)], ["apache", "ottla"]
+    )
+    assert [(failure.scenario, failure.broker) for failure in results.failed()] == [("own", "apache")]
+
+
+def test_a_scenario_that_only_ottla_fails_is_a_failure_of_ottla() -> None:
+    results = Results(
+        [outcome("own", "apache", passed=True), outcome("own", "ottla", passed=False)], ["apache", "ottla"]
+    )
+    assert [failure.broker for failure in results.failed()] == ["ottla"]
+    assert results.passes() == 1
+
+
+def test_the_document_shows_both_brokers_and_the_reasons() -> None:
+    results = Results(
+        [outcome("own", "apache", passed=True), outcome("own", "ottla", passed=False)], ["apache", "ottla"]
+    )
+    document = results.markdown([some_client()], {"apache": "Apache Kafka 4.3.1", "ottla": "Ottla 0.1"})
+    assert "| `own` | pass / FAIL | something of its own |" in document
+    assert "- some-client, `topics`: it has no admin client" in document
+    assert "| `topics` | n/a |" in document
+
+
+def test_frames_are_cut_wherever_the_bytes_are_cut() -> None:
+    stream = struct.pack(">i", 3) + b"abc" + struct.pack(">i", 0) + struct.pack(">i", 1) + b"d"
+    frames = Frames()
+    cut = [frame for byte in stream for frame in frames.feed(bytes([byte]))]
+    assert cut == list(Frames().feed(stream)) == [stream[:7], stream[7:11], stream[11:]]
+
+
+def test_the_longest_short_exchange_becomes_the_golden_one(tmp_path: Path) -> None:
+    golden = Golden()
+    for size in (10, 200, 100, 5000):
+        golden.keep(Exchange(api_key=3, version=12, request=b"\x01" * size, response=b"\x02"))
+    assert golden.write(tmp_path, "some-client 1", "Apache Kafka 4.3.1") == 2
+    head, *lines = (tmp_path / "metadata-v12-request-1.hex").read_text().splitlines()
+    assert head == "# client: some-client 1; broker: Apache Kafka 4.3.1; api: metadata (3); version: 12; request"
+    assert bytes.fromhex("".join(lines)) == b"\x01" * 200
