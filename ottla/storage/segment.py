@@ -12,7 +12,8 @@ from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import LogConfig
 from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.wire.batch import BatchHeader
-from ottla.wire.records import read_records
+from ottla.wire.errors import KafkaError
+from ottla.wire.records import Record, read_records
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
@@ -161,7 +162,7 @@ class Segment:
         position = self.position_of(max(offset, start_offset))
         for batch_position, header in read_headers(self.file, position, self.size):
             if header.max_timestamp >= timestamp:
-                for record in read_records(self.file.pread(header.size, batch_position)):
+                for record in self._records(batch_position, header):
                     if record.timestamp >= timestamp and record.offset >= start_offset:
                         return FoundOffset(record.timestamp, record.offset, header.partition_leader_epoch)
         return None
@@ -171,11 +172,17 @@ class Segment:
         timestamp = self.max_timestamp
         for position, header in read_headers(self.file, self.position_of(self._offset_of_max_timestamp), self.size):
             if header.max_timestamp == timestamp:
-                for record in read_records(self.file.pread(header.size, position)):
+                for record in self._records(position, header):
                     if record.timestamp == timestamp:
                         return FoundOffset(timestamp, record.offset, header.partition_leader_epoch)
                 return None
         return None
+
+    def _records(self, position: int, header: BatchHeader) -> Iterator[Record]:
+        try:
+            yield from read_records(self.file.pread(header.size, position))
+        except KafkaError as damage:
+            raise CorruptBatchError(position, str(damage)) from None
 
     # Opening and closing.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from ottla.wire.batch import BatchHeader, check_produced, read_header
+from ottla.wire.batch import HEADER_SIZE, BatchHeader, check_produced, read_header
 from ottla.wire.records import Record, build_batch
 
 NOW_MS = 1_700_000_000_000
@@ -81,9 +81,9 @@ def split(data: bytes) -> list[bytes]:
     """The whole batches in a range; a cut one at the end is left out."""
     batches = []
     position = 0
-    while position + 61 <= len(data):
+    while position + HEADER_SIZE <= len(data):
         header = read_header(data, position)
-        if position + header.size > len(data):
+        if header.size < HEADER_SIZE or position + header.size > len(data):
             break
         batches.append(data[position : position + header.size])
         position += header.size

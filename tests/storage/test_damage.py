@@ -19,7 +19,7 @@ from tests.storage.logs import NOW_MS, append, batch_of, read, split
 CONFIG = LogConfig(segment_bytes=1500, index_interval_bytes=200)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(clean=st.booleans(), data=st.data())
 def test_damaged_files_give_true_batches_or_an_error(clean: bool, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as temporary:
@@ -27,9 +27,9 @@ def test_damaged_files_give_true_batches_or_an_error(clean: bool, data: st.DataO
         log = disk.open(CONFIG)
         written = set()
         for number in range(40):
-            batch = batch_of([b"%d" % number], timestamps=[NOW_MS + number], producer=(1, 0, number))
-            append(log, batch)
-            written.add(bytes(batch[16:]))
+            sent = batch_of([b"%d" % number], timestamps=[NOW_MS + number], producer=(1, 0, number))
+            append(log, sent)
+            written.add(bytes(sent[16:]))
         disk.close() if clean else disk.crash()
         paths = sorted(path for path in disk.folder.iterdir() if path.suffix != ".metadata")
         for path in data.draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3, unique=True)):
