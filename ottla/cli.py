@@ -267,7 +267,9 @@ def _sentences() -> Iterator[None]:
 
 def _table(apis: Iterable[Api]) -> str:
     rows = [("KEY", "API", "SERVED", "ADVERTISED", "FAMILY")]
-    rows += [(str(int(api.key)), api.name, _range(api.served), _range(api.advertised), api.family) for api in apis]
+    rows += [
+        (str(int(api.key)), api.name, _range(api.served), _range(api.advertised), api.family) for api in sorted(apis)
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

@@ -1,12 +1,16 @@
 """Addresses: how they are read, which one clients are told, and where Kafka's own settings say to listen."""
 
+import re
 import resource
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from ottla.broker.advertise import advertised
 from ottla.broker.config import BrokerConfig
+from ottla.broker.definitions import InvalidSettingError
 from ottla.broker.limits import raise_open_file_limit
 from ottla.broker.listeners import advertised_listener, listeners
 from ottla.broker.options import DEFAULT_LISTENERS, Address
@@ -85,3 +89,24 @@ def test_the_limit_of_open_files_is_raised_to_what_the_system_allows():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 128
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"listeners": "CONTROLLER://:9093"}, "listeners names no listener for clients"),
+        ({"listeners": "INTERNAL://:9092"}, "listeners uses INTERNAL, which listener.security.protocol.map does not"),
+        ({"listeners": "PLAINTEXT://::1:9092"}, "needs brackets around the IPv6 address"),
+    ],
+)
+def test_a_listener_that_cannot_be_served_is_named(given, sentence):
+    with pytest.raises(InvalidSettingError, match=re.escape(sentence)):
+        listeners(BrokerConfig(given))
+
+
+def test_too_few_open_files_are_said_before_anything_fails():
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))"
+    code = f"{limit}; from ottla.cli import main; main(['serve', '--listen', '127.0.0.1:0', '--ephemeral'])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: only 32 files may be open at once, and a broker needs at least 64")

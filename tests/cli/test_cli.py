@@ -1,12 +1,15 @@
 """The command: its help, its errors, and what it makes of a person's words."""
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from ottla.broker.apis import APIS
 from ottla.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(*words: object) -> Result:
@@ -92,12 +95,21 @@ def test_settings_without_effect_are_said_in_one_line(properties):
 def test_apis_lists_every_api_with_its_versions():
     lines = run("apis").output.splitlines()
     assert len(lines) == len(APIS) + 1
+    keys = [int(line.split()[0]) for line in lines[1:]]
+    assert keys == sorted(keys)
     assert next(line for line in lines if " Fetch " in line).split() == ["1", "Fetch", "4-18", "4-18", "fetch"]
 
 
 @pytest.mark.parametrize("name", ["ListOffsets", "list_offsets", "LISTOFFSETS", "2"])
 def test_apis_says_where_an_api_lives(name):
     assert "ottla/broker/handlers/fetch.py" in run("apis", name).output
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
+def test_what_apis_names_is_there(api):
+    named = re.findall(r"ottla/\S+", run("apis", api.name).output)
+    assert len(named) == 2
+    assert [file for file in named if not (ROOT / file).is_file()] == []
 
 
 def test_apis_knows_what_was_meant():
