@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -115,6 +116,7 @@ def fresh(name: str, directory: Path) -> Iterator[Subject]:
         yield subject
     finally:
         stop(subject)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def stop(subject: Subject) -> None:

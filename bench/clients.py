@@ -128,7 +128,7 @@ def java_producer(address: Address, topic: str, *, record_size: int, records: in
 def java_consumer(address: Address, topic: str, *, record_size: int, records: int) -> float:
     """Megabytes (10^6) of records a second by ConsumerPerformance, without the time to join its group."""
     target = ["--bootstrap-server", address.bootstrap, "--topic", topic, "--num-records", str(records)]
-    output = _output([*_java("ConsumerPerformance"), *target, "--hide-header"])
+    output = _output([*_java("ConsumerPerformance"), *target, "--hide-header", "--timeout", "60000"])
     row = [field.strip() for field in output.strip().splitlines()[-1].split(",")]
     if len(row) != 10 or int(row[4]) < records:
         raise ToolError(output[-500:])
