@@ -199,6 +199,15 @@ class Cluster:
         self._producer_ids = iter(self.catalog.allocate_producer_ids(PRODUCER_ID_BLOCK).result())
         return next(self._producer_ids)
 
+    @property
+    def producer_expiry_check_s(self) -> float:
+        """How often ``expire_producers`` is to be called."""
+        return self.config.integer("producer.id.expiration.check.interval.ms") / 1000
+
+    def expire_producers(self) -> None:
+        """Forget the sequences of producers that wrote nothing for ``producer.id.expiration.ms``."""
+        self.directory.expire_producers(self.clock.wall_ms(), self.config.integer("producer.id.expiration.ms"))
+
     def close(self) -> None:
         """Refuse those who wait for a group, then close the logs and the catalog, marking the directory as clean."""
         self.groups.runtime.stop()

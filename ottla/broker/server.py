@@ -94,6 +94,7 @@ async def _serve(options: ServeOptions) -> None:
             _step(timers, clock, cluster.load_groups())
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
+            _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
             with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
                 options.on_ready(
                     Ready(
