@@ -1,0 +1,94 @@
+"""A whole cluster in a folder without sockets: each request goes through its codec, the dispatch and its handler."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.config import BrokerConfig
+from ottla.broker.context import Context
+from ottla.broker.dispatch import Deferred, handle
+from ottla.broker.options import Address
+from ottla.broker.waiting import Timers
+from ottla.storage.background import Inline
+from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.directory import DataDirectory
+from ottla.storage.files import RealFiles
+from ottla.wire import frames
+from ottla.wire.batch import read_header
+from ottla.wire.records import Record, build_batch
+from ottla.wire.schema import Response
+from tests.broker.coordinators.scenario import SteppedClock
+
+CORRELATION_ID = 7
+
+
+def response_class(request: Any) -> type[Response]:
+    kind = type(request)
+    return next(
+        each
+        for each in Response.__subclasses__()
+        if each.__module__ == kind.__module__ and each.api_key == kind.api_key
+    )
+
+
+class Answer:
+    """What became of one request."""
+
+    def __init__(self, request: Any, version: int, reply: Any) -> None:
+        self._request = request
+        self._version = version
+        self._reply = reply
+
+    @property
+    def done(self) -> bool:
+        return not isinstance(self._reply, Deferred) or self._reply.pending.done
+
+    def response(self) -> Any:
+        assert self.done
+        reply = self._reply.reply() if isinstance(self._reply, Deferred) else self._reply
+        frame = reply if isinstance(reply, bytes) else b"".join(reply)
+        correlation_id, response = frames.decode_response(
+            response_class(self._request), frame[frames.SIZE.size :], self._version
+        )
+        assert correlation_id == CORRELATION_ID
+        return response
+
+
+class Broker:
+    """Broker 1, and one client's connection to it."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        config = BrokerConfig({name.replace("_", "."): value for name, value in settings.items()})
+        random = Random(1)
+        directory = DataDirectory(folder, node_id=1, files=RealFiles(durable=False), background=Inline(), random=random)
+        self.clock = SteppedClock()
+        self.cluster = Cluster(
+            config=config,
+            directory=directory,
+            catalog=Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
+            clock=self.clock,
+            timers=Timers(),
+            random_source=random,
+        )
+        self.cluster.node.endpoints = [Address("broker.example", 9092)]
+        self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")
+        for _ in self.cluster.load_groups():
+            pass
+
+    def ask(self, request: Any, version: int) -> Any:
+        """The response as a client of this version reads it."""
+        return self.begin(request, version).response()
+
+    def begin(self, request: Any, version: int) -> "Answer":
+        """Send a request whose answer may come later."""
+        frame = bytearray(frames.encode_request(request, version, correlation_id=CORRELATION_ID, client_id="test"))
+        return Answer(request, version, handle(self.context, frame, frames.SIZE.size, len(frame)))
+
+    def append(self, topic: str, count: int, *, partition: int = 0) -> None:
+        """Append one batch of ``count`` records with keys."""
+        batch = build_batch(Record(0, self.clock.wall_ms(), b"key", b"value") for _ in range(count))
+        self.cluster.partition(topic, partition).append(memoryview(batch), read_header(batch), self.clock.wall_ms())
+
+    def close(self) -> None:
+        self.cluster.close()
