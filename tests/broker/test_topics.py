@@ -4,6 +4,7 @@ import pytest
 
 from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
+from ottla.wire.messages.fetch import FetchRequest
 from ottla.wire.messages.topics import (
     CreatePartitionsRequest,
     CreateTopicsRequest,
@@ -424,6 +425,33 @@ def test_the_last_offset_counts_for_a_partition_that_is_named_twice(broker):
     broker.append("t", 10)
     assert shorten(broker, ("t", 0, 3), ("t", 0, 4)) == [("t", 0, 4, NONE)]
     assert shorten(broker, ("t", 0, 5), ("t", 0, 11)) == [("t", 0, -1, ErrorCode.OFFSET_OUT_OF_RANGE)]
+
+
+def fetch(broker, session_id, session_epoch, offset=None):
+    """Fetch from ``offset``, or what the session remembers; answer session, and log start by partition."""
+    Topic = FetchRequest.Topic  # noqa: N806
+    partitions = [] if offset is None else [Topic.Partition(partition=0, fetch_offset=offset, partition_max_bytes=1000)]
+    request = FetchRequest(
+        max_wait_ms=0,
+        min_bytes=1,
+        session_id=session_id,
+        session_epoch=session_epoch,
+        topics=[Topic(topic="t", partitions=partitions)] if partitions else [],
+    )
+    response = broker.ask(request, 12)
+    assert response.error_code == NONE
+    return response.session_id, [each.log_start_offset for topic in response.responses for each in topic.partitions]
+
+
+def test_fetch_sessions_tell_of_the_new_start(broker):
+    create(broker, new_topic("t"))
+    broker.append("t", 10)
+    session_id, starts = fetch(broker, 0, 0, offset=10)
+    assert starts == [0]
+    assert fetch(broker, session_id, 1) == (session_id, [])
+    shorten(broker, ("t", 0, 4))
+    assert fetch(broker, session_id, 2) == (session_id, [4])
+    assert fetch(broker, session_id, 3) == (session_id, [])
 
 
 class SlowLog:
