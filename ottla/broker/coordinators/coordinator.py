@@ -10,7 +10,7 @@ from ottla.broker.coordinators.decision import Asked, Decision, Now
 from ottla.broker.coordinators.groups import GroupShard, missing_group
 from ottla.broker.coordinators.later import gather, then
 from ottla.broker.coordinators.members import JoinAsked
-from ottla.broker.coordinators.runtime import Event, GroupRuntime
+from ottla.broker.coordinators.runtime import OFFSETS_TOPIC, Event, GroupRuntime
 from ottla.broker.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -123,8 +123,11 @@ class GroupCoordinator:
         return self._ask(request.group_id, asked, lambda shard, _: shard.delete_offsets(asked, request))
 
     def forget_topic(self, topic: str, topic_id: bytes) -> None:
-        """Forget all offsets of a topic that was deleted."""
-        self.runtime.forget_topic(topic, topic_id)
+        """Forget all offsets of a topic that was deleted; all groups if it was the one that holds them."""
+        if topic == OFFSETS_TOPIC:
+            self.runtime.forget_everything()
+        else:
+            self.runtime.forget_topic(topic, topic_id)
 
     # --- groups ------------------------------------------------------------------------------------------------------
 

@@ -56,13 +56,18 @@ class Event(NamedTuple):
 class _Lane:
     """One partition of the offsets topic: its groups, and what is under way for each of them."""
 
-    def __init__(self, partition: int, settings: GroupSettings) -> None:
+    def __init__(self, partition: int, settings: GroupSettings, refusal: ErrorCode | None) -> None:
         self.partition = partition
         self.shard = GroupShard(settings)
         self.queues: dict[str, deque[Event]] = {}
         self.timers: dict[str, Timer] = {}
-        self.refusal: ErrorCode | None = None
+        self.refusal = refusal
         """Why no group of this partition can be asked now."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether another coordinator decides from now on, or nobody."""
+        return self.refusal is ErrorCode.NOT_COORDINATOR
 
 
 class GroupRuntime:
@@ -76,6 +81,7 @@ class GroupRuntime:
         self._topic = topic
         self._lanes: dict[int, _Lane] = {}
         self._cleaning: Timer | None = None
+        self._open_lanes(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
     # --- from start to stop ------------------------------------------------------------------------------------------
 
@@ -87,10 +93,7 @@ class GroupRuntime:
         """
         if partition_count is not None:
             self.partition_count = partition_count
-        for partition in range(self.partition_count):
-            lane = self._lanes[partition] = _Lane(partition, self.settings)
-            if partition_count is not None:
-                lane.refusal = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        self._open_lanes(None if partition_count is None else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         self._clean_later(self.settings.offsets_retention_check_interval_ms)
         return self._load()
 
@@ -105,6 +108,16 @@ class GroupRuntime:
         for lane in self._lanes.values():
             self._close(lane)
 
+    def forget_everything(self) -> None:
+        """Begin anew: the offsets topic itself was deleted. It is made again when it is next needed."""
+        for lane in self._lanes.values():
+            self._close(lane)
+        self.partition_count = self.settings.offsets_topic_partitions
+        self._open_lanes(None)
+
+    def _open_lanes(self, refusal: ErrorCode | None) -> None:
+        self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
+
     def _load(self) -> Iterator[None]:
         for lane in [*self._lanes.values()]:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
@@ -116,9 +129,12 @@ class GroupRuntime:
                 lane.refusal = ErrorCode.NOT_COORDINATOR
                 continue
             for group_id in [*lane.shard.state.groups]:
+                if lane.is_closed:
+                    break
                 self._submit(lane, group_id, Event(partial(_revive, group_id)))
                 yield
-            lane.refusal = None
+            if lane.refusal is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+                lane.refusal = None
 
     def _close(self, lane: _Lane) -> None:
         lane.refusal = ErrorCode.NOT_COORDINATOR
@@ -279,7 +295,7 @@ class GroupRuntime:
 
     def _wake(self, lane: _Lane, group_id: str) -> None:
         lane.timers.pop(group_id, None)
-        if lane.refusal is None:
+        if not lane.is_closed:
             self._submit(lane, group_id, Event(partial(_expire, group_id)))
 
     def _clean_later(self, delay_ms: int) -> None:

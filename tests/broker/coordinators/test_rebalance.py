@@ -3,6 +3,7 @@
 import pytest
 
 from ottla.wire.codes import ErrorCode
+from ottla.wire.messages.groups import JoinGroupRequest
 from tests.broker.coordinators.scenario import SETTINGS, Scenario, answered, subscription, sync_answer, waits
 
 
@@ -363,3 +364,30 @@ def test_a_client_that_vanished_while_joining_is_forgotten_in_time_and_disturbs_
     assert a.heartbeat() == ErrorCode.REBALANCE_IN_PROGRESS
     a.joined(a.join())
     assert [member.member_id for member in a.response.members] == [a.member_id]
+
+
+def test_a_member_removed_while_it_waits_for_its_assignment_is_told_so():
+    scenario = Scenario()
+    a, b = scenario.client("a"), scenario.client("b")
+    joins = [a.join(), b.join()]
+    scenario.advance(0)
+    a.joined(joins[0])
+    b.joined(joins[1])
+    sync = b.sync()
+    b.leave()
+    assert error_of(sync) == ErrorCode.UNKNOWN_MEMBER_ID
+
+
+def test_naming_a_protocol_twice_stops_nobody():
+    scenario = Scenario()
+    request = JoinGroupRequest(
+        group_id="group",
+        session_timeout_ms=10_000,
+        rebalance_timeout_ms=60_000,
+        member_id="",
+        protocol_type="consumer",
+        protocols=[JoinGroupRequest.Protocol(name="range", metadata=b"")] * 2,
+    )
+    join = scenario.coordinator.join(request, version=3, client_id="a", client_host="/10.0.0.1")
+    scenario.advance(0)
+    assert answered(join).protocol_name == "range"

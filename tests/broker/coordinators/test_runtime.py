@@ -1,8 +1,12 @@
 """How decisions are carried out: written first, then true; and what a restart brings back."""
 
+from random import Random
+
 import pytest
 
+from ottla.broker.coordinators.coordinator import GroupCoordinator
 from ottla.broker.coordinators.java import partition_for, string_hash
+from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.groups import DeleteGroupsResponse, ListGroupsRequest
 from tests.broker.coordinators.scenario import (
@@ -359,6 +363,37 @@ def test_a_stopped_coordinator_refuses_everybody():
     assert a.heartbeat() == ErrorCode.NOT_COORDINATOR
     assert commit_error(a.commit()) == ErrorCode.NOT_COORDINATOR
     scenario.advance(100)
+
+
+def test_before_it_is_started_a_coordinator_is_not_available():
+    scenario = Scenario()
+    runtime = GroupRuntime(settings=SETTINGS, clock=scenario.clock, timers=scenario.timers, topic=scenario.topic)
+    scenario.coordinator = GroupCoordinator(runtime, Random(1))
+    assert error_of(scenario.client().ask_to_join()) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+
+def test_deleting_the_topic_that_holds_groups_forgets_them_all():
+    scenario = Scenario()
+    a, _ = scenario.stable_group("a", "b")
+    join = a.join()
+    scenario.topic.batches.clear()
+    scenario.coordinator.forget_topic("__consumer_offsets", b"")
+    assert error_of(join) == ErrorCode.NOT_COORDINATOR
+    assert listed(scenario) == {}
+    scenario.advance(100)
+    assert scenario.topic.batches == {}
+    scenario.stable_group("a")
+
+
+def test_members_that_died_while_their_partition_was_loaded_are_missed():
+    scenario = Scenario()
+    scenario.stable_group("a")
+    for number in range(300):
+        scenario.client(group_id=f"group {number}").commit(1, alone=True)
+    loading = scenario.coordinator.runtime.start(SETTINGS.offsets_topic_partitions)
+    for _ in loading:
+        scenario.advance(1)
+    assert scenario.state() == "Empty"
 
 
 # --- partitions

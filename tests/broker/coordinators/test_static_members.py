@@ -148,3 +148,18 @@ def test_a_promised_id_cannot_become_static():
     client.member_id = answered(client.ask_to_join()).member_id
     client.instance = "one"
     assert error_of(client.ask_to_join()) == ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+def test_who_takes_the_place_of_one_that_never_synced_does_not_cause_a_rebalance():
+    scenario = Scenario()
+    options = {"session_timeout_ms": 100_000, "rebalance_timeout_ms": 6000}
+    a, b = scenario.client("a", instance="one", **options), scenario.client("b", instance="two", **options)
+    joins = [a.join(), b.join()]
+    scenario.advance(0)
+    a.joined(joins[0])
+    b.joined(joins[1])
+    a.sync()
+    twin = scenario.client("twin", instance="two", **options)
+    twin.joined(twin.join())
+    scenario.advance(7)
+    assert a.heartbeat() == twin.heartbeat() == ErrorCode.NONE
