@@ -70,6 +70,8 @@ class Rebalance:
         self.state = GroupState.STABLE if image.members else GroupState.EMPTY
         self._state_timestamp_ms = image.current_state_timestamp
         self._join_deadline = None
+        if not self.members.yet_to_sync:
+            self._sync_deadline = None
         if not known:
             self._learn_subscriptions()
 
@@ -143,7 +145,7 @@ class Rebalance:
         self._join_deadline = self._after(self._delay_ms, now)
 
     def _syncing_ended(self, deadline: float, now: Now, decision: Decision) -> None:
-        if self._sync_deadline != deadline or not self.members.yet_to_sync:
+        if self._sync_deadline != deadline:
             return
         self._sync_deadline = None
         for member_id in [*self.members.yet_to_sync]:

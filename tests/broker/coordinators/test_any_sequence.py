@@ -20,7 +20,20 @@ CLIENTS = [
 ]
 PROTOCOLS = [["range"], ["sticky", "range"], ["range", "sticky"], ["roundrobin"]]
 ACTIONS = ["join", "sync", "heartbeat", "leave", "commit", "forget id", "abandon", *range(len(PROTOCOLS))]
-EVENTS = ["slow", "finish", "fail", "recover", "restart", "delete group", "delete topic", "fetch"]
+EVENTS = [
+    "all join",
+    "all join",
+    "leader syncs",
+    "all sync",
+    "slow",
+    "finish",
+    "fail",
+    "recover",
+    "restart",
+    "delete group",
+    "delete topic",
+    "fetch",
+]
 
 steps = st.lists(
     st.one_of(
@@ -78,7 +91,18 @@ class World:
 
     def happen(self, event: str) -> None:
         topic = self.scenario.topic
-        if event == "slow":
+        if event == "all join":
+            for client in self.clients:
+                self.act(client, "join")
+                self.learn()
+                if client.member_id and client.generation < 0:
+                    self.act(client, "join")
+            self.scenario.advance(0)
+        elif event in {"leader syncs", "all sync"}:
+            for client in self.clients:
+                if event == "all sync" or (client.generation >= 0 and client.is_leader):
+                    self.act(client, "sync")
+        elif event == "slow":
             topic.slow = True
         elif event == "finish" and topic.waiting:
             topic.finish()
@@ -139,6 +163,7 @@ class World:
             named = {each.member_id: each.assignment for each in image.members}
             assert named == {member.member_id: member.assignment for member in members}
             assert image.leader == members.leader
+        assert members.yet_to_sync or group._sync_deadline is None
         deadlines = [member.deadline for member in members if member.deadline is not None]
         assert all(group.wake_at <= deadline for deadline in deadlines)
         for member in members:
