@@ -312,9 +312,10 @@ def test_no_space_for_the_index_does_not_fail_the_append(disk: Disk, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     log = disk.open(LogConfig(index_interval_bytes=0))
+    append_records(log, 1)
     with monkeypatch.context() as context:
         context.setattr(disk.files, "write", full)
-        append_records(log, 700)
+        append_records(log, 699)
     assert log.log_end_offset == 700
     append_records(log, 1)
     log = disk.reopen(clean=True)
