@@ -31,14 +31,14 @@ def ensure(group=None):
 
 
 def _with_uv(uv, group):
-    if not PYTHON.exists():
-        _call(uv, "venv", "--quiet", "--python", f">={OLDEST[0]}.{OLDEST[1]}", VENV)
+    if not PYTHON.exists():  # or its interpreter was taken away
+        _call(uv, "venv", "--clear", "--quiet", "--python", f">={OLDEST[0]}.{OLDEST[1]}", VENV)
     _call(uv, "pip", "install", "--quiet", "--python", PYTHON, "--editable", ROOT, *_group(group))
 
 
 def _with_pip(group):
     if not PYTHON.exists():
-        _call(_system_python(), "-m", "venv", VENV)
+        _call(_system_python(), "-m", "venv", "--clear", VENV)
     pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     _call(*pip, "pip>=25.1")  # the first that knows dependency groups
     _call(*pip, "--editable", ROOT, *_group(group))

@@ -30,12 +30,14 @@ def survives(message: type[Message], version: int, hostile: bytes) -> None:
     assert isinstance(decoded, message)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(pair=st.sampled_from(PAIRS), hostile=st.binary(max_size=60))
 def test_any_bytes_are_a_message_or_a_protocol_error(pair: tuple[type[Message], int], hostile: bytes) -> None:
     survives(*pair, hostile)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(pair=st.sampled_from(PAIRS), data=st.data())
 def test_a_good_message_with_some_bytes_replaced_is_a_message_or_a_protocol_error(
