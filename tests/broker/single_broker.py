@@ -13,7 +13,7 @@ from ottla.broker.waiting import Timers
 from ottla.storage.background import Inline
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles
+from ottla.storage.files import FileSlice, RealFiles
 from ottla.wire import frames
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch
@@ -47,12 +47,25 @@ class Answer:
     def response(self) -> Any:
         assert self.done
         reply = self._reply.reply() if isinstance(self._reply, Deferred) else self._reply
-        frame = reply if isinstance(reply, bytes) else b"".join(reply)
+        frame = reply if isinstance(reply, bytes) else b"".join(map(_sent, reply))
         correlation_id, response = frames.decode_response(
             response_class(self._request), frame[frames.SIZE.size :], self._version
         )
         assert correlation_id == CORRELATION_ID
         return response
+
+    def abandon(self) -> None:
+        """The client goes away."""
+        self._reply.pending.abandon()
+
+
+def _sent(piece: Any) -> bytes:
+    """A piece of an answer as it goes out."""
+    if not isinstance(piece, FileSlice):
+        return bytes(piece)
+    data = piece.read()
+    piece.release()
+    return data
 
 
 class Broker:
