@@ -114,8 +114,8 @@ class FetchSet:
         if self.on_bytes is not None:
             self.on_bytes(size)
 
-    def settle(self, fetched: FetchedPartition, *, nothing_new: bool) -> None:
-        """Note that ``fetched`` was read; a set without memory has nothing to note."""
+    def settle(self, fetched: FetchedPartition, *, at_end: bool, got_records: bool) -> None:
+        """Note how the read of ``fetched`` went; a set without memory has nothing to note."""
 
     def rest(self, on_bytes: Callable[[int], None]) -> None:
         """The request that waited with ``on_bytes`` is answered, or did not wait: stop watching."""
@@ -169,12 +169,12 @@ class FetchSession(FetchSet):
         if self.on_bytes is not None:
             self.on_bytes(size)
 
-    def settle(self, fetched: FetchedPartition, *, nothing_new: bool) -> None:
-        """Keep what was read for another look unless nothing was new; then others come first."""
+    def settle(self, fetched: FetchedPartition, *, at_end: bool, got_records: bool) -> None:
+        """Look again next time, unless all was read; those that got no room this time come before those that did."""
         key = self.key(fetched.topic_name, fetched.topic_id, fetched.index)
-        if nothing_new:
+        if at_end:
             self.dirty.pop(key, None)
-        elif key in self.dirty:
+        elif got_records and key in self.dirty:
             self.dirty.move_to_end(key)
 
     def rest(self, on_bytes: Callable[[int], None]) -> None:

@@ -157,7 +157,7 @@ class Fetch:
         topics: dict[str | bytes, TopicResponse] = {}
         for read in reads:
             fetched = read.fetched
-            fetch_set.settle(fetched, nothing_new=read.at_end)
+            fetch_set.settle(fetched, at_end=read.at_end, got_records=read.size > 0)
             if fetch_set.incremental and not read.has_news():
                 continue
             fetched.told_high_watermark = read.response.high_watermark
