@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, FileSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
 
 if TYPE_CHECKING:
     from ottla.broker.cluster import Cluster
@@ -32,7 +34,7 @@ class ClusterOffsetsTopic:
         )
 
     def read_all(self, partition: int) -> Iterator[memoryview]:
-        """Yield every batch of a partition, from its start."""
+        """Yield every batch of a partition, from its start. Raises ``KafkaError`` KAFKA_STORAGE_ERROR."""
         log = self._cluster.partition(OFFSETS_TOPIC, partition).log
         offset = log.log_start_offset
         while offset < log.log_end_offset:
@@ -55,4 +57,4 @@ class ClusterOffsetsTopic:
                     offset = header.next_offset
                 position += header.size
             if position == 0:
-                return
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{OFFSETS_TOPIC}-{partition} cannot be read at {offset}")
