@@ -179,7 +179,10 @@ def _read_snapshot(log: SegmentLog, path: Path) -> Producers | None:
 
 
 def _scan_producers(log: SegmentLog, from_offset: int) -> None:
-    from_offset = max(from_offset, log.log_start_offset)
+    """Take in the batches from a snapshot on, those below the log's start too.
+
+    Apache leaves those out. Then a snapshot older than they are refuses a producer whose last batch was deleted.
+    """
     if from_offset >= log.log_end_offset:
         return
     for segment in log.segments[log.segment_number(from_offset) :]:

@@ -97,8 +97,6 @@ class LogHistory(RuleBasedStateMachine):
         if self.disk.directory is not None and not clean:
             self.disk.directory.checkpoint()
         self.log = self.disk.reopen(self.config, clean=clean)
-        if not clean:
-            self.forget_deleted()
 
     @precondition(lambda self: self.log.segments and self.log.segments[-1].size)
     @rule(data=st.data())
@@ -120,11 +118,6 @@ class LogHistory(RuleBasedStateMachine):
                     self.sequences[producer_id] -= count
                     self.last_of.pop(producer_id, None)
         self.log = self.disk.open(self.config)
-        self.forget_deleted()
-
-    def forget_deleted(self) -> None:
-        """A crash may forget producers whose batches are below the log's start, as Apache's recovery does."""
-        self.last_of = {key: last for key, last in self.last_of.items() if last[2] >= self.start}
 
     @invariant()
     def the_log_is_the_list(self) -> None:

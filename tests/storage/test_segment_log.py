@@ -414,3 +414,97 @@ def test_transaction_markers_end_a_producers_transaction(disk: Disk) -> None:
     log.append(memoryview(marker), read_header(marker), leader_epoch=0, now_ms=NOW_MS, origin=AppendOrigin.COORDINATOR)
     assert (state.transaction_offset, state.coordinator_epoch) == (-1, 5)
     append(log, batch_of(producer=(9, 3, 1)))
+
+
+def test_a_tail_that_cannot_be_cut_at_once_is_cut_before_the_next_append(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(file: RealFile, size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    disk.files = FullDisk()
+    log = disk.open()
+    append(log)
+    _FileOnFullDisk.room = 40
+    with monkeypatch.context() as context:
+        context.setattr(RealFile, "truncate", broken)
+        for _ in range(2):
+            with pytest.raises(KafkaError) as failure:
+                append(log)
+            assert failure.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    _FileOnFullDisk.room = None
+    assert append(log, batch_of([b""])).base_offset == 1
+    assert (disk.folder / f"{0:020d}.log").read_bytes() == read(log, 0)
+
+
+def test_flush_moves_the_recovery_point_to_the_end(disk: Disk) -> None:
+    log = disk.open(SMALL_SEGMENTS)
+    append_records(log, 20)
+    assert log.recovery_point == log.segments[-1].base_offset
+    log.flush()
+    assert log.recovery_point == 20
+    assert log.unsynced() == []
+
+
+def test_the_recovery_point_stays_below_a_segment_that_could_not_be_synced(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(file: RealFile) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    log = disk.open(SMALL_SEGMENTS)
+    with monkeypatch.context() as context:
+        context.setattr(RealFile, "sync", broken)
+        context.setattr("ottla.storage.files._HastyFile.sync", broken)
+        append_records(log, 8)
+    assert len(log.segments) == 2
+    append_records(log, 20)
+    assert len(log.segments) > 3
+    assert log.recovery_point == 0
+    log.flush()
+    assert log.recovery_point == 28
+
+
+def test_jitter_brings_the_roll_forward(disk: Disk) -> None:
+    log = disk.open(LogConfig(segment_ms=1000, segment_jitter_ms=500))
+    rolls_after = log._roll_timestamp
+    append(log, batch_of(timestamps=[NOW_MS]))
+    assert rolls_after > NOW_MS * 2
+    assert NOW_MS + 500 < log._roll_timestamp <= NOW_MS + 1000
+
+
+def test_a_log_that_is_gone_takes_no_batch_and_makes_no_folder(disk: Disk) -> None:
+    log = disk.open()
+    assert disk.directory is not None
+    disk.directory.delete_log("topic", 0)
+    with pytest.raises(KafkaError) as failure:
+        append(log)
+    assert failure.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert not disk.folder.exists()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_open_transactions_and_markers_are_known_after_a_restart(disk: Disk, clean: bool) -> None:
+    log = disk.open()
+    for producer_id in (8, 9):
+        data = build_batch(
+            [Record(0, NOW_MS, None, b"v")],
+            producer_id=producer_id,
+            producer_epoch=0,
+            base_sequence=0,
+            is_transactional=True,
+        )
+        append(log, data)
+    marker = build_batch(
+        [Record(0, NOW_MS, b"\0\0\0\0", b"\0\0\0\0\0\7")],
+        producer_id=9,
+        producer_epoch=1,
+        is_transactional=True,
+        is_control=True,
+    )
+    log.append(memoryview(marker), read_header(marker), leader_epoch=0, now_ms=NOW_MS, origin=AppendOrigin.COORDINATOR)
+    log = disk.reopen(clean=clean)
+    states = dict(log.producers.items())
+    assert states[8].transaction_offset == 0
+    assert (states[9].transaction_offset, states[9].epoch, states[9].coordinator_epoch) == (-1, 1, 7)
+    assert append(log, batch_of(producer=(9, 1, 0))).base_offset == 3

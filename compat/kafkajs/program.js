@@ -1,0 +1,457 @@
+// kafkajs' scenarios and roles.
+"use strict";
+
+const crypto = require("node:crypto");
+const readline = require("node:readline");
+const { Kafka, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Partitioners, AssignerProtocol, logLevel } = require("kafkajs");
+
+CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
+
+const [role, bootstrap] = process.argv.slice(2);
+const options = {
+  topic: role,
+  group: `group-${role}`,
+  partitions: 1,
+  rate: 100,
+  records: 100,
+  value_bytes: 1000,
+  session_timeout_ms: 6000,
+  ...JSON.parse(process.env.COMPAT_OPTIONS || "{}"),
+};
+const { topic, group } = options;
+const kafka = new Kafka({
+  clientId: "kafkajs",
+  brokers: [bootstrap],
+  logLevel: logLevel.WARN,
+  logCreator: () => (entry) => console.error(JSON.stringify(entry)),
+  retry: { initialRetryTime: 200, maxRetryTime: 1000, retries: 60 },
+});
+const START = 1700000000000;
+const TWELVE_MEGABYTES = 12 * 1024 * 1024;
+
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+function emit(event, fields) {
+  process.stdout.write(JSON.stringify({ event, ...fields }) + "\n");
+}
+
+function check(condition, message) {
+  if (!condition) throw new Error(message);
+}
+
+function checkEqual(actual, expected, what) {
+  const [left, right] = [actual, expected].map((value) => JSON.stringify(value));
+  check(left === right, `${what}: ${left}, expected ${right}`);
+}
+
+async function eventually(what, action) {
+  const deadline = Date.now() + 20000;
+  for (;;) {
+    if (await action()) return;
+    check(Date.now() < deadline, `${what}: not within 20 s`);
+    await sleep(100);
+  }
+}
+
+// Resolves when the harness says stop, or is gone.
+function stopped() {
+  return new Promise((resolve) => {
+    const lines = readline.createInterface({ input: process.stdin });
+    lines.on("line", (line) => line.trim() === "stop" && resolve());
+    lines.on("close", resolve);
+  });
+}
+
+async function withAdmin(action) {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    return await action(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function createTopic(partitions, configs = {}) {
+  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
+  return withAdmin(async (admin) => {
+    check(
+      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] }),
+      "the topic is new",
+    );
+    await eventually("the new topic is visible", async () => {
+      const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => ({ topics: [] }));
+      const list = found.topics.flatMap((one) => one.partitions);
+      return list.length === partitions && list.every((partition) => partition.leader >= 0);
+    });
+  });
+}
+
+async function withProducer(settings, action) {
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, ...settings });
+  await producer.connect();
+  try {
+    return await action(producer);
+  } finally {
+    await producer.disconnect();
+  }
+}
+
+function sendNumbered(count, partitions, settings = {}) {
+  return withProducer(settings, (producer) =>
+    producer.send({
+      topic,
+      messages: Array.from({ length: count }, (_, number) => ({ value: `${number}`, partition: number % partitions })),
+    }),
+  );
+}
+
+// A consumer that hands each record to `seen`; resolves `done` when that answers true.
+async function consume(settings, seen, { fromBeginning = true, afterJoin = async () => {} } = {}) {
+  const consumer = kafka.consumer({ groupId: group, maxWaitTimeInMs: 100, ...settings });
+  await consumer.connect();
+  await consumer.subscribe({ topics: [topic], fromBeginning });
+  const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+  let timer;
+  const done = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error("not all records within 40 s")), 40000);
+    consumer
+      .run({
+        autoCommit: settings.autoCommit || false,
+        eachMessage: async ({ partition, message }) => {
+          if (seen({ partition, ...message, offset: Number(message.offset) })) resolve();
+        },
+      })
+      .catch(reject);
+  });
+  await joined;
+  await afterJoin(consumer);
+  return {
+    consumer,
+    done: done.finally(() => clearTimeout(timer)),
+  };
+}
+
+// The topic's records, of which there are `count` and no more. Without groups this client cannot read.
+async function readFromStart(count, settings = {}) {
+  // By place: now and then it delivers a record twice.
+  const records = new Map();
+  const groupId = `${group}-${crypto.randomUUID()}`;
+  const { consumer, done } = await consume({ groupId, ...settings }, (record) => {
+    records.set(`${record.partition}@${record.offset}`, record);
+    return records.size >= count;
+  });
+  await done;
+  await sleep(300);
+  await consumer.disconnect();
+  checkEqual(records.size, count, "records read");
+  return [...records.values()];
+}
+
+function expectedRecords() {
+  const filling = "abcdefgh".repeat(Math.floor(options.value_bytes / 8));
+  const records = Array.from({ length: options.records }, (_, number) => ({
+    key: `key-${number % 10}`,
+    value: `value-${number}-${filling}`,
+    headers: number % 3 ? { number: [`${number}`, "again"], empty: "" } : {},
+    timestamp: `${START + number}`,
+  }));
+  records[1].key = null;
+  records[2].value = null;
+  return records;
+}
+
+function text(value) {
+  if (value === null || value === undefined) return null;
+  return Array.isArray(value) ? value.map(String) : String(value);
+}
+
+async function produce(compression) {
+  await createTopic(3);
+  const sent = expectedRecords();
+  await withProducer({}, (producer) => producer.send({ topic, compression, messages: sent }));
+  const partitions = new Map();
+  const back = new Map();
+  for (const record of await readFromStart(sent.length)) {
+    back.set(record.timestamp, record);
+    if (record.key !== null) {
+      const key = String(record.key);
+      check(!partitions.has(key) || partitions.get(key) === record.partition, `${key} is in two partitions`);
+      partitions.set(key, record.partition);
+    }
+  }
+  for (const record of sent) {
+    const found = back.get(record.timestamp);
+    check(found, `no record with timestamp ${record.timestamp}`);
+    checkEqual([text(found.key), text(found.value)], [record.key, record.value], "key and value");
+    const headers = Object.fromEntries(Object.entries(found.headers).map(([name, value]) => [name, text(value)]));
+    checkEqual(headers, record.headers, "headers");
+  }
+}
+
+const scenarios = {
+  "produce-none": () => produce(CompressionTypes.None),
+  "produce-gzip": () => produce(CompressionTypes.GZIP),
+  "produce-snappy": () => produce(CompressionTypes.Snappy),
+
+  async "consume-from-start"() {
+    await createTopic(2);
+    await sendNumbered(100, 2);
+    const values = new Set((await readFromStart(100)).map((record) => String(record.value)));
+    checkEqual(values.size, 100, "different values");
+  },
+
+  async "consume-from-end"() {
+    await createTopic(1);
+    await sendNumbered(50, 1);
+    const offsets = [];
+    const { consumer, done } = await consume({}, (record) => offsets.push(record.offset) >= 10, {
+      fromBeginning: false,
+      // It looks the end up at its first fetch, shortly after it joined.
+      afterJoin: async () => {
+        await sleep(1500);
+        await sendNumbered(10, 1);
+      },
+    });
+    await done;
+    await consumer.disconnect();
+    checkEqual(offsets, [50, 51, 52, 53, 54, 55, 56, 57, 58, 59], "offsets");
+  },
+
+  async "consume-from-timestamp"() {
+    await createTopic(1);
+    const messages = Array.from({ length: 50 }, (_, number) => ({ value: `${number}`, timestamp: `${START + number * 1000}` }));
+    await withProducer({}, (producer) => producer.send({ topic, messages }));
+    await withAdmin(async (admin) => {
+      for (const [after, offset] of [[-5, "0"], [25000, "25"], [25001, "26"], [50000, "50"]]) {
+        const [found] = await admin.fetchTopicOffsetsByTimestamp(topic, START + after);
+        checkEqual(found.offset, offset, `offset at ${after}`);
+      }
+    });
+    const values = [];
+    const { consumer, done } = await consume({}, (record) => values.push(record) && record.offset === 49, {
+      afterJoin: async (one) => one.seek({ topic, partition: 0, offset: "25" }),
+    });
+    await done;
+    await consumer.disconnect();
+    check(values.some((record) => record.offset === 25), "the record at the offset is read");
+  },
+
+  async "idempotent-produce"() {
+    await createTopic(1);
+    await withProducer({ idempotent: true, maxInFlightRequests: 1 }, async (producer) => {
+      for (let first = 0; first < 1000; first += 10) {
+        const messages = Array.from({ length: 10 }, (_, number) => ({ value: `${first + number}` }));
+        await producer.send({ topic, messages });
+      }
+    });
+    const values = (await readFromStart(1000)).map((record) => Number(record.value));
+    check(values.every((value, index) => value === index), "values in order");
+  },
+
+  async topics() {
+    await createTopic(3, { "retention.ms": "123456789" });
+    await withAdmin(async (admin) => {
+      check((await admin.listTopics()).includes(topic), "the topic is listed");
+      const resources = [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames: ["retention.ms"] }];
+      const described = await admin.describeConfigs({ resources, includeSynonyms: false });
+      checkEqual(described.resources[0].configEntries[0].configValue, "123456789", "retention.ms");
+      const twice = await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+      checkEqual(twice, false, "created twice");
+      await sendNumbered(5, 1);
+      await admin.deleteTopics({ topics: [topic] });
+      await eventually("the topic is gone", async () => !(await admin.listTopics()).includes(topic));
+    });
+    await createTopic(5);
+    await sendNumbered(1, 1);
+    await readFromStart(1);
+  },
+
+  async "auto-create-topic"() {
+    await sendNumbered(3, 1, { allowAutoTopicCreation: true });
+    await readFromStart(3);
+  },
+
+  async "large-record"() {
+    await createTopic(1, { "max.message.bytes": `${TWELVE_MEGABYTES}` });
+    const value = crypto.randomBytes(10 * 1024 * 1024);
+    await withProducer({}, (producer) => producer.send({ topic, messages: [{ value }] }));
+    const [record] = await readFromStart(1, { maxBytesPerPartition: TWELVE_MEGABYTES });
+    check(value.equals(record.value), "the value comes back equal");
+  },
+
+  async "thousand-partitions"() {
+    await createTopic(1000);
+    const chosen = [0, 1, 499, 999];
+    await withProducer({}, (producer) =>
+      producer.send({ topic, messages: chosen.map((partition) => ({ value: "x", partition })) }),
+    );
+    // It sends again to all of them when one of the new partitions is not ready: count partitions, not records.
+    const found = new Set();
+    const { consumer, done } = await consume({}, ({ partition }) => found.add(partition).size === chosen.length);
+    await done;
+    await consumer.disconnect();
+    checkEqual([...found].sort((left, right) => left - right), chosen, "partitions with records");
+    await withAdmin((admin) => admin.deleteTopics({ topics: [topic], timeout: 25000 }));
+  },
+
+  async "commit-metadata"() {
+    await createTopic(3);
+    await sendNumbered(30, 3);
+    const consumer = kafka.consumer({ groupId: group });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic] });
+    const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+    await consumer.run({ autoCommit: false, eachMessage: async () => {} });
+    await joined;
+    await consumer.commitOffsets([
+      { topic, partition: 0, offset: "7", metadata: "où en étions-nous" },
+      { topic, partition: 1, offset: "3" },
+    ]);
+    await consumer.disconnect();
+    await withAdmin(async (admin) => {
+      const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      const back = partitions.sort((left, right) => left.partition - right.partition);
+      checkEqual([back[0].offset, back[0].metadata], ["7", "où en étions-nous"], "commit");
+      checkEqual(back[1].offset, "3", "commit without metadata");
+      checkEqual(back[2].offset, "-1", "no commit");
+    });
+    const lowest = [Infinity, Infinity, Infinity];
+    let count = 0;
+    const resumed = await consume({}, ({ partition, offset }) => {
+      lowest[partition] = Math.min(lowest[partition], offset);
+      return ++count === 3 + 7 + 10;
+    });
+    await resumed.done;
+    await resumed.consumer.disconnect();
+    checkEqual(lowest, [7, 3, 0], "resumes at the commits");
+  },
+
+  async "admin-groups"() {
+    await createTopic(2);
+    await sendNumbered(10, 2);
+    await withAdmin(async (admin) => {
+      const listed = async () => (await admin.listGroups()).groups.some((one) => one.groupId === group);
+      const described = async () => (await admin.describeGroups([group])).groups[0];
+      let count = 0;
+      const { consumer, done } = await consume({}, () => ++count === 10);
+      await done;
+      check(await listed(), "the group is listed");
+      const running = await described();
+      checkEqual([running.state, running.members.length], ["Stable", 1], "while it runs");
+      const assignment = AssignerProtocol.MemberAssignment.decode(running.members[0].memberAssignment).assignment;
+      checkEqual(assignment[topic].sort(), [0, 1], "assignment");
+      await consumer.disconnect();
+      const empty = await described();
+      checkEqual([empty.state, empty.members.length], ["Empty", 0], "after its member left");
+      await admin.deleteGroups([group]);
+      check(!(await listed()), "the group is gone");
+    });
+  },
+
+  async "consumer-lag"() {
+    await createTopic(1);
+    await sendNumbered(20, 1);
+    await withAdmin(async (admin) => {
+      await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: "5" }] });
+      const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+      const [end] = await admin.fetchTopicOffsets(topic);
+      checkEqual(Number(end.high) - Number(partitions[0].offset), 15, "lag");
+    });
+  },
+
+  async "delete-records"() {
+    await createTopic(1);
+    await sendNumbered(20, 1);
+    await withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(topic); // without it: "Topic metadata not loaded"
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: "10" }] });
+      const [offsets] = await admin.fetchTopicOffsets(topic);
+      checkEqual([offsets.low, offsets.high], ["10", "20"], "offsets");
+    });
+    checkEqual((await readFromStart(10))[0].offset, 10, "first offset read");
+  },
+
+  // Roles
+
+  create: () => createTopic(options.partitions),
+
+  async producer() {
+    let running = true;
+    stopped().then(() => (running = false));
+    let sent = 0;
+    await withProducer({ idempotent: true, maxInFlightRequests: 1 }, async (producer) => {
+      while (running) {
+        const [value, partition] = [`${sent}`, sent % options.partitions];
+        // One at a time: its idempotent producer loses records of sends that overlap when a connection breaks.
+        await producer
+          .send({ topic, acks: -1, messages: [{ value, partition }] })
+          .then(([place]) => emit("acked", { partition: place.partition, offset: Number(place.baseOffset), value }))
+          .catch((error) => emit("refused", { error: String(error) }));
+        sent += 1;
+        await sleep(1000 / options.rate);
+      }
+    });
+    emit("done", { sent });
+  },
+
+  async member() {
+    const consumer = kafka.consumer({
+      groupId: group,
+      sessionTimeout: options.session_timeout_ms,
+      heartbeatInterval: 500,
+      maxWaitTimeInMs: 100,
+    });
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      emit("assignment", { partitions: (payload.memberAssignment[topic] || []).sort() });
+    });
+    consumer.on(consumer.events.REBALANCING, () => emit("assignment", { partitions: [] }));
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topic], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: async ({ batch, resolveOffset, isStale }) => {
+        if (isStale() || batch.messages.length === 0) return;
+        for (const { offset, value } of batch.messages) {
+          emit("record", { partition: batch.partition, offset: Number(offset), value: String(value) });
+          resolveOffset(offset);
+        }
+        const next = Number(batch.lastOffset()) + 1;
+        try {
+          await consumer.commitOffsets([{ topic, partition: batch.partition, offset: `${next}` }]);
+          emit("committed", { offsets: { [batch.partition]: next } });
+        } catch (error) {
+          emit("not-committed", { error: String(error) });
+          throw error;
+        }
+      },
+    });
+    await stopped();
+    await consumer.disconnect();
+  },
+
+  async read() {
+    const ends = await withAdmin((admin) => admin.fetchTopicOffsets(topic));
+    const count = ends.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+    for (const record of await readFromStart(count)) {
+      emit("record", { partition: record.partition, offset: record.offset, value: String(record.value) });
+    }
+  },
+};
+
+async function main() {
+  const started = Date.now();
+  let error = null;
+  try {
+    check(scenarios[role], `the program has no scenario ${role}`);
+    await scenarios[role]();
+  } catch (failure) {
+    console.error(failure);
+    error = String(failure);
+  }
+  emit("result", { scenario: role, passed: error === null, seconds: (Date.now() - started) / 1000, error });
+  process.exit(error === null ? 0 : 1);
+}
+
+main();
