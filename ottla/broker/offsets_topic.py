@@ -57,4 +57,6 @@ class ClusterOffsetsTopic:
                     offset = header.next_offset
                 position += header.size
             if position == 0:
-                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{OFFSETS_TOPIC}-{partition} cannot be read at {offset}")
+                raise KafkaError(
+                    ErrorCode.KAFKA_STORAGE_ERROR, f"{OFFSETS_TOPIC}-{partition} cannot be read at {offset}"
+                )
