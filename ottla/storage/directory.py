@@ -203,13 +203,17 @@ class DataDirectory:
         for log in self.logs.values():
             log.expire_producers(now_ms, expiration_ms)
 
-    def checkpoint(self) -> None:
-        """Write down where each log starts and up to where it is synced. Call it now and then; ``close`` does."""
-        for key, log in self.logs.items():
-            if log.recovery_point:
-                self._recovery_points[key] = log.recovery_point
-        write_offsets(self._files, self.root / RECOVERY_POINTS, self._recovery_points, sync=True)
-        self._write_log_start_offsets(sync=True)
+    def checkpoint(self, *, sync: bool = False) -> None:
+        """Write down up to where each log is synced, so that a crash makes only the rest be checked.
+
+        Call it every minute or so (``log.flush.offset.checkpoint.interval.ms``); ``close`` does it too. Without
+        ``sync`` a power cut may take the file, and then everything is checked. Raises OSError.
+        """
+        points = dict(self._recovery_points)
+        points.update((key, log.recovery_point) for key, log in self.logs.items() if log.recovery_point)
+        if sync or points != self._recovery_points:
+            write_offsets(self._files, self.root / RECOVERY_POINTS, points, sync=sync)
+            self._recovery_points = points
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():
@@ -230,7 +234,8 @@ class DataDirectory:
                 consistent = False
         if not self._sync_logs():
             consistent = False
-        self.checkpoint()
+        self.checkpoint(sync=True)
+        self._write_log_start_offsets(sync=True)
         if consistent:
             self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
         self.abandon()

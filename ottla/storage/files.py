@@ -5,7 +5,6 @@ lately. A ``FileSlice`` pins its file open until it is released.
 """
 
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -354,6 +353,8 @@ class RealFiles:
 
     def remove_folder(self, path: Path) -> None:
         """Remove a folder with all that is in it."""
+        import shutil
+
         shutil.rmtree(path, ignore_errors=True)
 
     def sync_folder(self, path: Path) -> None:
