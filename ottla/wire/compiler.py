@@ -196,7 +196,7 @@ class _Decoder:
             result = self.struct(self.cls)
             self.flush()
         message = f"{self.cls.__name__} v{self.version}"
-        with out.block("except (struct_error, IndexError, UnicodeDecodeError) as error:"):
+        with out.block("except (ProtocolError, struct_error, IndexError, UnicodeDecodeError) as error:"):
             out.line(f"raise ProtocolError('{message}: ' + str(error)) from None")
         with out.block("if pos > limit:"):
             out.line(f"raise ProtocolError('{message}: the bytes end too early')")

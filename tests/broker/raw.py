@@ -18,7 +18,8 @@ TIMEOUT_S = 30.0
 class RawClient:
     """One connection to a running broker."""
 
-    def __init__(self, broker: Ottla) -> None:
+    def __init__(self, broker: Ottla, name: str = "raw") -> None:
+        self.name = name
         self.socket = socket.create_connection((broker.host, broker.port), timeout=TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._correlation_id = 0
@@ -45,7 +46,7 @@ class RawClient:
     def request(self, request: Any, version: int) -> None:
         """Ask without reading the answer."""
         self._correlation_id += 1
-        self.send(frames.encode_request(request, version, correlation_id=self._correlation_id, client_id="raw"))
+        self.send(frames.encode_request(request, version, correlation_id=self._correlation_id, client_id=self.name))
 
     def ask(self, request: Any, version: int) -> Any:
         """Ask and answer; raises ConnectionError when the broker closes."""
