@@ -8,7 +8,7 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
@@ -67,6 +67,8 @@ class ThreadBackground(Background):
 async def _serve(options: ServeOptions) -> None:
     open_files = raise_open_file_limit()
     with ExitStack() as stack:
+        # Until the data is closed: a second signal must not kill what the first one began.
+        signals = stack.enter_context(trio.open_signal_receiver(*STOP_SIGNALS))
         sockets = _open_sockets(options.listeners)
         for sock in sockets:
             stack.callback(sock.close)
@@ -95,25 +97,29 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
-            with trio.open_signal_receiver(*STOP_SIGNALS) as signals:
-                options.on_ready(
-                    Ready(
-                        advertised=address,
-                        listening=listening,
-                        data_dir=options.data_dir,
-                        cluster_id=cluster.id,
-                        node_id=cluster.node.id,
-                    )
+            options.on_ready(
+                Ready(
+                    advertised=address,
+                    listening=listening,
+                    data_dir=options.data_dir,
+                    cluster_id=cluster.id,
+                    node_id=cluster.node.id,
                 )
-                async for number in signals:
-                    log.info("stopping on %s", signal.Signals(number).name)
-                    break
+            )
+            log.info("stopping on %s", signal.Signals(await anext(signals)).name)
             for listener in listeners:
                 loop.stop_listening(listener)
-            with trio.move_on_after(DRAIN_S):
+            with trio.move_on_after(DRAIN_S) as drain:
+                nursery.start_soon(_hurry, signals, drain)
                 await loop.drain()
             loop.close_all()
             nursery.cancel_scope.cancel()
+
+
+async def _hurry(signals: AsyncIterator[int], drain: trio.CancelScope) -> None:
+    """Let who asks a second time not wait for slow readers."""
+    async for _ in signals:
+        drain.cancel()
 
 
 def _context(cluster: Cluster, listener: int, client_host: str) -> Context:

@@ -24,6 +24,7 @@ from ottla.wire.messages.groups import (
 
 NO_OFFSET = -1
 NO_EPOCH = -1
+MAX_TIMESTAMP = 2**63 - 1
 RECORDS_PER_BATCH = 1000
 """How many offsets are forgotten at a time where nobody needs it to happen at once."""
 
@@ -71,7 +72,9 @@ class Commit:
         except KafkaError as error:
             decision.refuse(self.asked, error.code)
             return decision
-        expire_timestamp = -1 if request.retention_time_ms == -1 else now.wall_ms + request.retention_time_ms
+        expire_timestamp = -1
+        if request.retention_time_ms != -1:
+            expire_timestamp = min(now.wall_ms + request.retention_time_ms, MAX_TIMESTAMP)
         response = refuse_commit(request, ErrorCode.NONE)
         for topic, answers in zip(request.topics, response.topics, strict=True):
             for each, answer in zip(topic.partitions, answers.partitions, strict=True):

@@ -237,6 +237,12 @@ def test_a_commit_may_bring_its_own_retention():
     assert client.fetch().committed_offset == -1
 
 
+def test_a_retention_longer_than_time_is_for_ever():
+    client = Scenario().client()
+    client.commit(1, retention_time_ms=2**63 - 1, alone=True)
+    assert client.fetch().committed_offset == 1
+
+
 def test_many_old_offsets_are_forgotten_in_several_batches():
     scenario = Scenario(SETTINGS._replace(offsets_retention_check_interval_ms=1000))
     client = scenario.client()
