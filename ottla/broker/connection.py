@@ -48,6 +48,7 @@ class Connection:
         "_interest",
         "_output",
         "_queued",
+        "_reply",
         "_rest",
         "_rest_start",
         "active_at",
@@ -74,12 +75,13 @@ class Connection:
         self._output: deque[Any] | None = None
         self._file_sent = 0
         self._deferred: dispatch.Deferred | None = None
+        self._reply: dispatch.Reply | None = None
         self._queued = False
 
     @property
     def busy(self) -> bool:
         """Whether a request is being answered: none other is read before."""
-        return self._deferred is not None or self._output is not None
+        return self._deferred is not None or self._output is not None or self._reply is not None
 
     @property
     def waiting(self) -> bool:
@@ -89,7 +91,7 @@ class Connection:
     @property
     def sending(self) -> bool:
         """Whether an answer is not wholly sent."""
-        return self._output is not None
+        return self._output is not None or self._reply is not None
 
     def on_event(self, mask: int) -> None:
         """Do what the socket is ready for; whatever goes wrong closes this connection only."""
@@ -101,6 +103,8 @@ class Connection:
                     self.close("the client went away while it was being answered")
             elif self._deferred is not None:
                 self._look_while_waiting(mask)
+            elif self._reply is not None:
+                pass  # it had its turn in this pass already
             elif self._frame is not None:
                 self._receive_large(self._frame)
             else:
@@ -117,6 +121,16 @@ class Connection:
             return
         try:
             self._answer_rest()
+        except Exception as error:
+            self._fail(error)
+
+    def on_reply(self) -> None:
+        """Send the reply to a request that this pass answered."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return
+        try:
+            self._send(reply)
         except Exception as error:
             self._fail(error)
 
@@ -151,8 +165,9 @@ class Connection:
         frame, self._frame = self._frame, None
         if frame is not None:
             self.loop.give_back(frame)
-        output, self._output = self._output, None
-        for piece in output or ():
+        unsent = [*(self._output or ()), *(self._reply if isinstance(self._reply, list) else ())]
+        self._output = self._reply = None
+        for piece in unsent:
             if isinstance(piece, FileSlice):
                 piece.release()
         deferred, self._deferred = self._deferred, None
@@ -280,7 +295,8 @@ class Connection:
             self._deferred = reply
             reply.pending.add_done_callback(self._on_resolved)
         else:
-            self._send(reply)
+            self._reply = reply
+            self.loop.replied(self)
 
     def _on_resolved(self, _pending: Pending[Any]) -> None:
         self.loop.answered(self)

@@ -99,6 +99,7 @@ class Loop:
         self._epoll = select.epoll()
         self._run_queue: deque[Connection] = deque()
         self._answered: list[Connection] = []
+        self._replied: list[Connection] = []
         self._in_pass = False
         self._spare: list[bytearray] = []
         self._big_buffers = 0
@@ -116,6 +117,13 @@ class Loop:
         self._answered.append(connection)
         if not self._in_pass:
             self._drain()
+
+    def replied(self, connection: Connection) -> None:
+        """Note that ``connection`` has a reply: all are sent together when the pass has answered everybody.
+
+        A client on another core that gets several replies at once wakes once for them.
+        """
+        self._replied.append(connection)
 
     def watch(self, fd: int, interest: int) -> None:
         """Change what is waited for on ``fd``."""
@@ -226,14 +234,17 @@ class Loop:
     def _pass(self, events: list[tuple[int, int]]) -> None:
         self._in_pass = True
         try:
+            queue = self._run_queue
+            for _ in range(len(queue)):
+                queue.popleft().on_turn()
             watched = self._watched
             for fd, mask in events:
                 target = watched.get(fd)
                 if target is not None:
                     target.on_event(mask)
-            queue = self._run_queue
-            for _ in range(len(queue)):
-                queue.popleft().on_turn()
+            replied, self._replied = self._replied, []
+            for connection in replied:
+                connection.on_reply()
             while self._answered:
                 answered, self._answered = self._answered, []
                 for connection in answered:
