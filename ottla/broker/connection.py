@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RECEIVE_BYTES = 1 << 16
+"""At most this is read at once; a larger frame gets a buffer of its own."""
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 MUTED = select.EPOLLRDHUP
@@ -48,6 +50,7 @@ class Connection:
         "_interest",
         "_output",
         "_queued",
+        "_received_from",
         "_reply",
         "_rest",
         "_rest_start",
@@ -69,6 +72,7 @@ class Connection:
         self._interest = READ
         self._rest: bytearray | None = None
         self._rest_start = 0
+        self._received_from = 0
         self._frame: bytearray | None = None
         self._frame_size = 0
         self._filled = 0
@@ -195,14 +199,17 @@ class Connection:
     # --- reading
 
     def _receive(self) -> None:
-        shared, view = self.loop.receive_buffer, self.loop.receive_view
+        """Read into the loop's buffer, behind what others got in this pass; ``on_received`` comes later."""
+        loop = self.loop
+        view = loop.receive_view
+        start = loop.filled
         rest = self._rest
         if rest is None:
-            received = count = self.sock.recv_into(view)
+            received = count = self.sock.recv_into(view[start : start + RECEIVE_BYTES])
         else:
             kept = len(rest) - self._rest_start
-            view[:kept] = memoryview(rest)[self._rest_start :]
-            received = self.sock.recv_into(view[kept:])
+            view[start : start + kept] = memoryview(rest)[self._rest_start :]
+            received = self.sock.recv_into(view[start + kept : start + RECEIVE_BYTES])
             count = kept + received
         if received == 0:
             # Who has said everything may still be listening: what came whole is answered before.
@@ -210,24 +217,36 @@ class Connection:
                 self._on_end(in_request=rest is not None)
             return
         self._rest = None
-        if count >= 4:
-            (size,) = _read_size(shared)
-            end = size + 4
-            if not 0 <= size <= self.loop.max_request_bytes:
-                raise _bad_size(size, bytes(view[:8]), self.loop.max_request_bytes)
-            if end <= count:
-                if end < count:
-                    self._rest = shared[end:count]
-                    self._rest_start = 0
-                    self._queue()
-                self.active_at = self.loop.now
-                self._answer(shared, end)
-                return
-            if end > len(shared):
-                self._start_large(view[:count], end)
-                return
-        self._rest = shared[:count]
-        self._rest_start = 0
+        self._received_from = start
+        loop.received(self, start + count)
+
+    def on_received(self, buffer: bytearray, stop: int) -> None:
+        """Answer the first request of what was read in this pass, up to ``stop``; keep a copy of what is behind it."""
+        if self.closed:
+            return
+        try:
+            start = self._received_from
+            count = stop - start
+            if count >= 4:
+                (size,) = _read_size(buffer, start)
+                end = start + 4 + size
+                if not 0 <= size <= self.loop.max_request_bytes:
+                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.loop.max_request_bytes)
+                if end <= stop:
+                    if end < stop:
+                        self._rest = buffer[end:stop]
+                        self._rest_start = 0
+                        self._queue()
+                    self.active_at = self.loop.now
+                    self._answer(buffer, end, start)
+                    return
+                if size + 4 > RECEIVE_BYTES:
+                    self._start_large(self.loop.receive_view[start:stop], size + 4)
+                    return
+            self._rest = buffer[start:stop]
+            self._rest_start = 0
+        except Exception as error:
+            self._fail(error)
 
     def _answer_rest(self) -> None:
         rest, start = self._rest, self._rest_start
@@ -247,7 +266,7 @@ class Connection:
                     self._queue()
                 self._answer(rest, end, start)
                 return
-            if size + 4 > len(self.loop.receive_buffer):
+            if size + 4 > RECEIVE_BYTES:
                 self._rest = None
                 self._start_large(memoryview(rest)[start:], size + 4)
 
