@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compat.harness import groups, restarts
+from compat.harness import codecs, groups, restarts
 from compat.harness.broker import BrokerError
 from compat.harness.stage import Stage
 
@@ -28,8 +28,12 @@ def _scenario(name: str, proves: str, drive: Callable[[Stage], str] | None = Non
 
 SCENARIOS = [
     *(
-        _scenario(f"produce-{codec}", f"Keyed records with headers, {codec} compression, read back equal")
-        for codec in ("none", "gzip", "snappy", "lz4", "zstd")
+        _scenario(
+            f"produce-{codec}",
+            f"Keyed records with headers, {codec} compression, read back equal and stored with that codec",
+            codecs.produce_with(codec),
+        )
+        for codec in codecs.CODECS
     ),
     _scenario("consume-from-start", "A consumer at the earliest offset reads all there is"),
     _scenario("consume-from-end", "A consumer at the latest offset reads only what comes after"),

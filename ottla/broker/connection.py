@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RECEIVE_BYTES = 1 << 16
+"""At most this is read at once; a larger frame gets a buffer of its own."""
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 MUTED = select.EPOLLRDHUP
@@ -48,6 +50,8 @@ class Connection:
         "_interest",
         "_output",
         "_queued",
+        "_received_from",
+        "_reply",
         "_rest",
         "_rest_start",
         "active_at",
@@ -68,18 +72,20 @@ class Connection:
         self._interest = READ
         self._rest: bytearray | None = None
         self._rest_start = 0
+        self._received_from = 0
         self._frame: bytearray | None = None
         self._frame_size = 0
         self._filled = 0
         self._output: deque[Any] | None = None
         self._file_sent = 0
         self._deferred: dispatch.Deferred | None = None
+        self._reply: dispatch.Reply | None = None
         self._queued = False
 
     @property
     def busy(self) -> bool:
         """Whether a request is being answered: none other is read before."""
-        return self._deferred is not None or self._output is not None
+        return self._deferred is not None or self._output is not None or self._reply is not None
 
     @property
     def waiting(self) -> bool:
@@ -89,7 +95,7 @@ class Connection:
     @property
     def sending(self) -> bool:
         """Whether an answer is not wholly sent."""
-        return self._output is not None
+        return self._output is not None or self._reply is not None
 
     def on_event(self, mask: int) -> None:
         """Do what the socket is ready for; whatever goes wrong closes this connection only."""
@@ -101,6 +107,8 @@ class Connection:
                     self.close("the client went away while it was being answered")
             elif self._deferred is not None:
                 self._look_while_waiting(mask)
+            elif self._reply is not None:
+                pass  # it had its turn in this pass already
             elif self._frame is not None:
                 self._receive_large(self._frame)
             else:
@@ -117,6 +125,16 @@ class Connection:
             return
         try:
             self._answer_rest()
+        except Exception as error:
+            self._fail(error)
+
+    def on_reply(self) -> None:
+        """Send the reply to a request that this pass answered."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return
+        try:
+            self._send(reply)
         except Exception as error:
             self._fail(error)
 
@@ -151,8 +169,9 @@ class Connection:
         frame, self._frame = self._frame, None
         if frame is not None:
             self.loop.give_back(frame)
-        output, self._output = self._output, None
-        for piece in output or ():
+        unsent = [*(self._output or ()), *(self._reply if isinstance(self._reply, list) else ())]
+        self._output = self._reply = None
+        for piece in unsent:
             if isinstance(piece, FileSlice):
                 piece.release()
         deferred, self._deferred = self._deferred, None
@@ -180,14 +199,17 @@ class Connection:
     # --- reading
 
     def _receive(self) -> None:
-        shared, view = self.loop.receive_buffer, self.loop.receive_view
+        """Read into the loop's buffer, behind what others got in this pass; ``on_received`` comes later."""
+        loop = self.loop
+        view = loop.receive_view
+        start = loop.filled
         rest = self._rest
         if rest is None:
-            received = count = self.sock.recv_into(view)
+            received = count = self.sock.recv_into(view[start : start + RECEIVE_BYTES])
         else:
             kept = len(rest) - self._rest_start
-            view[:kept] = memoryview(rest)[self._rest_start :]
-            received = self.sock.recv_into(view[kept:])
+            view[start : start + kept] = memoryview(rest)[self._rest_start :]
+            received = self.sock.recv_into(view[start + kept : start + RECEIVE_BYTES])
             count = kept + received
         if received == 0:
             # Who has said everything may still be listening: what came whole is answered before.
@@ -195,24 +217,36 @@ class Connection:
                 self._on_end(in_request=rest is not None)
             return
         self._rest = None
-        if count >= 4:
-            (size,) = _read_size(shared)
-            end = size + 4
-            if not 0 <= size <= self.loop.max_request_bytes:
-                raise _bad_size(size, bytes(view[:8]), self.loop.max_request_bytes)
-            if end <= count:
-                if end < count:
-                    self._rest = shared[end:count]
-                    self._rest_start = 0
-                    self._queue()
-                self.active_at = self.loop.now
-                self._answer(shared, end)
-                return
-            if end > len(shared):
-                self._start_large(view[:count], end)
-                return
-        self._rest = shared[:count]
-        self._rest_start = 0
+        self._received_from = start
+        loop.received(self, start + count)
+
+    def on_received(self, buffer: bytearray, stop: int) -> None:
+        """Answer the first request of what was read in this pass, up to ``stop``; keep a copy of what is behind it."""
+        if self.closed:
+            return
+        try:
+            start = self._received_from
+            count = stop - start
+            if count >= 4:
+                (size,) = _read_size(buffer, start)
+                end = start + 4 + size
+                if not 0 <= size <= self.loop.max_request_bytes:
+                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.loop.max_request_bytes)
+                if end <= stop:
+                    if end < stop:
+                        self._rest = buffer[end:stop]
+                        self._rest_start = 0
+                        self._queue()
+                    self.active_at = self.loop.now
+                    self._answer(buffer, end, start)
+                    return
+                if size + 4 > RECEIVE_BYTES:
+                    self._start_large(self.loop.receive_view[start:stop], size + 4)
+                    return
+            self._rest = buffer[start:stop]
+            self._rest_start = 0
+        except Exception as error:
+            self._fail(error)
 
     def _answer_rest(self) -> None:
         rest, start = self._rest, self._rest_start
@@ -232,7 +266,7 @@ class Connection:
                     self._queue()
                 self._answer(rest, end, start)
                 return
-            if size + 4 > len(self.loop.receive_buffer):
+            if size + 4 > RECEIVE_BYTES:
                 self._rest = None
                 self._start_large(memoryview(rest)[start:], size + 4)
 
@@ -280,7 +314,8 @@ class Connection:
             self._deferred = reply
             reply.pending.add_done_callback(self._on_resolved)
         else:
-            self._send(reply)
+            self._reply = reply
+            self.loop.replied(self)
 
     def _on_resolved(self, _pending: Pending[Any]) -> None:
         self.loop.answered(self)

@@ -18,6 +18,7 @@ class Context:
         "api_version",
         "client_host",
         "client_id",
+        "client_name",
         "client_software_name",
         "client_software_version",
         "cluster",
@@ -31,6 +32,8 @@ class Context:
         self.listener = listener
         self.client_host = client_host
         self.client_id: str | None = None
+        self.client_name: bytes | bytearray | None = None
+        """The client id as it came, so that it is decoded when it changes."""
         self.client_software_name = ""
         self.client_software_version = ""
         self.api_version = 0

@@ -1,8 +1,9 @@
 """From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
 
-A handler is a plain function: it returns its response, or the response's bytes if it has them already, a ``Pending``,
-or None where the protocol knows no answer (Produce with acks=0). ``KafkaError`` out of a handler becomes the response's
-own error code. Answers to Metadata are remembered by the request's bytes for as long as the catalog does not change.
+A handler is a plain function: it returns its response, a ``Pending``, or None where the protocol knows no answer
+(Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code. Two short cuts: a
+family may answer the commonest requests of an API straight from their bytes (``produce_straight``), and answers to
+Metadata are remembered by the request's bytes for as long as the catalog does not change.
 """
 
 import importlib
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Context, Any], Any]
 Reply = bytes | list[Any]
+Straight = Callable[[Context, bytearray, int, int], "bytearray | Pending[Any] | None"]
+"""Answers the request between two positions with the response's bytes or a ``Pending``; None: ask the handler."""
 
 
 def snake_case(name: str) -> str:
@@ -44,6 +47,7 @@ class Route:
         "request_is_flexible",
         "response_class",
         "response_is_flexible",
+        "straight",
         "version",
     )
 
@@ -54,6 +58,8 @@ class Route:
         self.api = api
         self.version = version
         self.handler = cast("Handler", getattr(handlers, snake_case(api.name)))
+        make_straight = getattr(handlers, f"{snake_case(api.name)}_straight", None)
+        self.straight = None if make_straight is None else cast("Straight | None", make_straight(version))
         self.response_class = cast("type[Response]", getattr(messages, f"{api.name}Response"))
         self.decode = request_class.decoder(version)
         self.request_is_flexible = request_class.is_flexible(version)
@@ -64,10 +70,8 @@ class Route:
         self.carries_records = api.key == ApiKey.FETCH
         self.depends_on_catalog_only = api.key == ApiKey.METADATA
 
-    def encode(self, response: Response | bytearray, correlation_id: int) -> Reply:
+    def encode(self, response: Response, correlation_id: int) -> Reply:
         """Return the frame of ``response``, in pieces where some of it lies in files."""
-        if type(response) is bytearray:
-            return frames.encode_response(correlation_id, response, flexible=self.response_is_flexible)
         parts: list[Any] = []
         self.encoder(response, parts.append)
         if not self.carries_records:
@@ -132,7 +136,10 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     body = position + max(name_length, 0)
     if body > end:
         raise ProtocolError(f"{route.api.name}: the bytes end before the client's id does")
-    context.client_id = frames.read_client_id(buffer, position, name_length)
+    client_name = buffer[position:body]
+    if client_name != context.client_name:
+        context.client_name = client_name
+        context.client_id = frames.read_client_id(buffer, position, name_length)
     context.api_version = version
     if route.request_is_flexible:
         try:
@@ -143,12 +150,15 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
             raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
     if route.depends_on_catalog_only:
         return _remembered(context, route, correlation_id, buffer=buffer, start=body, end=end)
-    request, _ = route.decode(buffer, body, end)
     try:
-        response = route.handler(context, request)
+        response: Any = None if route.straight is None else route.straight(context, buffer, body, end)
+        if response is None:
+            request, _ = route.decode(buffer, body, end)
+            response = route.handler(context, request)
+        elif type(response) is bytearray:
+            return frames.encode_response(correlation_id, response, flexible=route.response_is_flexible)
         if type(response) is Pending:
             if not response.done:
-                # Without the request: its views of the buffer must not outlive this call.
                 return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
             if response.error is not None:
                 raise response.error

@@ -15,13 +15,14 @@ from typing import Protocol
 
 import trio
 
-from ottla.broker.connection import READ, Connection
+from ottla.broker.connection import READ, RECEIVE_BYTES, Connection
 from ottla.broker.context import Context
 from ottla.broker.waiting import Clock, Timers
 
 log = logging.getLogger(__name__)
 
-RECEIVE_BYTES = 1 << 16
+PASS_BYTES = 16 * RECEIVE_BYTES
+"""The shared buffer: what one pass reads from all connections, before it answers them."""
 LINGER_S = 0.001
 TURN_S = 0.010
 STALL_S = 0.050
@@ -92,13 +93,16 @@ class Loop:
         self.max_idle_s = max_idle_s
         self.max_connections = max_connections
         self.now = clock.monotonic()
-        self.receive_buffer = bytearray(RECEIVE_BYTES)
+        self.receive_buffer = bytearray(PASS_BYTES)
         self.receive_view = memoryview(self.receive_buffer)
+        self.filled = 0
         self.connections: dict[int, Connection] = {}
         self._watched: dict[int, Watched] = {}
         self._epoll = select.epoll()
         self._run_queue: deque[Connection] = deque()
         self._answered: list[Connection] = []
+        self._received: list[tuple[Connection, int]] = []
+        self._replied: list[Connection] = []
         self._in_pass = False
         self._spare: list[bytearray] = []
         self._big_buffers = 0
@@ -116,6 +120,18 @@ class Loop:
         self._answered.append(connection)
         if not self._in_pass:
             self._drain()
+
+    def received(self, connection: Connection, filled: int) -> None:
+        """Note that ``connection`` has read something, up to the position ``filled`` of the shared buffer."""
+        self._received.append((connection, filled))
+        self.filled = filled
+
+    def replied(self, connection: Connection) -> None:
+        """Note that ``connection`` has a reply: all are sent together when the pass has answered everybody.
+
+        A client on another core that gets several replies at once wakes once for them.
+        """
+        self._replied.append(connection)
 
     def watch(self, fd: int, interest: int) -> None:
         """Change what is waited for on ``fd``."""
@@ -226,20 +242,32 @@ class Loop:
     def _pass(self, events: list[tuple[int, int]]) -> None:
         self._in_pass = True
         try:
+            queue = self._run_queue
+            for _ in range(len(queue)):
+                queue.popleft().on_turn()
             watched = self._watched
             for fd, mask in events:
                 target = watched.get(fd)
                 if target is not None:
                     target.on_event(mask)
-            queue = self._run_queue
-            for _ in range(len(queue)):
-                queue.popleft().on_turn()
+                    if self.filled > PASS_BYTES - RECEIVE_BYTES:
+                        self._answer_received()
+            self._answer_received()
+            replied, self._replied = self._replied, []
+            for connection in replied:
+                connection.on_reply()
             while self._answered:
                 answered, self._answered = self._answered, []
                 for connection in answered:
                     connection.on_answer()
         finally:
             self._in_pass = False
+
+    def _answer_received(self) -> None:
+        received, self._received = self._received, []
+        self.filled = 0
+        for connection, stop in received:
+            connection.on_received(self.receive_buffer, stop)
 
     def _drain(self) -> None:
         """Send answers that came from outside a pass, and go on with what those connections hold."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from compat.harness.codecs import stored_codecs
 from compat.harness.manifest import Client, ManifestError, parse, read_clients
 from compat.harness.scenarios import BY_NAME
 from compat.harness.stage import ROOT, Outcome
@@ -101,3 +102,11 @@ def test_the_longest_short_exchange_becomes_the_golden_one(tmp_path: Path) -> No
     head, *lines = (tmp_path / "metadata-v12-request-1.hex").read_text().splitlines()
     assert head == "# client: some-client 1; broker: Apache Kafka 4.3.1; api: metadata (3); version: 12; request"
     assert bytes.fromhex("".join(lines)) == b"\x01" * 200
+
+
+def test_codecs_are_read_from_the_segments_of_one_topic(tmp_path: Path) -> None:
+    for folder, attributes in (("events-0", (0, 4)), ("events-1", (2 | 0b1000,)), ("other-0", (1,))):
+        batches = [struct.pack(">qiiBIh", 0, 20, 0, 2, 0, codec).ljust(32, b"\0") for codec in attributes]
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "00000000000000000000.log").write_bytes(b"".join(batches))
+    assert stored_codecs(tmp_path, "events") == {"none", "snappy", "zstd"}

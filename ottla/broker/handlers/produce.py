@@ -1,8 +1,9 @@
 """Produce and InitProducerId: checks a producer's batches and appends them, each partition for itself."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import cast
 
 from ottla.broker.context import Context
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
@@ -18,6 +19,7 @@ from ottla.wire.batch import (
     set_max_timestamp,
 )
 from ottla.wire.codes import ErrorCode
+from ottla.wire.compiler import read_uvarint
 from ottla.wire.errors import KafkaError, ProtocolError, RecordsRefusedError
 from ottla.wire.messages.produce import (
     InitProducerIdRequest,
@@ -25,7 +27,7 @@ from ottla.wire.messages.produce import (
     ProduceRequest,
     ProduceResponse,
 )
-from ottla.wire.template import Template
+from ottla.wire.template import Pattern, Template
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ TopicData = ProduceRequest.Topic
 TopicResponse = ProduceResponse.Topic
 PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
+Straight = bytearray | Pending[ProduceResponse] | None
 Outcome = Appended | Completion[Appended] | KafkaError
 
 ACKS_NONE = 0
@@ -48,7 +51,62 @@ SEEN_BY_THE_LOG = {
 """Errors that come with the log's start, because in Apache they are found as late as in the log."""
 
 
-def produce(context: Context, request: ProduceRequest) -> ProduceResponse | bytearray | Pending[ProduceResponse] | None:
+def produce_straight(version: int) -> "Callable[[Context, bytearray, int, int], Straight] | None":
+    """Return what answers the commonest request from its bytes: one batch for one partition, the topic by its id.
+
+    It returns None for any other request, and where something is wrong: ``produce`` finds that again and says it.
+    """
+    if not ProduceRequest.names_topics_by_id(version):
+        return None
+    topic_id = bytes(range(0x60, 0x70))
+    one = ProduceRequest.Topic(
+        topic_id=topic_id, partition_data=[ProduceRequest.Topic.Partition(index=0x71717171, records=b"")]
+    )
+    pattern = Pattern(
+        ProduceRequest(acks=0x7272, timeout_ms=0x73737373, topic_data=[one]),
+        version,
+        (("h", 0x7272), ("i", 0x73737373), ("16s", topic_id), ("i", 0x71717171)),
+    )
+    head = pattern.size
+    match = pattern.match
+    tail = b"\0\0\0"  # no tagged fields: of the partition, the topic, the request
+    takes_zstd = ProduceRequest.takes_zstd(version)
+
+    def answer(context: Context, buffer: bytearray, start: int, end: int) -> Straight:
+        if end - start < head + len(tail):
+            return None
+        found = match(buffer, start)
+        if found is None:
+            return None
+        acks, _, topic_id, index = cast("tuple[int, int, bytes, int]", found)
+        length, first = read_uvarint(buffer, start + head)
+        last = first + length - 1
+        cluster = context.cluster
+        topic = cluster.topics_by_id.get(topic_id)
+        if topic is None or acks == ACKS_NONE or length < 1 or buffer[last:end] != tail:
+            return None
+        try:
+            appended = _append(
+                topic,
+                index,
+                memoryview(buffer)[first:last],
+                acks=acks,
+                takes_zstd=takes_zstd,
+                now_ms=cluster.clock.wall_ms(),
+            )
+        except KafkaError:
+            return None
+        if isinstance(appended, Completion):
+            data = TopicData(topic_id=topic_id, partition_data=[])
+            return cast("Pending[ProduceResponse]", _respond(context, [(data, [(index, appended)])], acks=acks))
+        template = topic.produced.get(version) or _make_template(topic, version)
+        base_offset, _, _, log_start_offset, log_append_time_ms = appended
+        return template.fill(index, 0, base_offset, log_append_time_ms, log_start_offset)
+
+    return answer
+
+
+def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[ProduceResponse] | None:
     """Append each partition's batch; with acks=0 there is no answer, and an error closes the connection."""
     cluster = context.cluster
     version = context.api_version
@@ -56,34 +114,26 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | byte
     takes_zstd = ProduceRequest.takes_zstd(version)
     acks = request.acks
     now_ms = cluster.clock.wall_ms()
-    topic: Topic | None = None
     outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
     for data in request.topic_data:
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
-        partitions = data.partition_data
         found: list[tuple[int, Outcome]] = []
-        for each in partitions if len(partitions) == 1 else _last_of_each(partitions):
-            outcome: Outcome
+        for each in _last_of_each(data.partition_data):
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-                outcome = _append(topic, each, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms)
+                records = cast("memoryview | None", each.records)
+                found.append(
+                    (each.index, _append(topic, each.index, records, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms))
+                )
             except KafkaError as error:
-                outcome = error
-            found.append((each.index, outcome))
+                found.append((each.index, error))
         outcomes.append((data, found))
-    if len(outcomes) == 1 and len(found) == 1 and type(outcome) is Appended and topic is not None and acks != ACKS_NONE:
-        template = topic.produced.get(version) or _make_template(topic, version)
-        if template is not None:
-            base_offset, _, _, log_start_offset, log_append_time_ms = outcome
-            return template.fill(found[0][0], 0, base_offset, log_append_time_ms, log_start_offset)
     return _respond(context, outcomes, acks=acks)
 
 
-def _make_template(topic: Topic, version: int) -> Template | None:
-    """Prepare the answer to what nearly every request is, one batch for one partition; None for old versions."""
-    if not ProduceResponse.tells_log_start_offset(version):
-        return None
+def _make_template(topic: Topic, version: int) -> Template:
+    """Prepare the answer to one batch for one partition."""
     index, base_offset, log_append_time_ms, log_start_offset = 0x71, 0x72, 0x73, 0x74
     sample = PartitionResponse(
         index=index,
@@ -141,10 +191,10 @@ def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
 
 
 def _append(
-    topic: Topic, data: PartitionData, *, acks: int, takes_zstd: bool, now_ms: int
+    topic: Topic, index: int, batch: memoryview | None, *, acks: int, takes_zstd: bool, now_ms: int
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
-    partition = topic.partition(data.index)
+    partition = topic.partition(index)
     config = topic.log_config
     if not -1 <= acks <= 1:
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -152,10 +202,8 @@ def _append(
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
     if acks == ACKS_ALL and len(partition.isr) < config.min_insync_replicas:
         raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
-    batch = data.records
     if batch is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
-    assert isinstance(batch, memoryview)  # noqa: S101 - what decoding gives
     header = check_produced(batch, config.max_message_bytes)
     attributes = header.attributes
     if attributes & UNUSUAL:

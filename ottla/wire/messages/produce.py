@@ -67,11 +67,6 @@ class ProduceResponse(Response, key=0, versions=(3, 13), flexible=9):
     throttle_time_ms: i32 = 0
     node_endpoints: list[NodeEndpoint] = tagged(0, 10, default=[])
 
-    @staticmethod
-    def tells_log_start_offset(version: int) -> bool:
-        """Tell whether the log's start comes with the offset (KIP-107)."""
-        return version >= 5
-
 
 class InitProducerIdRequest(Request, key=22, versions=(0, 5), flexible=2):
     """Ask for a producer id; from version 3, a known one may bump its epoch (KIP-360)."""
