@@ -7,9 +7,11 @@ import pytest
 import trio
 import trio.testing
 
+from ottla.broker.connection import MOST_BYTES_WITHOUT_RECORDS
 from ottla.broker.loop import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
+from ottla.wire.messages.produce import ProduceRequest
 from tests.broker.clients import batch_of, fetch_request, new_topic, produce
 from tests.broker.sockets import any_request, serving
 
@@ -125,6 +127,32 @@ def test_an_empty_frame_closes_the_connection(broker, log):
 
     serving(broker, talk)
     assert log() == ["closed the connection of 10.0.0.1: a request of 0 bytes has no whole header"]
+
+
+def test_only_records_come_by_many_megabytes(broker, log):
+    size = MOST_BYTES_WITHOUT_RECORDS + 100
+
+    async def talk(served):
+        client = served.connect()
+        with pytest.raises(trio.BrokenResourceError):
+            await client.send(any_request(size))
+
+    serving(broker, talk)
+    [line] = log()
+    assert line.endswith(f"a request of {size + 4} bytes, and not for records")
+
+
+@pytest.mark.parametrize("size", [BIG_BUFFER_BYTES - 200, 9 * BIG_BUFFER_BYTES])
+def test_records_may_come_by_many_megabytes(broker, size):
+    new_topic(broker, max_message_bytes=str(10 << 20))
+    data = ProduceRequest.Topic.Partition(index=0, records=batch_of([b"x" * size]))
+    topic = ProduceRequest.Topic(name="topic", partition_data=[data])
+
+    async def talk(served):
+        response = await served.connect().ask(ProduceRequest(acks=1, timeout_ms=0, topic_data=[topic]), 9)
+        assert response.responses[0].partition_responses[0].error_code == 0
+
+    serving(broker, talk)
 
 
 @pytest.mark.parametrize(
