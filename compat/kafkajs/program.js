@@ -75,10 +75,9 @@ async function withAdmin(action) {
 function createTopic(partitions, configs = {}) {
   const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
   return withAdmin(async (admin) => {
-    check(
-      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }] }),
-      "the topic is new",
-    );
+    const topics = [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }];
+    // Its own wait gives up when the broker does not know the new topic yet.
+    check(await admin.createTopics({ topics, waitForLeaders: false }), "the topic is new");
     await eventually("the new topic is visible", async () => {
       const found = await admin.fetchTopicMetadata({ topics: [topic] }).catch(() => ({ topics: [] }));
       const list = found.topics.flatMap((one) => one.partitions);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from compat.record.proxy import Exchange
-from ottla.wire.codes import ApiKey
+from ottla.wire.codes import ApiKey, ErrorCode
 
 SHORT = 1200  # bytes, of a request or a response: what a person can still read
 LARGEST = 20_000
@@ -20,7 +20,7 @@ class Golden:
 
     def keep(self, exchange: Exchange) -> None:
         """Take `exchange` when it is better than the one before: the longest of the short ones says most."""
-        if max(len(exchange.request), len(exchange.response)) > LARGEST:
+        if max(len(exchange.request), len(exchange.response)) > LARGEST or _refused(exchange):
             return
         key = (exchange.api_key, exchange.version)
         best = self._best.get(key)
@@ -38,6 +38,12 @@ class Golden:
                 head = f"# client: {client}; broker: {broker}; api: {name} ({api_key}); version: {version}; {kind}\n"
                 (folder / f"{name}-v{version}-{kind}-1.hex").write_text(head + _hexadecimal(frame))
         return len(self._best) * 2
+
+
+def _refused(exchange: Exchange) -> bool:
+    """Whether the client tried an ApiVersions that the broker lacks: the answer is of version 0 then."""
+    error = exchange.response[8:10]  # after length and correlation id
+    return exchange.api_key == ApiKey.API_VERSIONS and error == ErrorCode.UNSUPPORTED_VERSION.to_bytes(2, "big")
 
 
 def _merit(exchange: Exchange) -> tuple[bool, int]:
