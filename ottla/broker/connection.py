@@ -222,7 +222,8 @@ class Connection:
             return
         self._rest = None
         self._received_from = start
-        loop.received(self, start + count)
+        loop.received.append((self, start + count))
+        loop.filled = start + count
 
     def on_received(self, buffer: bytearray, stop: int) -> None:
         """Answer the first request of what was read in this pass, up to ``stop``; keep a copy of what is behind it."""
@@ -242,7 +243,9 @@ class Connection:
                         self._rest_start = 0
                         self._queue()
                     self.active_at = self.loop.now
-                    self._answer(buffer, end, start)
+                    reply = dispatch.handle(self.context, buffer, start + 4, end)
+                    if reply is not None:
+                        self._take(reply)
                     return
                 if size + 4 > RECEIVE_BYTES:
                     self._start_large(self.loop.receive_view[start:stop], size + 4)
@@ -314,14 +317,17 @@ class Connection:
 
     def _answer(self, buffer: bytearray, end: int, start: int = 0) -> None:
         reply = dispatch.handle(self.context, buffer, start + 4, end)
-        if reply is None:
-            return
+        if reply is not None:
+            self._take(reply)
+
+    def _take(self, reply: dispatch.Reply | dispatch.Deferred) -> None:
+        """Keep a reply until the pass sends all of them, or wait for it."""
         if isinstance(reply, dispatch.Deferred):
             self._deferred = reply
             reply.pending.add_done_callback(self._on_resolved)
         else:
             self._reply = reply
-            self.loop.replied(self)
+            self.loop.replied.append(self)
 
     def _on_resolved(self, _pending: Pending[Any]) -> None:
         self.loop.answered(self)

@@ -19,14 +19,15 @@ from ottla.broker.waiting import Pending
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
+from ottla.wire.frames import REQUEST_HEADER_SIZE, read_fixed_header
 from ottla.wire.schema import Request, Response
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Context, Any], Any]
 Reply = bytes | list[Any]
-Straight = Callable[[Context, bytearray, int, int], "bytearray | Pending[Any] | None"]
-"""Answers the request between two positions with the response's bytes or a ``Pending``; None: ask the handler."""
+Straight = Callable[[Context, int, bytearray, int, int], "bytes | Pending[Any] | None"]
+"""Answers the request between two positions, by its correlation id, with a frame or a ``Pending``; None: I cannot."""
 
 
 def snake_case(name: str) -> str:
@@ -125,15 +126,15 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     Returns the answer's bytes (or pieces), a ``Deferred`` whose ``pending`` says when they are there, or None for
     no answer. Raises ``ProtocolError`` where the bytes deserve none and the connection must be closed.
     """
-    if end - start < frames.REQUEST_HEADER_SIZE:
+    if end - start < REQUEST_HEADER_SIZE:
         raise ProtocolError(f"a request of {end - start} bytes has no whole header")
-    api_key, version, correlation_id, name_length = frames.read_fixed_header(buffer, start)
+    api_key, version, correlation_id, name_length = read_fixed_header(buffer, start)
     try:
         route = _routes.get(api_key << 16 | version) or _find_route(api_key, version)
     except _UnsupportedApiVersionsError:
         return _unsupported_api_versions(correlation_id)
-    position = start + frames.REQUEST_HEADER_SIZE
-    body = position + max(name_length, 0)
+    position = start + REQUEST_HEADER_SIZE
+    body = position + name_length if name_length > 0 else position
     if body > end:
         raise ProtocolError(f"{route.api.name}: the bytes end before the client's id does")
     client_name = buffer[position:body]
@@ -142,21 +143,19 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         context.client_id = frames.read_client_id(buffer, position, name_length)
     context.api_version = version
     if route.request_is_flexible:
-        try:
-            body = frames.skip_header_tags(buffer, body, end)
-        except (struct_error, IndexError):
-            body = end + 1
-        if body > end:
-            raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
+        if body < end and buffer[body] == 0:
+            body += 1
+        else:
+            body = _skip_header_tags(route, buffer, body, end)
     if route.depends_on_catalog_only:
         return _remembered(context, route, correlation_id, buffer=buffer, start=body, end=end)
     try:
-        response: Any = None if route.straight is None else route.straight(context, buffer, body, end)
+        response: Any = None if route.straight is None else route.straight(context, correlation_id, buffer, body, end)
         if response is None:
             request, _ = route.decode(buffer, body, end)
             response = route.handler(context, request)
-        elif type(response) is bytearray:
-            return frames.encode_response(correlation_id, response, flexible=route.response_is_flexible)
+        elif type(response) is bytes:
+            return response
         if type(response) is Pending:
             if not response.done:
                 return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
@@ -168,6 +167,16 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         raise
     except Exception as error:
         return _error_reply(route, correlation_id, error, context)
+
+
+def _skip_header_tags(route: Route, buffer: bytearray, position: int, end: int) -> int:
+    try:
+        body = frames.skip_header_tags(buffer, position, end)
+    except (struct_error, IndexError):
+        body = end + 1
+    if body > end:
+        raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
+    return body
 
 
 def _remembered(

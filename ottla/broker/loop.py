@@ -101,8 +101,10 @@ class Loop:
         self._epoll = select.epoll()
         self._run_queue: deque[Connection] = deque()
         self._answered: list[Connection] = []
-        self._received: list[tuple[Connection, int]] = []
-        self._replied: list[Connection] = []
+        self.received: list[tuple[Connection, int]] = []
+        """Who has read something in this pass, and up to where it lies in the shared buffer."""
+        self.replied: list[Connection] = []
+        """Who has a reply. All are sent together: a client on another core then wakes once for several."""
         self._in_pass = False
         self._spare: list[bytearray] = []
         self._big_buffers = 0
@@ -120,18 +122,6 @@ class Loop:
         self._answered.append(connection)
         if not self._in_pass:
             self._drain()
-
-    def received(self, connection: Connection, filled: int) -> None:
-        """Note that ``connection`` has read something, up to the position ``filled`` of the shared buffer."""
-        self._received.append((connection, filled))
-        self.filled = filled
-
-    def replied(self, connection: Connection) -> None:
-        """Note that ``connection`` has a reply: all are sent together when the pass has answered everybody.
-
-        A client on another core that gets several replies at once wakes once for them.
-        """
-        self._replied.append(connection)
 
     def watch(self, fd: int, interest: int) -> None:
         """Change what is waited for on ``fd``."""
@@ -253,7 +243,7 @@ class Loop:
                     if self.filled > PASS_BYTES - RECEIVE_BYTES:
                         self._answer_received()
             self._answer_received()
-            replied, self._replied = self._replied, []
+            replied, self.replied = self.replied, []
             for connection in replied:
                 connection.on_reply()
             while self._answered:
@@ -264,7 +254,7 @@ class Loop:
             self._in_pass = False
 
     def _answer_received(self) -> None:
-        received, self._received = self._received, []
+        received, self.received = self.received, []
         self.filled = 0
         for connection, stop in received:
             connection.on_received(self.receive_buffer, stop)

@@ -68,7 +68,7 @@ class Partition:
 
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
-        appended = self.log.append(batch, header, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
+        appended = self.log.append(batch, header, self.leader_epoch, now_ms, origin)
         if self.watchers:
             if isinstance(appended, Completion):
                 appended.add_done_callback(lambda _: self._grown(header.size))

@@ -4,6 +4,7 @@ The only place that knows about signals, threads and the order of starting and s
 """
 
 import errno
+import gc
 import logging
 import random
 import signal
@@ -97,6 +98,7 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
+            gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
                     advertised=address,

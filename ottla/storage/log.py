@@ -94,7 +94,6 @@ class Log(Protocol):
         self,
         batch: memoryview,
         header: BatchHeader,
-        *,
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,

@@ -114,7 +114,6 @@ class SegmentLog:
         self,
         batch: memoryview,
         header: BatchHeader,
-        *,
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,

@@ -4,32 +4,36 @@ The layout stays the compiler's: the fields are found in an encoded sample, by t
 """
 
 from struct import Struct
+from typing import Any
 
-from ottla.wire.schema import Message
+from ottla.wire.frames import SIZE, encode_response, response_header_is_flexible
+from ottla.wire.schema import Message, Response
 
 
 class Template:
-    """A sample message whose adjacent fields, packed by ``code``, are replaced by other values."""
+    """The frame of an answer like a sample, whose adjacent fields, packed by ``code``, get other values."""
 
-    __slots__ = ("_body", "_pack_into", "_position")
+    __slots__ = ("_after", "_before", "_pack", "_size")
 
-    def __init__(self, sample: Message, version: int, *, code: str, marks: tuple[int, ...]) -> None:
+    def __init__(self, sample: Response, version: int, *, code: str, marks: tuple[int, ...]) -> None:
         """Encode ``sample``, in which the fields hold ``marks``: values that occur nowhere else in it.
 
         Raises ValueError if they are not there, or not once.
         """
-        fields = Struct(code)
-        self._body = sample.encode(version)
-        self._position = self._body.index(fields.pack(*marks))
-        if self._body.count(fields.pack(*marks)) != 1:
+        flexible = response_header_is_flexible(sample.api_key, flexible=sample.is_flexible(version))
+        frame = encode_response(0, sample.encode(version), flexible=flexible)
+        marked = Struct(">" + code).pack(*marks)
+        position = frame.index(marked)
+        if frame.count(marked) != 1:
             raise ValueError(f"{marks} do not mark one place of {sample!r}")
-        self._pack_into = fields.pack_into
+        self._size = len(frame) - SIZE.size
+        self._before = frame[2 * SIZE.size : position]
+        self._after = frame[position + len(marked) :]
+        self._pack = Struct(f">ii{len(self._before)}s{code}{len(self._after)}s").pack
 
-    def fill(self, *values: int) -> bytearray:
-        """Return the message's bytes with these values in its fields."""
-        body = bytearray(self._body)
-        self._pack_into(body, self._position, *values)
-        return body
+    def fill(self, correlation_id: int, *values: int) -> bytes:
+        """Return a frame with these values in its fields."""
+        return self._pack(self._size, correlation_id, self._before, *values, self._after)
 
 
 class Pattern:
@@ -56,7 +60,7 @@ class Pattern:
         self.size = position
         self._unpack_from = Struct(codes).unpack_from
 
-    def match(self, buffer: bytes | bytearray, position: int) -> tuple[int | bytes, ...] | None:
+    def match(self, buffer: bytes | bytearray, position: int) -> tuple[Any, ...] | None:
         """Return the fields of the message at ``position``, or None if it is not like the sample.
 
         Raises ``struct.error`` if the buffer ends before the last field does.

@@ -341,9 +341,9 @@ class SlowLog:
     def __getattr__(self, name):
         return getattr(self.log, name)
 
-    def append(self, batch, header, **options):
+    def append(self, batch, header, *where):
         later = Completion()
-        self.waiting.append((later, self.log.append(batch, header, **options)))
+        self.waiting.append((later, self.log.append(batch, header, *where)))
         return later
 
 

@@ -11,6 +11,7 @@ from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
 from ottla.wire.batch import (
+    LENGTH_OVERHEAD,
     LOG_APPEND_TIME,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
@@ -35,7 +36,7 @@ TopicData = ProduceRequest.Topic
 TopicResponse = ProduceResponse.Topic
 PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
-Straight = bytearray | Pending[ProduceResponse] | None
+Straight = bytes | Pending[ProduceResponse] | None
 Outcome = Appended | Completion[Appended] | KafkaError
 
 ACKS_NONE = 0
@@ -51,7 +52,7 @@ SEEN_BY_THE_LOG = {
 """Errors that come with the log's start, because in Apache they are found as late as in the log."""
 
 
-def produce_straight(version: int) -> "Callable[[Context, bytearray, int, int], Straight] | None":
+def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, int], Straight] | None":
     """Return what answers the commonest request from its bytes: one batch for one partition, the topic by its id.
 
     It returns None for any other request, and where something is wrong: ``produce`` finds that again and says it.
@@ -72,13 +73,13 @@ def produce_straight(version: int) -> "Callable[[Context, bytearray, int, int], 
     tail = b"\0\0\0"  # no tagged fields: of the partition, the topic, the request
     takes_zstd = ProduceRequest.takes_zstd(version)
 
-    def answer(context: Context, buffer: bytearray, start: int, end: int) -> Straight:
+    def answer(context: Context, correlation_id: int, buffer: bytearray, start: int, end: int) -> Straight:
         if end - start < head + len(tail):
             return None
         found = match(buffer, start)
         if found is None:
             return None
-        acks, _, topic_id, index = cast("tuple[int, int, bytes, int]", found)
+        acks, _, topic_id, index = found
         length, first = read_uvarint(buffer, start + head)
         last = first + length - 1
         cluster = context.cluster
@@ -86,14 +87,7 @@ def produce_straight(version: int) -> "Callable[[Context, bytearray, int, int], 
         if topic is None or acks == ACKS_NONE or length < 1 or buffer[last:end] != tail:
             return None
         try:
-            appended = _append(
-                topic,
-                index,
-                memoryview(buffer)[first:last],
-                acks=acks,
-                takes_zstd=takes_zstd,
-                now_ms=cluster.clock.wall_ms(),
-            )
+            appended = _append(topic, index, memoryview(buffer)[first:last], acks, takes_zstd, cluster.clock.wall_ms())
         except KafkaError:
             return None
         if isinstance(appended, Completion):
@@ -101,7 +95,7 @@ def produce_straight(version: int) -> "Callable[[Context, bytearray, int, int], 
             return cast("Pending[ProduceResponse]", _respond(context, [(data, [(index, appended)])], acks=acks))
         template = topic.produced.get(version) or _make_template(topic, version)
         base_offset, _, _, log_start_offset, log_append_time_ms = appended
-        return template.fill(index, 0, base_offset, log_append_time_ms, log_start_offset)
+        return template.fill(correlation_id, index, 0, base_offset, log_append_time_ms, log_start_offset)
 
     return answer
 
@@ -123,9 +117,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 records = cast("memoryview | None", each.records)
-                found.append(
-                    (each.index, _append(topic, each.index, records, acks=acks, takes_zstd=takes_zstd, now_ms=now_ms))
-                )
+                found.append((each.index, _append(topic, each.index, records, acks, takes_zstd, now_ms)))
             except KafkaError as error:
                 found.append((each.index, error))
         outcomes.append((data, found))
@@ -145,7 +137,7 @@ def _make_template(topic: Topic, version: int) -> Template:
     template = topic.produced[version] = Template(
         ProduceResponse(responses=[named]),
         version,
-        code=">ihqqq",
+        code="ihqqq",
         marks=(index, 0, base_offset, log_append_time_ms, log_start_offset),
     )
     return template
@@ -190,8 +182,8 @@ def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
     return {each.index: each for each in partitions}.values()
 
 
-def _append(
-    topic: Topic, index: int, batch: memoryview | None, *, acks: int, takes_zstd: bool, now_ms: int
+def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
+    topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool, now_ms: int
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
     partition = topic.partition(index)
@@ -213,8 +205,9 @@ def _append(
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "Transactions are not served yet")
         if header.timestamp_type == LOG_APPEND_TIME and config.uses_log_append_time:
             raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "Only the broker may mark records with LogAppendTime")
-    if header.size != len(batch):
-        batch = batch[: header.size]
+    size = header.length + LENGTH_OVERHEAD
+    if size != len(batch):
+        batch = batch[:size]
     if topic.reads_records:
         greatest_timestamp = topic.check_records(batch, now_ms)
         if greatest_timestamp != header.max_timestamp:
