@@ -60,7 +60,7 @@ class ThreadBackground(Background):
         try:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(work)
-        except OSError as failure:
+        except Exception as failure:
             error = failure
         then(error)
 
