@@ -1,4 +1,7 @@
-"""The fast loop: one pass over all ready sockets, each answered synchronously, one request at most per pass.
+"""The fast loop: one pass over the ready sockets, each answered synchronously, one request at most per pass.
+
+A pass reads from everybody, then answers everybody, then sends: like work done together runs faster than the same work
+in turns, and a client that gets several replies at once wakes once for them.
 
 The poll set is itself pollable, so trio sleeps on it. Once awake, the loop stays for as long as there is work: it
 waits for more with a timeout of a millisecond, which costs less than going through trio, and lets trio's other tasks
@@ -24,6 +27,9 @@ log = logging.getLogger(__name__)
 PASS_BYTES = 16 * RECEIVE_BYTES
 """The shared buffer: what one pass reads from all connections, before it answers them."""
 LINGER_S = 0.001
+SOCKETS_PER_PASS = 24
+"""So many are answered before their replies are sent: enough to do like work together, few enough that clients have
+something to do meanwhile. Measured with 16 and 64 connections in closed loops."""
 TURN_S = 0.010
 STALL_S = 0.050
 ACCEPTS_PER_PASS = 64
@@ -217,7 +223,7 @@ class Loop:
             await trio.lowlevel.wait_readable(fd)
             since = monotonic()
             while True:
-                events = poll(0 if self._run_queue else LINGER_S)
+                events = poll(0 if self._run_queue else LINGER_S, SOCKETS_PER_PASS)
                 if not events and not self._run_queue:
                     break
                 self.now = started = monotonic()
