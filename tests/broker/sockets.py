@@ -91,7 +91,7 @@ def serving(broker: Broker, talk: Callable[[Served], Awaitable[None]], **options
     """Run the loop while ``talk`` talks with it."""
 
     async def main() -> None:
-        with closing(Served(broker, **options)) as served, trio.fail_after(30):
+        with closing(Served(broker, **options)) as served, trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(served.loop.run)
                 await talk(served)
