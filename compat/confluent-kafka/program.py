@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from compat_program import Job, check, check_equal, emit, eventually, expected_records, main
+from compat_program import Job, an_hour_ago, check, check_equal, emit, eventually, expected_records, main
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -167,7 +167,7 @@ def consume_from_end(job: Job) -> None:
 
 def consume_from_timestamp(job: Job) -> None:
     create_topic(job)
-    start = 1_700_000_000_000
+    start = an_hour_ago()
     send_numbered(job, 50, start_time=start, linger_ms=50)
     consumer = make_consumer(job)
     for timestamp, offset in ((start - 5, 0), (start + 25_000, 25), (start + 25_001, 26), (start + 50_000, -1)):

@@ -11,10 +11,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-const (
-	startTime       = 1_700_000_000_000
-	twelveMegabytes = 12 << 20
-)
+const twelveMegabytes = 12 << 20
+
+// In the past, but not so far that retention would remove the records.
+var startTime = time.Now().Add(-time.Hour).UnixMilli()
 
 func addScenarios(actions map[string]func(*program)) {
 	for name, codec := range map[string]kgo.CompressionCodec{

@@ -21,7 +21,8 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 
 final class Scenarios {
-    private static final long START = 1_700_000_000_000L;
+    // In the past, but not so far that retention would remove the records.
+    private static final long START = System.currentTimeMillis() - 3_600_000;
     private static final int TWELVE_MEGABYTES = 12 * 1024 * 1024;
 
     private Scenarios() {

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from compat_program import Job, check, check_equal, emit, eventually, expected_records, main
+from compat_program import Job, an_hour_ago, check, check_equal, emit, eventually, expected_records, main
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
@@ -130,7 +130,7 @@ def consume_from_end(job: Job) -> None:
 
 def consume_from_timestamp(job: Job) -> None:
     create_topic(job)
-    start = 1_700_000_000_000
+    start = an_hour_ago()
     producer = make_producer(job, linger_ms=50)
     for number in range(50):
         producer.send(job.topic, str(number).encode(), partition=0, timestamp_ms=start + number * 1000)

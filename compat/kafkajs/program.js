@@ -26,7 +26,7 @@ const kafka = new Kafka({
   logCreator: () => (entry) => console.error(JSON.stringify(entry)),
   retry: { initialRetryTime: 200, maxRetryTime: 1000, retries: 60 },
 });
-const START = 1700000000000;
+const START = Date.now() - 3600000; // not so long ago that retention would remove the records
 const TWELVE_MEGABYTES = 12 * 1024 * 1024;
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

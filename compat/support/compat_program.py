@@ -77,9 +77,14 @@ def eventually(action: Callable[[], T], what: str, timeout: float = 20.0) -> T:
     raise AssertionError(f"{what}: not within {timeout:.0f} s, last {last!r}")
 
 
+def an_hour_ago() -> int:
+    """A timestamp in ms: in the past, but not so far that retention would remove the record."""
+    return int(time.time() * 1000) - 3_600_000
+
+
 def expected_records(count: int, size: int) -> list[dict[str, Any]]:
     """`count` records with key, value, headers, timestamp: one without key, one without value, some without headers."""
-    start = 1_700_000_000_000
+    start = an_hour_ago()
     records: list[dict[str, Any]] = []
     for number in range(count):
         headers: list[tuple[str, bytes]] = []

@@ -141,3 +141,12 @@ def test_what_hangs_on_a_topic_is_told_of_its_end(restart):
     broker.cluster.on_topic_deleted.append(told.append)
     broker.cluster.delete_topic(topic)
     assert told == [topic]
+
+
+def test_a_log_that_no_topic_claims_is_put_aside(restart, tmp_path):
+    new_topic(restart())
+    stray = tmp_path / "unclaimed-0"
+    stray.mkdir()
+    assert set(restart().cluster.topics) == {"topic"}
+    assert not stray.exists()
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith("unclaimed-0.")]
