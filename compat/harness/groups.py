@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from compat.harness.program import Program, ScenarioError
+from compat.harness.program import Event, Program, ScenarioError
 from compat.harness.stage import Stage
 
 PARTITIONS = 6
-SETTLE = 45.0  # seconds that a group may take to be whole again, with a session timeout of 6 s
+SETTLE = 90.0  # seconds that a group may take to be whole again: a session of 6 s, on a machine that is very busy
 
 
 def assignment(member: Program) -> set[int]:
@@ -51,19 +51,26 @@ def _wait_for_values(producer: Program, members: list[Program]) -> None:
     )
 
 
+def _committed(events: Iterable[Event]) -> dict[int, int]:
+    """The highest offset that was committed for each partition."""
+    committed: dict[int, int] = {}
+    for event in events:
+        if event.get("event") == "committed":
+            for partition, offset in event["offsets"].items():
+                committed[int(partition)] = max(offset, committed.get(int(partition), 0))
+    return committed
+
+
 def _check_resumed(killed: Program, earlier: dict[Program, int]) -> None:
     """Each partition of `killed` went on from its last commit, neither before nor behind a gap.
 
     `earlier`: the members that took over, each with how many of its events came before the kill.
     """
     before = killed.events + [event for other, count in earlier.items() for event in other.events[:count]]
-    committed: dict[int, int] = {}
+    committed = _committed(before)
     seen: dict[int, int] = {}
     for event in before:
-        if event.get("event") == "committed":
-            for partition, offset in event["offsets"].items():
-                committed[int(partition)] = max(offset, committed.get(int(partition), 0))
-        elif event.get("event") == "record":
+        if event.get("event") == "record":
             seen[event["partition"]] = max(event["offset"], seen.get(event["partition"], -1))
     first: dict[int, int] = {}
     for other, count in earlier.items():
@@ -101,15 +108,16 @@ def _grow_shrink_resume(stage: Stage, assignor: str) -> str:
     second.stop()
     _wait_until_owned_once("one left", [first])
     first.stop()
-    before = _values([first, second, third], "record")
+    # What a refused commit named (a rebalance was under way) may come again; what is committed may not.
+    committed = _committed(event for one in (first, second, third) for event in one.events)
     fourth = member("fourth")
     _wait_until_owned_once("resumed", [fourth])
     _wait_for_values(producer, [first, second, third, fourth])
     producer.stop()
     _wait_for_last_values(producer, [first, second, third, fourth])
     fourth.stop()
-    if again := before & _values([fourth], "record"):
-        raise ScenarioError(f"{len(again)} records came again after all members had left with commits")
+    if again := [event for event in fourth.named("record") if event["offset"] < committed.get(event["partition"], 0)]:
+        raise ScenarioError(f"{len(again)} records came again that were committed, such as {again[0]}")
     return f"{len(_values([producer], 'acked'))} records"
 
 

@@ -16,7 +16,7 @@ def _acknowledged(producer: Program) -> dict[str, tuple[int, int]]:
 
 def _wait_for_more(producer: Program, count: int, what: str) -> None:
     target = len(_acknowledged(producer)) + count
-    producer.wait_for(lambda: len(_acknowledged(producer)) >= target, what, 60)
+    producer.wait_for(lambda: len(_acknowledged(producer)) >= target, what, 120)
 
 
 def _restart(stage: Stage, *, unclean: bool) -> str:
@@ -24,7 +24,7 @@ def _restart(stage: Stage, *, unclean: bool) -> str:
     member = stage.start("member", assignor="eager", session_timeout_ms=30000)
     producer = stage.start("producer", partitions=PARTITIONS, rate=100)
     _wait_for_more(producer, 100, "records acknowledged before the restart")
-    member.wait_for(lambda: len(member.named("record")) >= 50, "the consumer has started", 60)
+    member.wait_for(lambda: len(member.named("record")) >= 50, "the consumer has started", 120)
     stage.broker.restart(unclean=unclean)
     _wait_for_more(producer, 100, "records acknowledged after the restart")
     producer.stop(timeout=60)
@@ -36,7 +36,7 @@ def _restart(stage: Stage, *, unclean: bool) -> str:
     member.wait_for(
         lambda: acknowledged.keys() <= {event["value"] for event in member.named("record")},
         "the running consumer sees all acknowledged records",
-        60,
+        120,
     )
     member.stop()
     _check_log(stage, acknowledged)
@@ -45,7 +45,7 @@ def _restart(stage: Stage, *, unclean: bool) -> str:
 
 def _check_log(stage: Stage, acknowledged: dict[str, tuple[int, int]]) -> None:
     """Read the topic from its start: each acknowledged record is there once, at the offset of its acknowledgement."""
-    events = stage.run("read", timeout=60, partitions=PARTITIONS)
+    events = stage.run("read", timeout=120, partitions=PARTITIONS)
     records = [event for event in events if event.get("event") == "record"]
     counts = Counter(event["value"] for event in records)
     places = {event["value"]: (event["partition"], event["offset"]) for event in records}

@@ -69,6 +69,6 @@ def play(stage: Stage) -> None:
     if known and known.drive:
         known.drive(stage)
     else:
-        stage.run(stage.scenario, timeout=known.timeout if known else 120.0)
+        stage.run(stage.scenario, timeout=known.timeout if known else 400.0)
     if not stage.broker.alive:
         raise BrokerError(f"{stage.broker.name} ended during the scenario")

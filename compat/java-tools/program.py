@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compat_program import Job, check, check_equal, main
 
-TIMEOUT = 60.0  # seconds, for one tool
+TIMEOUT = 120.0  # seconds, for one tool
 
 
 def tool(job: Job, class_name: str, *words: str, given: str = "", bootstrap: str = "--bootstrap-server") -> str:

@@ -344,9 +344,16 @@ def role_member(job: Job) -> None:
         partition_assignment_strategy=(assignor,),
     )
     reporter, reported = Reporter(), (-1, set())
+    # Otherwise it may lead the group before it knows the topic's partitions, assign none, and join again.
+    eventually(lambda: consumer.partitions_for_topic(job.topic), "the topic's partitions are known")
     consumer.subscribe([job.topic], listener=reporter)
     while not job.stopped.is_set():
-        batches = consumer.poll(timeout_ms=100)
+        try:
+            # Long, because a poll that ends in the middle of a join can leave this client without heartbeats.
+            batches = consumer.poll(timeout_ms=1000)
+        except kafka_errors.KafkaConnectionError as error:  # the broker restarts
+            emit("poll-error", error=repr(error))
+            continue
         owned = {partition.partition for partition in consumer.assignment()}
         if reported != (reporter.rebalances, owned):
             reported = (reporter.rebalances, owned)
