@@ -24,6 +24,8 @@ def ensure(group=None):
     uv = shutil.which("uv")
     try:
         _with_uv(uv, group) if uv else _with_pip(group)
+        # The broker starts in half the time where its own code is compiled, too.
+        _call(PYTHON, "-m", "compileall", "-q", ROOT / "ottla")
     except subprocess.CalledProcessError as error:
         sys.exit(f"The environment cannot be made: {' '.join(map(str, error.cmd))} failed, see above.")
     stamps[-1].write_text(wanted)
@@ -33,7 +35,7 @@ def ensure(group=None):
 def _with_uv(uv, group):
     if not PYTHON.exists():  # or its interpreter was taken away
         _call(uv, "venv", "--clear", "--quiet", "--python", f">={OLDEST[0]}.{OLDEST[1]}", VENV)
-    _call(uv, "pip", "install", "--quiet", "--python", PYTHON, "--editable", ROOT, *_group(group))
+    _call(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", PYTHON, "--editable", ROOT, *_group(group))
 
 
 def _with_pip(group):
