@@ -6,6 +6,8 @@ const readline = require("node:readline");
 const { Kafka, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Partitioners, AssignerProtocol, logLevel } = require("kafkajs");
 
 CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
+const Lz4 = require("kafkajs-lz4");
+CompressionCodecs[CompressionTypes.LZ4] = new Lz4().codec;
 
 const [role, bootstrap] = process.argv.slice(2);
 const options = {
@@ -192,6 +194,7 @@ const scenarios = {
   "produce-none": () => produce(CompressionTypes.None),
   "produce-gzip": () => produce(CompressionTypes.GZIP),
   "produce-snappy": () => produce(CompressionTypes.Snappy),
+  "produce-lz4": () => produce(CompressionTypes.LZ4),
 
   async "consume-from-start"() {
     await createTopic(2);
