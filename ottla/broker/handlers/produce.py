@@ -109,10 +109,10 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
     acks = request.acks
     now_ms = cluster.clock.wall_ms()
     outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
-    for data in request.topic_data:
+    for data, partitions in _last_of_each(request.topic_data):
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
         found: list[tuple[int, Outcome]] = []
-        for each in _last_of_each(data.partition_data):
+        for each in partitions:
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -177,9 +177,14 @@ def _accept(answer: PartitionResponse, appended: Appended) -> None:
     answer.log_append_time_ms = appended.log_append_time_ms
 
 
-def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
+def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable[PartitionData]]]:
     """Return what counts where a partition is named twice: Apache appends the last one and answers once."""
-    return {each.index: each for each in partitions}.values()
+    found: dict[tuple[str, bytes], tuple[TopicData, dict[int, PartitionData]]] = {}
+    for data in topics:
+        if data.partition_data:
+            _, partitions = found.setdefault((data.name, data.topic_id), (data, {}))
+            partitions.update((each.index, each) for each in data.partition_data)
+    return ((data, partitions.values()) for data, partitions in found.values())
 
 
 def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
