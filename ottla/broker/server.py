@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -130,6 +131,7 @@ def _context(cluster: Cluster, listener: int, client_host: str) -> Context:
 
 def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, background: Background) -> Cluster:
     random_source = random.Random()  # noqa: S311 - ids, not secrets
+    refuse_logs_of_others(options.data_dir)
     try:
         directory = DataDirectory(
             options.data_dir,
@@ -159,6 +161,15 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
         timers=timers,
         random_source=random_source,
     )
+
+
+def refuse_logs_of_others(folder: Path) -> None:
+    """Do not touch logs that no catalog knows: they would be put aside. Raises StartError."""
+    if not (folder / FILE_NAME).exists() and any(folder.glob("*-*/partition.metadata")):
+        raise StartError(
+            f"the data directory {folder} holds logs, but not Ottla's {FILE_NAME}; "
+            f"if an Apache broker wrote them, take them over with: ottla import {folder}"
+        )
 
 
 def _open_sockets(listeners: tuple[WantedListener, ...]) -> list[socket.socket]:
