@@ -1,6 +1,12 @@
-"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets."""
+"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets.
 
-from collections.abc import Iterable
+A log may give its bytes later. Then the others are read as if those bytes were as many as were asked for, and the
+answer goes out when all are there.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
@@ -11,6 +17,8 @@ from ottla.storage.files import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import FetchRequest, FetchResponse
+
+log = logging.getLogger(__name__)
 
 TopicResponse = FetchResponse.Topic
 PartitionResponse = FetchResponse.Topic.Partition
@@ -29,10 +37,12 @@ class Fetch:
         "_cluster",
         "_committed_only",
         "_fetch_set",
+        "_is_due",
         "_max_bytes",
         "_min_bytes",
         "_missing",
         "_pending",
+        "_slow_reads",
         "_timer",
     )
 
@@ -46,32 +56,98 @@ class Fetch:
         self._missing = 0
         self._pending: Pending[FetchResponse] | None = None
         self._timer: Timer | None = None
+        self._slow_reads = 0
+        """So many logs have not given their bytes yet."""
+        self._is_due = False
+        """Whether the answer is to go out as soon as they have."""
 
     def start(self, max_wait_ms: int) -> FetchResponse | Pending[FetchResponse]:
         """Answer at once if there is enough, something went wrong or nobody wants to wait; else wait."""
         reads = self._read()
+        if self._slow_reads:
+            self._missing = self._min_bytes
+            pending = self._wait(max_wait_ms)
+            self._when_read(reads, self._look_at_slow_reads)
+            return pending
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or max_wait_ms <= 0 or not self._may_wait(reads):
             return self._answer(reads)
         _release(reads)
         self._missing = self._min_bytes - size
-        self._pending = Pending(on_abandoned=self._stop)
+        return self._wait(max_wait_ms)
+
+    def _wait(self, max_wait_ms: int) -> Pending[FetchResponse]:
+        pending = self._pending = Pending(on_abandoned=self._stop)
         self._fetch_set.on_bytes = self._on_bytes
-        clock = self._cluster.clock
-        self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
-        return self._pending
+        if max_wait_ms > 0:
+            clock = self._cluster.clock
+            self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
+        else:
+            self._is_due = True
+        return pending
 
     def _on_bytes(self, size: int) -> None:
         self._missing -= size
-        if self._missing <= 0:
+        if self._missing <= 0 and not self._slow_reads:
             self._finish()
 
     def _finish(self) -> None:
-        pending = self._pending
-        if pending is None:
+        """Read again and answer; while slow logs are being read, answer as soon as they have been."""
+        if self._pending is None:
             return
-        self._stop()
-        pending.resolve(self._answer(self._read()))
+        if self._slow_reads:
+            self._is_due = True
+            return
+        reads = self._read()
+        if self._slow_reads:
+            self._when_read(reads, self._resolve)
+        else:
+            self._resolve(reads)
+
+    def _resolve(self, reads: "list[_Read]") -> None:
+        pending = self._pending
+        if pending is not None:
+            self._stop()
+            pending.resolve(self._answer(reads))
+
+    def _when_read(self, reads: "list[_Read]", then: "Callable[[list[_Read]], None]") -> None:
+        """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
+
+        def came(read: _Read, completion: Completion[RecordSlice]) -> None:
+            try:
+                read.take(completion.result())
+            except KafkaError as error:
+                read.fail(error)
+            except Exception:
+                log.exception("a partition could not be read")
+                read.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+            self._slow_reads -= 1
+            if self._slow_reads:
+                return
+            if self._pending is None:
+                _release(reads)
+                return
+            self._read_skipped(reads)
+            if self._slow_reads:
+                self._when_read(reads, then)
+                return
+            for each in reads:
+                each.look_for_growth()
+            then(reads)
+
+        for read in reads:
+            slow, read.slow = read.slow, None
+            if slow is not None:
+                slow.add_done_callback(partial(came, read))
+
+    def _look_at_slow_reads(self, reads: "list[_Read]") -> None:
+        """Answer with what was read first, if it is enough; else wait, counting what was appended meanwhile."""
+        size = sum(read.size for read in reads)
+        if size >= self._min_bytes or self._is_due or not self._may_wait(reads):
+            self._resolve(reads)
+            return
+        _release(reads)
+        self._on_bytes(size)
 
     def _stop(self) -> None:
         self._pending = None
@@ -88,21 +164,33 @@ class Fetch:
         """Read each partition that may hold something, until ``max_bytes`` are found."""
         reads = []
         left = self._max_bytes
-        empty_so_far = True
         for fetched in list(self._fetch_set.dirty.values()):
             read = _Read(fetched)
-            try:
-                partition = self._partition_of(fetched)
-                fetched.watch(partition)
-                limit = min(left, fetched.max_bytes)
-                self._read_one(read, partition, limit=limit, minimum_one_batch=empty_so_far)
-            except KafkaError as error:
-                read.fail(error)
             reads.append(read)
-            if read.size:
-                empty_so_far = False
-                left -= read.size
+            left = self._read_into(read, left)
         return reads
+
+    def _read_skipped(self, reads: "list[_Read]") -> None:
+        """Read what there was no room for while nobody knew how much slow logs would give."""
+        left = self._max_bytes - sum(read.size for read in reads)
+        for read in reads:
+            if read.is_skipped:
+                left = self._read_into(read, left)
+
+    def _read_into(self, read: "_Read", left: int) -> int:
+        """Read one partition; returns how many bytes are left for others."""
+        read.is_skipped = left <= 0 and self._slow_reads > 0
+        if read.is_skipped:
+            return left
+        fetched = read.fetched
+        try:
+            partition = self._partition_of(fetched)
+            fetched.watch(partition)
+            limit = min(left, fetched.max_bytes)
+            self._read_one(read, partition, limit=limit, minimum_one_batch=left == self._max_bytes)
+        except KafkaError as error:
+            read.fail(error)
+        return left - read.size
 
     def _partition_of(self, fetched: FetchedPartition) -> Partition:
         partition = fetched.partition
@@ -136,6 +224,11 @@ class Fetch:
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
         )
         if isinstance(records, Completion):
+            if not records.done:
+                self._slow_reads += 1
+                read.slow = records
+                read.size = max(limit, 1)
+                return
             records = records.result()
         read.take(records)
 
@@ -176,11 +269,14 @@ class Fetch:
 class _Read:
     """What one partition gave."""
 
-    __slots__ = ("at_end", "diverges", "fetched", "response", "size")
+    __slots__ = ("at_end", "diverges", "fetched", "is_skipped", "response", "size", "slow")
 
     def __init__(self, fetched: FetchedPartition) -> None:
         self.fetched = fetched
         self.size = 0
+        """Bytes of records; while ``slow`` is to bring them, as many as may come."""
+        self.slow: Completion[RecordSlice] | None = None
+        self.is_skipped = False
         self.at_end = False
         self.diverges = False
         self.response = PartitionResponse(
@@ -195,7 +291,18 @@ class _Read:
             records = data
         self.response.records = records
 
+    def look_for_growth(self) -> None:
+        """Take back that all was read, if something came since."""
+        partition, response = self.fetched.partition, self.response
+        self.at_end = (
+            self.at_end
+            and partition is not None
+            and partition.high_watermark == response.high_watermark
+            and partition.last_stable_offset == response.last_stable_offset
+        )
+
     def fail(self, error: KafkaError) -> None:
+        self.size = 0
         self.response.error_code = error.code
         if error.code in _NOT_FOUND:
             self.response.aborted_transactions = []

@@ -3,6 +3,7 @@
 Handlers ask this for the high watermark and the last stable offset and never look at the log's end themselves.
 """
 
+from functools import partial
 from typing import Protocol
 
 from ottla.storage.completion import Completion
@@ -69,11 +70,10 @@ class Partition:
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
         appended = self.log.append(batch, header, self.leader_epoch, now_ms, origin)
-        if self.watchers:
-            if isinstance(appended, Completion):
-                appended.add_done_callback(lambda _: self._grown(header.size))
-            else:
-                self._grown(header.size)
+        if type(appended) is Completion:
+            appended.add_done_callback(partial(self._appended_later, header.size))
+        elif self.watchers:
+            self._grown(header.size)
         return appended
 
     def delete_records(self, before_offset: int) -> int | Completion[int]:
@@ -107,6 +107,10 @@ class Partition:
         for watcher in list(self.watchers):
             watcher.on_gone()
         self.watchers.clear()
+
+    def _appended_later(self, size: int, appended: Completion[Appended]) -> None:
+        if not appended.has_failed:
+            self._grown(size)
 
     def _grown(self, size: int) -> None:
         for watcher in list(self.watchers):

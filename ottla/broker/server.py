@@ -19,6 +19,7 @@ import trio
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.coordinators.loading import Step
 from ottla.broker.limits import connection_limit, raise_open_file_limit
 from ottla.broker.loop import Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
@@ -95,7 +96,7 @@ async def _serve(options: ServeOptions) -> None:
                 loop.listen(listeners[-1])
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
-            _step(timers, clock, cluster.load_groups())
+            step_between_passes(timers, clock, cluster.load_groups())
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
@@ -239,12 +240,15 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
             await wakened.wait()
 
 
-def _step(timers: Timers, clock: SystemClock, work: Iterator[None]) -> None:
+def step_between_passes(timers: Timers, clock: SystemClock, work: Iterator[Step]) -> None:
     """Do ``work`` in slices, so that the loop has its turn between them; the first one now."""
     until = clock.monotonic() + SLICE_S
-    for _ in work:
+    for waits_for in work:
+        if waits_for is not None and not waits_for.done:
+            waits_for.add_done_callback(lambda _: step_between_passes(timers, clock, work))
+            return
         if clock.monotonic() > until:
-            timers.schedule(clock.monotonic(), partial(_step, timers, clock, work))
+            timers.schedule(clock.monotonic(), partial(step_between_passes, timers, clock, work))
             return
 
 
