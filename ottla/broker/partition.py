@@ -86,12 +86,15 @@ class Partition:
         if not 0 <= before_offset <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         log_start_offset = self.log.delete_records(before_offset)
-        # Fetch sessions tell their clients of a new start as they tell of a batch, but nobody waits for it.
         if isinstance(log_start_offset, Completion):
-            log_start_offset.add_done_callback(lambda _: self._grown(0))
+            log_start_offset.add_done_callback(lambda _: self.start_moved())
         else:
-            self._grown(0)
+            self.start_moved()
         return log_start_offset
+
+    def start_moved(self) -> None:
+        """Let fetch sessions tell their clients of a new start, as they tell of a batch; but nobody waits for it."""
+        self._grown(0)
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320); -1 has none."""

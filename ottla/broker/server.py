@@ -20,8 +20,9 @@ from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.coordinators.loading import Step
+from ottla.broker.housekeeping import Housekeeping
 from ottla.broker.limits import connection_limit, raise_open_file_limit
-from ottla.broker.loop import Listener, Loop
+from ottla.broker.loop import STALL_S, Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
 from ottla.broker.waiting import SystemClock, Timers
@@ -78,7 +79,8 @@ async def _serve(options: ServeOptions) -> None:
         async with trio.open_nursery() as nursery:
             clock = SystemClock()
             timers = Timers()
-            cluster = _open_cluster(options, clock, timers, ThreadBackground(nursery))
+            background = ThreadBackground(nursery)
+            cluster = _open_cluster(options, clock, timers, background)
             stack.callback(cluster.close)
             listening = tuple(Address(*sock.getsockname()[:2]) for sock in sockets)
             address = advertised(listening, options.advertise)
@@ -100,6 +102,7 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
+            Housekeeping(cluster, background).start()
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
@@ -232,7 +235,11 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
 
     timers.on_earlier = on_earlier
     while True:
-        timers.run_due(clock.monotonic())
+        started = clock.monotonic()
+        timers.run_due(started)
+        took_s = clock.monotonic() - started
+        if took_s > STALL_S:
+            log.warning("what was due took %.0f ms", 1000 * took_s)
         deadline = timers.next_deadline()
         wake_at = float("inf") if deadline is None else deadline
         wakened = trio.Event()

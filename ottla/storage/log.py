@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log_config import LogConfig
+from ottla.storage.steps import Steps
 from ottla.wire.batch import BatchHeader
 
 __all__ = [
@@ -147,6 +148,13 @@ class Log(Protocol):
         """Move the log's start up to ``before_offset``, if it lies below; returns the new start.
 
         Raises KafkaError: OFFSET_OUT_OF_RANGE above ``log_end_offset``.
+        """
+        ...
+
+    def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
+        """Let go of old records, as the topic's settings say, in steps (``storage.steps``).
+
+        Nothing at or beyond ``high_watermark`` (exclusive) goes. Returns whether the log's start moved.
         """
         ...
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ottla.storage.producers import Producers, coordinator_epoch_of
+from ottla.storage.removal import DELETED_SUFFIX
 from ottla.storage.scan import CorruptBatchError, read_headers
 from ottla.storage.segment import (
     INDEX_SUFFIX,
@@ -18,11 +19,12 @@ from ottla.storage.segment import (
     file_name,
 )
 from ottla.storage.segment_log import SegmentLog
+from ottla.storage.segment_swap import finish_swaps
 from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
 from ottla.wire.batch import BatchHeader
 
 _OFFSET_DIGITS = 20
-_LEFTOVERS = (".tmp", ".cleaned", ".deleted")
+_LEFTOVERS = (".tmp",)
 _BELONGS_TO_LOG = (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 
 _log = logging.getLogger(__name__)
@@ -67,7 +69,11 @@ def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
     bases: list[int] = []
     snapshots: list[int] = []
     others: list[tuple[int, str]] = []
-    for name in log.files.names(log.folder):
+    names = finish_swaps(log, log.files.names(log.folder))
+    given_up = [log.folder / name for name in names if name.endswith(DELETED_SUFFIX)]
+    if given_up:
+        log.removals.clear_away(given_up)
+    for name in names:
         stem, suffix = name[:_OFFSET_DIGITS], name[_OFFSET_DIGITS:]
         if name.endswith(_LEFTOVERS):
             log.files.remove(log.folder / name)

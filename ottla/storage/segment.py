@@ -20,6 +20,8 @@ INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
 TRANSACTION_INDEX_SUFFIX = ".txnindex"
 SNAPSHOT_SUFFIX = ".snapshot"
+SEGMENT_SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+"""All files that are named by a segment's base offset."""
 
 GREATEST_RELATIVE_OFFSET = (1 << 31) - 1
 _RECENT_BATCHES = 64
@@ -60,19 +62,27 @@ class Segment:
         size: int | None,
         memory: IndexMemory,
         index_interval_bytes: int,
+        suffix: str = "",
     ) -> None:
-        """Use the files of a segment of ``size`` bytes; with None, make a new empty one."""
+        """Use the files of a segment of ``size`` bytes; with None, make a new empty one.
+
+        ``suffix`` stands behind the files' names while they are not part of the log.
+        """
         new = size is None
-        path = folder / file_name(base_offset, LOG_SUFFIX)
+        path = folder / file_name(base_offset, LOG_SUFFIX + suffix)
         self._folder = folder
         self.base_offset = base_offset
         self.file: SegmentFile = files.create(path) if size is None else files.file(path)
         self.size = size or 0
         self.index = OffsetIndex(
-            files, folder / file_name(base_offset, INDEX_SUFFIX), base_offset=base_offset, memory=memory, new=new
+            files,
+            folder / file_name(base_offset, INDEX_SUFFIX + suffix),
+            base_offset=base_offset,
+            memory=memory,
+            new=new,
         )
         self.time_index = TimeIndex(
-            files, folder / file_name(base_offset, TIME_INDEX_SUFFIX), base_offset=base_offset, new=new
+            files, folder / file_name(base_offset, TIME_INDEX_SUFFIX + suffix), base_offset=base_offset, new=new
         )
         self.index_interval_bytes = index_interval_bytes
         self.bytes_since_index_entry = 0

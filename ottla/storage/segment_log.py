@@ -5,7 +5,7 @@ State moves only after the one ``pwrite`` of an append has succeeded; a failed o
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
@@ -18,17 +18,11 @@ from ottla.storage.index import IndexMemory
 from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.producers import Producers, coordinator_epoch_of
-from ottla.storage.segment import (
-    GREATEST_RELATIVE_OFFSET,
-    INDEX_SUFFIX,
-    LOG_SUFFIX,
-    SNAPSHOT_SUFFIX,
-    TIME_INDEX_SUFFIX,
-    TRANSACTION_INDEX_SUFFIX,
-    Segment,
-    file_name,
-)
+from ottla.storage.removal import Removals
+from ottla.storage.retention import apply_retention, trim
+from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.snapshots import encode_snapshot
+from ottla.storage.steps import Steps
 from ottla.wire.batch import (
     CONTROL_BIT,
     CREATE_TIME,
@@ -59,6 +53,7 @@ class SegmentLog:
         topic_id: bytes,
         memory: IndexMemory,
         background: Background,
+        removals: Removals,
         random: Random,
         start_moved: Callable[[], None] = lambda: None,
     ) -> None:
@@ -67,6 +62,7 @@ class SegmentLog:
         self.topic_id = topic_id
         self.memory = memory
         self._background = background
+        self.removals = removals
         self._random = random
         self._start_moved = start_moved
         self.log_start_offset = 0
@@ -82,7 +78,9 @@ class SegmentLog:
         self._first_timestamp = -1
         self._roll_timestamp = MAX_INT64
         self._tail_is_torn = False
-        self._is_abandoned = False
+        self.is_abandoned = False
+        self.is_being_cleaned = False
+        """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
         self.snapshot_offset = 0
         self.sealed_offset = -1
         """The end offset at which all files were last brought up to date."""
@@ -191,7 +189,7 @@ class SegmentLog:
         config = self._config
         try:
             if segment is None:
-                if self._is_abandoned:
+                if self.is_abandoned:
                     raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
                 return self.begin_segment(self.log_end_offset)
             if self._tail_is_torn:
@@ -257,7 +255,7 @@ class SegmentLog:
         """Let the active segment roll by ``segment.ms``, counted from the first batch's timestamp."""
         self._first_timestamp = first_timestamp
         self._roll_timestamp = (
-            first_timestamp + self._config.segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
+            first_timestamp + self._config.longest_segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
         )
 
     # Reading.
@@ -352,28 +350,63 @@ class SegmentLog:
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"Offset {before_offset} is beyond the log's end, {self.log_end_offset}"
             )
         if before_offset > self.log_start_offset:
-            self.log_start_offset = before_offset
+            self.move_start(before_offset)
             self._start_moved()
-            self.epochs.truncate_from_start(before_offset)
-            if self.segments:
-                self.epochs.write(sync=False)
-            self.remove_first(self.segment_number(before_offset))
+            if not trim(self):
+                self.removals.logs_to_trim[self] = None
         return self.log_start_offset
 
+    def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
+        """Let old records go; see ``Log.apply_retention``."""
+        return apply_retention(self, now_ms, high_watermark)
+
+    def move_start(self, offset: int) -> None:
+        """Begin the log at ``offset``; segments below it are to be trimmed."""
+        self.log_start_offset = offset
+        self.epochs.truncate_from_start(offset)
+        if self.segments:
+            self.epochs.write(sync=False)
+
+    def end_of_segment(self, number: int) -> int:
+        """The offset at which a segment's range ends (exclusive)."""
+        return self._base_offsets[number + 1] if number + 1 < len(self._base_offsets) else self.log_end_offset
+
     def remove_first(self, count: int) -> None:
-        """Remove the first segments, in the background."""
-        gone = self._take_out(0, count)
-
-        def removed(error: BaseException | None) -> None:
-            if error is not None:
-                _log.error("%r: old segments could not be removed: %s", self, error)
-
-        if gone:
-            self._background.run(lambda: self._remove_files(gone), removed)
+        """Give up the first segments. Their files are renamed at once and unlinked later."""
+        for base_offset in self._take_out(0, count):
+            self._give_up(base_offset, SEGMENT_SUFFIXES)
 
     def remove_from(self, number: int) -> None:
         """Remove the segments from ``number`` on; at once, because their names may be needed again."""
-        self._remove_files(self._take_out(number, len(self.segments)))
+        for base_offset in self._take_out(number, len(self.segments)):
+            for suffix in SEGMENT_SUFFIXES:
+                self.files.remove(self.folder / file_name(base_offset, suffix))
+
+    def replace_segments(self, number: int, count: int, segment: Segment) -> None:
+        """Put ``segment``, which begins where they do, in place of ``count`` closed ones, whose files are given up.
+
+        The snapshot at the first one's base stays: the producers up to there are the same.
+        """
+        first, *others = self._take_out(number, number + count)
+        self._give_up(first, [suffix for suffix in SEGMENT_SUFFIXES if suffix != SNAPSHOT_SUFFIX])
+        for base_offset in others:
+            self._give_up(base_offset, SEGMENT_SUFFIXES)
+        self.put_segment(number, segment)
+
+    def put_segment(self, number: int, segment: Segment) -> None:
+        """Put a segment in its place between the others."""
+        self.segments.insert(number, segment)
+        self._base_offsets.insert(number, segment.base_offset)
+        self.size_bytes += segment.size
+
+    def rename_segment(self, number: int, segment: Segment) -> None:
+        """Use the files of a segment under the names that they have now."""
+        self._take_out(number, number + 1)
+        self.put_segment(number, segment)
+
+    def _give_up(self, base_offset: int, suffixes: Iterable[str]) -> None:
+        paths = [self.folder / file_name(base_offset, suffix) for suffix in suffixes]
+        self.removals.give_up(paths, self._config.file_delete_delay_ms)
 
     def _take_out(self, first: int, end: int) -> list[int]:
         """Forget segments; returns the offsets that their files are named by."""
@@ -384,20 +417,17 @@ class SegmentLog:
         del self.segments[first:end], self._base_offsets[first:end]
         return gone
 
-    def _remove_files(self, base_offsets: list[int]) -> None:
-        suffixes = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
-        for base_offset in base_offsets:
-            for suffix in suffixes:
-                self.files.remove(self.folder / file_name(base_offset, suffix))
-
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers whose last batch is that old."""
         self.producers.expire(now_ms, expiration_ms)
 
     # Opening and closing.
 
-    def segment_file(self, base_offset: int, *, size: int | None) -> Segment:
-        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one."""
+    def segment_file(self, base_offset: int, *, size: int | None, suffix: str = "") -> Segment:
+        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one.
+
+        ``suffix`` stands behind the names of its files while it is not the log's yet.
+        """
         return Segment(
             self.files,
             self.folder,
@@ -405,6 +435,7 @@ class SegmentLog:
             size=size,
             memory=self.memory,
             index_interval_bytes=self._config.index_interval_bytes,
+            suffix=suffix,
         )
 
     def add_segment(self, segment: Segment) -> None:
@@ -461,4 +492,4 @@ class SegmentLog:
         for segment in self.segments:
             segment.discard()
         self.segments, self._base_offsets, self._active = [], [], None
-        self._is_abandoned = True
+        self.is_abandoned = True

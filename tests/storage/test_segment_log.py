@@ -331,7 +331,8 @@ def test_delete_records_moves_the_start_and_removes_whole_segments(disk: Disk) -
     assert log.log_start_offset == third + 1
     assert log.segments[0].base_offset == third
     assert log.size_bytes == size - third * ONE_RECORD
-    assert not [name for name in disk.names() if name.startswith("00000000000000000000.")]
+    first = [name for name in disk.names() if name.startswith("00000000000000000000.")]
+    assert {Path(name).suffix for name in first} == {".deleted"}
     with pytest.raises(KafkaError):
         read(log, third)
     assert offsets(read(log, third + 1))[0] == third + 1
