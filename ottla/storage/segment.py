@@ -18,7 +18,6 @@ from ottla.wire.records import Record, read_records
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
-TRANSACTION_INDEX_SUFFIX = ".txnindex"
 SNAPSHOT_SUFFIX = ".snapshot"
 
 GREATEST_RELATIVE_OFFSET = (1 << 31) - 1
@@ -145,6 +144,14 @@ class Segment:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
         found = self.locate(offset)
         return self.size if found is None else found[0]
+
+    def offset_beyond(self, position: int) -> int | None:
+        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        try:
+            return self.index.offset_beyond(position)
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+            return self.index.offset_beyond(position)
 
     @property
     def max_timestamp(self) -> int:
