@@ -64,14 +64,23 @@ class Fetch:
     def _on_bytes(self, size: int) -> None:
         self._missing -= size
         if self._missing <= 0:
-            self._finish()
+            self._finish(time_is_up=not self._committed_only)
 
-    def _finish(self) -> None:
+    def _finish(self, *, time_is_up: bool = True) -> None:
+        """Answer with what there is, or go on waiting if there is too little and time left."""
         pending = self._pending
         if pending is None:
             return
+        reads = self._read()
+        if not time_is_up and self._may_wait(reads):
+            # Bytes of open transactions have been counted, which ``read_committed`` does not get.
+            size = sum(read.size for read in reads)
+            if size < self._min_bytes:
+                _release(reads)
+                self._missing = self._min_bytes - size
+                return
         self._stop()
-        pending.resolve(self._answer(self._read()))
+        pending.resolve(self._answer(reads))
 
     def _stop(self) -> None:
         self._pending = None
@@ -128,7 +137,8 @@ class Fetch:
         response.log_start_offset = partition.log_start_offset
         if fetched.last_fetched_epoch >= 0 and self._diverges(read, partition):
             return
-        end_offset = response.last_stable_offset if self._committed_only else response.high_watermark
+        committed_only = self._committed_only
+        end_offset = response.last_stable_offset if committed_only else response.high_watermark
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
             read.at_end = True
             return  # the common case of a consumer that has everything
@@ -138,6 +148,8 @@ class Fetch:
         if isinstance(records, Completion):
             records = records.result()
         read.take(records)
+        if committed_only and fetched.offset < end_offset:
+            response.aborted_transactions = _aborted(partition, fetched.offset, read.size)
 
     def _diverges(self, read: "_Read", partition: Partition) -> bool:
         """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
@@ -212,6 +224,17 @@ class _Read:
             or response.high_watermark != fetched.told_high_watermark
             or response.log_start_offset != fetched.told_log_start_offset
         )
+
+
+def _aborted(partition: Partition, offset: int, size: int) -> "list[PartitionResponse.AbortedTransaction]":
+    """Name the transactions whose records a consumer must leave out of what was read."""
+    transactions = partition.log.aborted_transactions(offset, size)
+    if isinstance(transactions, Completion):
+        transactions = transactions.result()
+    return [
+        PartitionResponse.AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+        for each in transactions
+    ]
 
 
 def _release(reads: "Iterable[_Read]") -> None:
