@@ -5,8 +5,9 @@ answer goes out when all are there.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
@@ -14,6 +15,8 @@ from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending, Timer
 from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
+from ottla.storage.log import Log
+from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import FetchRequest, FetchResponse
@@ -67,7 +70,7 @@ class Fetch:
         if self._slow_reads:
             self._missing = self._min_bytes
             pending = self._wait(max_wait_ms)
-            self._when_read(reads, self._look_at_slow_reads)
+            self._when_read(reads, self._answer_or_wait)
             return pending
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or max_wait_ms <= 0 or not self._may_wait(reads):
@@ -89,7 +92,16 @@ class Fetch:
     def _on_bytes(self, size: int) -> None:
         self._missing -= size
         if self._missing <= 0 and not self._slow_reads:
-            self._finish()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """Read again: what grew need not be what this client may read, but an open transaction, or a marker."""
+        self._missing = self._min_bytes
+        reads = self._read()
+        if self._slow_reads:
+            self._when_read(reads, self._answer_or_wait)
+        else:
+            self._answer_or_wait(reads)
 
     def _finish(self) -> None:
         """Read again and answer; while slow logs are being read, answer as soon as they have been."""
@@ -113,14 +125,19 @@ class Fetch:
     def _when_read(self, reads: "list[_Read]", then: "Callable[[list[_Read]], None]") -> None:
         """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
 
-        def came(read: _Read, completion: Completion[RecordSlice]) -> None:
+        def came(read: _Read, completion: Completion[Any]) -> None:
+            found, read.slow = read.slow, None
             try:
-                read.take(completion.result())
+                if found is not None:
+                    found.take(completion.result())
             except KafkaError as error:
                 read.fail(error)
             except Exception:
                 log.exception("a partition could not be read")
                 read.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+            if read.slow is not None:
+                read.slow.completion.add_done_callback(partial(came, read))
+                return
             self._slow_reads -= 1
             if self._slow_reads:
                 return
@@ -136,12 +153,11 @@ class Fetch:
             then(reads)
 
         for read in reads:
-            slow, read.slow = read.slow, None
-            if slow is not None:
-                slow.add_done_callback(partial(came, read))
+            if read.slow is not None:
+                read.slow.completion.add_done_callback(partial(came, read))
 
-    def _look_at_slow_reads(self, reads: "list[_Read]") -> None:
-        """Answer with what was read first, if it is enough; else wait, counting what was appended meanwhile."""
+    def _answer_or_wait(self, reads: "list[_Read]") -> None:
+        """Answer with what was read, if it is enough; else wait, counting what was appended meanwhile."""
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or self._is_due or not self._may_wait(reads):
             self._resolve(reads)
@@ -216,21 +232,36 @@ class Fetch:
         response.log_start_offset = partition.log_start_offset
         if fetched.last_fetched_epoch >= 0 and self._diverges(read, partition):
             return
-        end_offset = response.last_stable_offset if self._committed_only else response.high_watermark
+        committed_only = self._committed_only
+        end_offset = response.last_stable_offset if committed_only else response.high_watermark
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
             read.at_end = True
             return  # the common case of a consumer that has everything
         records = partition.log.read(
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
         )
+        take = partial(self._take, read, partition.log) if committed_only and fetched.offset < end_offset else read.take
         if isinstance(records, Completion):
             if not records.done:
                 self._slow_reads += 1
-                read.slow = records
+                read.slow = _Slow(records, take)
                 read.size = max(limit, 1)
                 return
             records = records.result()
+        take(records)
+        if read.slow is not None:
+            self._slow_reads += 1
+
+    def _take(self, read: "_Read", log: Log, records: RecordSlice) -> None:
+        """Keep what was read of committed records, and find which of it belongs to transactions that were aborted."""
         read.take(records)
+        aborted = log.aborted_transactions(read.fetched.offset, read.size)
+        if not isinstance(aborted, Completion):
+            read.take_aborted(aborted)
+        elif aborted.done:
+            read.take_aborted(aborted.result())
+        else:
+            read.slow = _Slow(aborted, read.take_aborted)
 
     def _diverges(self, read: "_Read", partition: Partition) -> bool:
         """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
@@ -266,6 +297,13 @@ class Fetch:
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
 
 
+class _Slow(NamedTuple):
+    """What a log will say, and who takes it."""
+
+    completion: Completion[Any]
+    take: Callable[[Any], None]
+
+
 class _Read:
     """What one partition gave."""
 
@@ -275,7 +313,7 @@ class _Read:
         self.fetched = fetched
         self.size = 0
         """Bytes of records; while ``slow`` is to bring them, as many as may come."""
-        self.slow: Completion[RecordSlice] | None = None
+        self.slow: _Slow | None = None
         self.is_skipped = False
         self.at_end = False
         self.diverges = False
@@ -290,6 +328,13 @@ class _Read:
             records.release()
             records = data
         self.response.records = records
+
+    def take_aborted(self, transactions: Sequence[AbortedTransaction]) -> None:
+        """Name the transactions whose records the consumer must leave out."""
+        self.response.aborted_transactions = [
+            PartitionResponse.AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+            for each in transactions
+        ]
 
     def look_for_growth(self) -> None:
         """Take back that all was read, if something came since."""

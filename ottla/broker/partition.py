@@ -8,9 +8,10 @@ from typing import Protocol
 
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, Log
-from ottla.wire.batch import BatchHeader
+from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.markers import Marker, build_marker
 
 TO_HIGH_WATERMARK = -1
 
@@ -56,11 +57,8 @@ class Partition:
 
     @property
     def last_stable_offset(self) -> int:
-        """The offset before which every transaction is decided; ``read_committed`` ends here.
-
-        Nothing transactional is accepted yet, so that everything that may be read is decided.
-        """
-        return self.high_watermark
+        """The offset before which every transaction is decided; ``read_committed`` ends here."""
+        return self.log.last_stable_offset(self.high_watermark)
 
     def append(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, origin: AppendOrigin = AppendOrigin.CLIENT
@@ -73,6 +71,47 @@ class Partition:
         if type(appended) is Completion:
             appended.add_done_callback(partial(self._appended_later, header.size))
         elif self.watchers:
+            self._grown(header.size)
+        return appended
+
+    def append_transactional(
+        self, batch: memoryview, header: BatchHeader, now_ms: int, *, transaction_version: int
+    ) -> Appended | Completion[Appended]:
+        """Append a producer's batch whose transaction, its coordinator says, is open and takes in this partition.
+
+        Only the first batch of a transaction needs that: ``Log.has_open_transaction``. Raises as ``append`` does, and
+        ``KafkaError`` INVALID_TXN_STATE.
+        """
+        return self._tell(
+            self.log.append(batch, header, self.leader_epoch, now_ms, transaction_version=transaction_version), header
+        )
+
+    def append_end_transaction_marker(
+        self, marker: Marker, *, producer_id: int, producer_epoch: int, transaction_version: int, now_ms: int
+    ) -> Appended | Completion[Appended]:
+        """Write the marker with which a producer's transaction ends here. Without records before it, it is harmless.
+
+        Raises ``KafkaError`` INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR.
+        """
+        batch = build_marker(marker, producer_id=producer_id, producer_epoch=producer_epoch, timestamp_ms=now_ms)
+        header = read_header(batch)
+        appended = self.log.append(
+            memoryview(batch),
+            header,
+            self.leader_epoch,
+            now_ms,
+            AppendOrigin.COORDINATOR,
+            transaction_version=transaction_version,
+        )
+        # So the log forgets transactions that ended below the high watermark, though nobody may ever read here.
+        self.log.last_stable_offset(self.high_watermark)
+        return self._tell(appended, header)
+
+    def _tell(self, appended: Appended | Completion[Appended], header: BatchHeader) -> Appended | Completion[Appended]:
+        """Tell those who wait, once the batch may be read. ``append`` does the same, without a call."""
+        if isinstance(appended, Completion):
+            appended.add_done_callback(lambda _: self._grown(header.size))
+        else:
             self._grown(header.size)
         return appended
 

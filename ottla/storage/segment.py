@@ -11,6 +11,7 @@ from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, Tim
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import LogConfig
 from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import BatchHeader
 from ottla.wire.errors import KafkaError
 from ottla.wire.records import Record, read_records
@@ -18,7 +19,6 @@ from ottla.wire.records import Record, read_records
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
-TRANSACTION_INDEX_SUFFIX = ".txnindex"
 SNAPSHOT_SUFFIX = ".snapshot"
 SEGMENT_SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
 """All files that are named by a segment's base offset."""
@@ -155,6 +155,14 @@ class Segment:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
         found = self.locate(offset)
         return self.size if found is None else found[0]
+
+    def offset_beyond(self, position: int) -> int | None:
+        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        try:
+            return self.index.offset_beyond(position)
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+            return self.index.offset_beyond(position)
 
     @property
     def max_timestamp(self) -> int:

@@ -15,19 +15,22 @@ from ottla.storage.epochs import LeaderEpochs
 from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
-from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
+from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
-from ottla.storage.producers import Producers, coordinator_epoch_of
+from ottla.storage.producers import Producers
 from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.snapshots import encode_snapshot
 from ottla.storage.steps import Steps
+from ottla.storage.transaction_index import AbortedTransactions
+from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import (
     CONTROL_BIT,
     CREATE_TIME,
     LENGTH_OVERHEAD,
     TIMESTAMP_TYPE_BIT,
+    TRANSACTIONAL_BIT,
     BatchHeader,
     set_log_append_time,
     set_max_timestamp,
@@ -39,6 +42,7 @@ from ottla.wire.errors import KafkaError
 _log = logging.getLogger(__name__)
 _new_tuple = tuple.__new__
 _CLIENT = AppendOrigin.CLIENT
+_TRANSACTIONAL = TRANSACTIONAL_BIT | CONTROL_BIT
 
 
 class SegmentLog:
@@ -71,6 +75,7 @@ class SegmentLog:
         """Everything below has been synced to disk."""
         self.size_bytes = 0
         self.producers = Producers()
+        self.aborted = AbortedTransactions(files, folder)
         self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE)
         self.segments: list[Segment] = []
         self._base_offsets: list[int] = []
@@ -115,6 +120,8 @@ class SegmentLog:
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        *,
+        transaction_version: int = UNVERIFIED,
     ) -> Appended:
         """Append one checked batch; see ``Log.append``."""
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
@@ -135,7 +142,10 @@ class SegmentLog:
                 ErrorCode.INVALID_TIMESTAMP, f"Timestamps {base_timestamp} to {max_timestamp} are too far from {now_ms}"
             )
         if producer_id >= 0:
-            repeated = self.producers.check(header, origin)
+            if attributes & _TRANSACTIONAL:
+                repeated = self.producers.check_transactional(header, batch, origin, transaction_version)
+            else:
+                repeated = self.producers.check(header, origin)
             if repeated is not None:
                 return Appended(
                     repeated.base_offset, repeated.last_offset, True, self.log_start_offset, repeated.timestamp
@@ -177,8 +187,10 @@ class SegmentLog:
         self.log_end_offset = last_offset + 1
         self.size_bytes += size
         if producer_id >= 0:
-            if attributes & CONTROL_BIT:
-                self.producers.record_marker(header, coordinator_epoch_of(batch))
+            if attributes & _TRANSACTIONAL:
+                aborted = self.producers.record_transactional(header, batch, base_offset, last_offset, max_timestamp)
+                if aborted is not None:
+                    self.aborted.add(segment.base_offset, aborted)
             else:
                 self.producers.record(header, base_offset, last_offset, max_timestamp)
         return _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
@@ -221,7 +233,7 @@ class SegmentLog:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
         closed.retire()
-        self.producers.end_offset = self.log_end_offset
+        self.aborted.write()
         self.write_snapshot(sync=False)
         segment = self.begin_segment(self.log_end_offset)
         closed.file.pin()
@@ -303,6 +315,26 @@ class SegmentLog:
     def segment_number(self, offset: int) -> int:
         """Which segment's range holds ``offset``, counted from the first."""
         return max(bisect_right(self._base_offsets, offset) - 1, 0)
+
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
+        undecided = self.producers.transactions.first_undecided(high_watermark)
+        return high_watermark if undecided is None else min(max(undecided, self.log_start_offset), high_watermark)
+
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether a transaction of this producer and epoch has no marker yet."""
+        return self.producers.has_open_transaction(producer_id, producer_epoch)
+
+    def aborted_transactions(self, offset: int, size: int) -> list[AbortedTransaction]:
+        """The aborted transactions in what was read; as far beyond it as Apache's (``LocalLog``)."""
+        if not self.aborted or not self.segments:
+            return []
+        try:
+            segment, segment_end, found = self._locate_closed(offset)
+            upper_bound = None if found is None else segment.offset_beyond(found[0] + size)
+            return self.aborted.find(segment.base_offset, offset, segment_end if upper_bound is None else upper_bound)
+        except OSError as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
 
     # Looking up.
 
@@ -415,6 +447,7 @@ class SegmentLog:
             self.size_bytes -= segment.size
         gone = self._base_offsets[first:end]
         del self.segments[first:end], self._base_offsets[first:end]
+        self.aborted.forget(gone)
         return gone
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
@@ -453,15 +486,21 @@ class SegmentLog:
     def write_snapshot(self, *, sync: bool) -> None:
         """Write the producers as they are at the log's end, unless that has been done."""
         if self.log_end_offset > self.snapshot_offset:
-            path = self.folder / file_name(self.log_end_offset, SNAPSHOT_SUFFIX)
-            self.files.replace(path, encode_snapshot(self.producers), sync=sync)
-            self.snapshot_offset = self.log_end_offset
+            self.write_snapshot_at(self.log_end_offset, self.producers, sync=sync)
+
+    def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
+        """Write the producers as they were at an offset."""
+        path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
+        self.files.replace(path, encode_snapshot(producers), sync=sync)
+        self.snapshot_offset = max(self.snapshot_offset, offset)
 
     def unsynced(self) -> list[SegmentFile]:
         """The files with batches that have not been synced."""
         if self.recovery_point >= self.log_end_offset:
             return []
-        return [segment.file for segment in self.segments[self.segment_number(self.recovery_point) :]]
+        number = self.segment_number(self.recovery_point)
+        files = [segment.file for segment in self.segments[number:]]
+        return files + self.aborted.files_from(self.segments[number].base_offset)
 
     def synced(self) -> None:
         """Note that all ``unsynced`` files, and the folder, have been synced."""
@@ -483,6 +522,7 @@ class SegmentLog:
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
             self.segments[-1].seal()
+            self.aborted.write()
             self.write_snapshot(sync=False)
             self.epochs.write(sync=False)
             self.sealed_offset = self.log_end_offset
@@ -491,5 +531,6 @@ class SegmentLog:
         """Give the descriptors back without writing anything: the log is being removed, or failed."""
         for segment in self.segments:
             segment.discard()
+        self.aborted.close()
         self.segments, self._base_offsets, self._active = [], [], None
         self.is_abandoned = True

@@ -15,15 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ottla.storage.scan import CorruptBatchError, read_headers
-from ottla.storage.segment import (
-    INDEX_SUFFIX,
-    LOG_SUFFIX,
-    TIME_INDEX_SUFFIX,
-    TRANSACTION_INDEX_SUFFIX,
-    Segment,
-    file_name,
-)
+from ottla.storage.segment import INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, Segment, file_name
 from ottla.storage.steps import Steps
+from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 
 if TYPE_CHECKING:
     from ottla.storage.segment_log import SegmentLog
