@@ -64,7 +64,7 @@ class Fetch:
     def _on_bytes(self, size: int) -> None:
         self._missing -= size
         if self._missing <= 0:
-            self._finish(time_is_up=not self._committed_only)
+            self._finish(time_is_up=False)
 
     def _finish(self, *, time_is_up: bool = True) -> None:
         """Answer with what there is, or go on waiting if there is too little and time left."""
@@ -73,7 +73,7 @@ class Fetch:
             return
         reads = self._read()
         if not time_is_up and self._may_wait(reads):
-            # Bytes of open transactions have been counted, which ``read_committed`` does not get.
+            # What grew need not be what this client may read: records of open transactions, or a marker.
             size = sum(read.size for read in reads)
             if size < self._min_bytes:
                 _release(reads)
