@@ -76,6 +76,7 @@ class Cluster:
         for found in directory.stored_partitions():
             if (found.topic, found.partition) not in directory.logs:
                 directory.put_aside(found.topic, found.partition)
+        self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
         )
