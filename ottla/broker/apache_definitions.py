@@ -26,18 +26,10 @@ from ottla.broker.definitions import (
 
 APACHE_DEFINITIONS = table(
     # Cleaner, flushing and recovery of logs
-    Definition("log.cleaner.backoff.ms", LONG, 15_000, at_least(0), dynamic=True),
-    Definition("log.cleaner.dedupe.buffer.size", LONG, 134_217_728, dynamic=True),
-    Definition("log.cleaner.enable", BOOLEAN, True),
-    Definition("log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, dynamic=True),
-    Definition("log.cleaner.io.buffer.size", INT, 524_288, at_least(0), dynamic=True),
-    Definition("log.cleaner.io.max.bytes.per.second", DOUBLE, 1.7976931348623157e308, dynamic=True),
     Definition("log.cleaner.threads", INT, 1, at_least(0), dynamic=True),
     Definition("log.dir.failure.timeout.ms", LONG, 30_000, at_least(1)),
     Definition("log.flush.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
     Definition("log.flush.start.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
-    Definition("log.initial.task.delay.ms", LONG, 30_000, at_least(0), internal=True),
-    Definition("log.retention.check.interval.ms", LONG, 300_000, at_least(1)),
     # Consumer, share and streams groups
     Definition("group.consumer.assignment.interval.ms", INT, 1000, at_least(0), dynamic=True),
     Definition("group.consumer.assignors", LIST, ("uniform", "range"), SOME_NAMES),

@@ -86,6 +86,15 @@ BROKER_DEFINITIONS = table(
     Definition("log.roll.jitter.ms", LONG, dynamic=True),
     Definition("log.segment.bytes", INT, 1_073_741_824, at_least(1_048_576), dynamic=True),
     Definition("log.segment.delete.delay.ms", LONG, 60_000, at_least(0), dynamic=True),
+    # Retention and compaction
+    Definition("log.cleaner.backoff.ms", LONG, 15_000, at_least(0), dynamic=True),
+    Definition("log.cleaner.dedupe.buffer.size", LONG, 134_217_728, dynamic=True),
+    Definition("log.cleaner.enable", BOOLEAN, True),
+    Definition("log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, dynamic=True),
+    Definition("log.cleaner.io.buffer.size", INT, 524_288, at_least(0), dynamic=True),
+    Definition("log.cleaner.io.max.bytes.per.second", DOUBLE, 1.7976931348623157e308, dynamic=True),
+    Definition("log.initial.task.delay.ms", LONG, 30_000, at_least(0), internal=True),
+    Definition("log.retention.check.interval.ms", LONG, 300_000, at_least(1)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ottla.broker.answers import Answers
 from ottla.broker.config import BrokerConfig
 from ottla.broker.coordinators.coordinator import GroupCoordinator
+from ottla.broker.coordinators.loading import Step
 from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.node import Node
@@ -75,14 +76,15 @@ class Cluster:
         for found in directory.stored_partitions():
             if (found.topic, found.partition) not in directory.logs:
                 directory.put_aside(found.topic, found.partition)
+        self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
         )
         self.groups = GroupCoordinator(runtime, random_source)
         self.on_topic_deleted.append(lambda topic: self.groups.forget_topic(topic.name, topic.id))
 
-    def load_groups(self) -> Iterator[None]:
-        """Begin to take over the groups; the caller steps the result to its end, between other work."""
+    def load_groups(self) -> Iterator[Step]:
+        """Begin to take over the groups; the caller steps the result to its end, as ``GroupRuntime.start`` says."""
         offsets = self.topics.get(OFFSETS_TOPIC)
         return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))
 

@@ -3,15 +3,19 @@
 Handlers ask this for the high watermark and the last stable offset and never look at the log's end themselves.
 """
 
+from functools import partial
 from typing import Protocol
 
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, Log
-from ottla.wire.batch import BatchHeader
+from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.markers import Marker, build_marker
 
 TO_HIGH_WATERMARK = -1
+ANY_SIZE = 1 << 31
+"""What a transaction's marker lets ``read_committed`` read: nobody counts it, whoever waits looks again."""
 
 
 class Watcher(Protocol):
@@ -55,11 +59,8 @@ class Partition:
 
     @property
     def last_stable_offset(self) -> int:
-        """The offset before which every transaction is decided; ``read_committed`` ends here.
-
-        Nothing transactional is accepted yet, so that everything that may be read is decided.
-        """
-        return self.high_watermark
+        """The offset before which every transaction is decided; ``read_committed`` ends here."""
+        return self.log.last_stable_offset(self.high_watermark)
 
     def append(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, origin: AppendOrigin = AppendOrigin.CLIENT
@@ -69,11 +70,52 @@ class Partition:
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
         appended = self.log.append(batch, header, self.leader_epoch, now_ms, origin)
-        if self.watchers:
-            if isinstance(appended, Completion):
-                appended.add_done_callback(lambda _: self._grown(header.size))
-            else:
-                self._grown(header.size)
+        if type(appended) is Completion:
+            appended.add_done_callback(partial(self._appended_later, header.size))
+        elif self.watchers:
+            self._grown(header.size)
+        return appended
+
+    def append_transactional(
+        self, batch: memoryview, header: BatchHeader, now_ms: int, *, transaction_version: int
+    ) -> Appended | Completion[Appended]:
+        """Append a producer's batch whose transaction, its coordinator says, is open and takes in this partition.
+
+        Only the first batch of a transaction needs that: ``Log.has_open_transaction``. Raises as ``append`` does, and
+        ``KafkaError`` INVALID_TXN_STATE.
+        """
+        return self._tell(
+            self.log.append(batch, header, self.leader_epoch, now_ms, transaction_version=transaction_version),
+            header.size,
+        )
+
+    def append_end_transaction_marker(
+        self, marker: Marker, *, producer_id: int, producer_epoch: int, transaction_version: int, now_ms: int
+    ) -> Appended | Completion[Appended]:
+        """Write the marker with which a producer's transaction ends here. Without records before it, it is harmless.
+
+        Raises ``KafkaError`` INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR.
+        """
+        batch = build_marker(marker, producer_id=producer_id, producer_epoch=producer_epoch, timestamp_ms=now_ms)
+        header = read_header(batch)
+        appended = self.log.append(
+            memoryview(batch),
+            header,
+            self.leader_epoch,
+            now_ms,
+            AppendOrigin.COORDINATOR,
+            transaction_version=transaction_version,
+        )
+        # So the log forgets transactions that ended below the high watermark, though nobody may ever read here.
+        self.log.last_stable_offset(self.high_watermark)
+        return self._tell(appended, ANY_SIZE)
+
+    def _tell(self, appended: Appended | Completion[Appended], size: int) -> Appended | Completion[Appended]:
+        """Tell those who wait, once the batch may be read. ``append`` does the same, without a call."""
+        if isinstance(appended, Completion):
+            appended.add_done_callback(lambda _: self._grown(size))
+        else:
+            self._grown(size)
         return appended
 
     def delete_records(self, before_offset: int) -> int | Completion[int]:
@@ -86,12 +128,15 @@ class Partition:
         if not 0 <= before_offset <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         log_start_offset = self.log.delete_records(before_offset)
-        # Fetch sessions tell their clients of a new start as they tell of a batch, but nobody waits for it.
         if isinstance(log_start_offset, Completion):
-            log_start_offset.add_done_callback(lambda _: self._grown(0))
+            log_start_offset.add_done_callback(lambda _: self.start_moved())
         else:
-            self._grown(0)
+            self.start_moved()
         return log_start_offset
+
+    def start_moved(self) -> None:
+        """Let fetch sessions tell their clients of a new start, as they tell of a batch; but nobody waits for it."""
+        self._grown(0)
 
     def check_leader_epoch(self, epoch: int) -> None:
         """Refuse a client whose idea of the leader is older or newer than ours (KIP-320); -1 has none."""
@@ -107,6 +152,10 @@ class Partition:
         for watcher in list(self.watchers):
             watcher.on_gone()
         self.watchers.clear()
+
+    def _appended_later(self, size: int, appended: Completion[Appended]) -> None:
+        if not appended.has_failed:
+            self._grown(size)
 
     def _grown(self, size: int) -> None:
         for watcher in list(self.watchers):

@@ -12,14 +12,17 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import trio
 
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.coordinators.loading import Step
+from ottla.broker.housekeeping import Housekeeping
 from ottla.broker.limits import connection_limit, raise_open_file_limit
-from ottla.broker.loop import Listener, Loop
+from ottla.broker.loop import STALL_S, Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
 from ottla.broker.waiting import SystemClock, Timers
@@ -76,7 +79,8 @@ async def _serve(options: ServeOptions) -> None:
         async with trio.open_nursery() as nursery:
             clock = SystemClock()
             timers = Timers()
-            cluster = _open_cluster(options, clock, timers, ThreadBackground(nursery))
+            background = ThreadBackground(nursery)
+            cluster = _open_cluster(options, clock, timers, background)
             stack.callback(cluster.close)
             listening = tuple(Address(*sock.getsockname()[:2]) for sock in sockets)
             address = advertised(listening, options.advertise)
@@ -94,10 +98,11 @@ async def _serve(options: ServeOptions) -> None:
                 loop.listen(listeners[-1])
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
-            _step(timers, clock, cluster.load_groups())
+            step_between_passes(timers, clock, cluster.load_groups())
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
+            Housekeeping(cluster, background).start()
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
@@ -130,6 +135,7 @@ def _context(cluster: Cluster, listener: int, client_host: str) -> Context:
 
 def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, background: Background) -> Cluster:
     random_source = random.Random()  # noqa: S311 - ids, not secrets
+    refuse_logs_of_others(options.data_dir)
     try:
         directory = DataDirectory(
             options.data_dir,
@@ -159,6 +165,15 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
         timers=timers,
         random_source=random_source,
     )
+
+
+def refuse_logs_of_others(folder: Path) -> None:
+    """Do not touch logs that no catalog knows: they would be put aside. Raises StartError."""
+    if not (folder / FILE_NAME).exists() and any(folder.glob("*-*/partition.metadata")):
+        raise StartError(
+            f"the data directory {folder} holds logs, but not Ottla's {FILE_NAME}; "
+            f"if an Apache broker wrote them, take them over with: ottla import {folder}"
+        )
 
 
 def _open_sockets(listeners: tuple[WantedListener, ...]) -> list[socket.socket]:
@@ -220,7 +235,11 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
 
     timers.on_earlier = on_earlier
     while True:
-        timers.run_due(clock.monotonic())
+        started = clock.monotonic()
+        timers.run_due(started)
+        took_s = clock.monotonic() - started
+        if took_s > STALL_S:
+            log.warning("what was due took %.0f ms", 1000 * took_s)
         deadline = timers.next_deadline()
         wake_at = float("inf") if deadline is None else deadline
         wakened = trio.Event()
@@ -228,12 +247,15 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
             await wakened.wait()
 
 
-def _step(timers: Timers, clock: SystemClock, work: Iterator[None]) -> None:
+def step_between_passes(timers: Timers, clock: SystemClock, work: Iterator[Step]) -> None:
     """Do ``work`` in slices, so that the loop has its turn between them; the first one now."""
     until = clock.monotonic() + SLICE_S
-    for _ in work:
+    for waits_for in work:
+        if waits_for is not None and not waits_for.done:
+            waits_for.add_done_callback(lambda _: step_between_passes(timers, clock, work))
+            return
         if clock.monotonic() > until:
-            timers.schedule(clock.monotonic(), partial(_step, timers, clock, work))
+            timers.schedule(clock.monotonic(), partial(step_between_passes, timers, clock, work))
             return
 
 

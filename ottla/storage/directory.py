@@ -24,6 +24,7 @@ from ottla.storage.identity import (
 from ottla.storage.index import IndexMemory
 from ottla.storage.log_config import LogConfig
 from ottla.storage.recovery import LastShutdown, open_log
+from ottla.storage.removal import Removals
 from ottla.storage.segment_log import SegmentLog
 
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
@@ -72,6 +73,7 @@ class DataDirectory:
         self._background = background if background is not None else Inline()
         self._random = random if random is not None else Random()  # noqa: S311 - ids, not secrets
         self._memory = IndexMemory()
+        self.removals = Removals(self._files, self._background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
         try:
@@ -143,6 +145,7 @@ class DataDirectory:
             topic_id=topic_id,
             memory=self._memory,
             background=self._background,
+            removals=self.removals,
             random=self._random,
             start_moved=lambda: self._write_log_start_offsets(sync=False),
         )

@@ -8,7 +8,7 @@ New entries stay in memory until there are many, or the segment closes: after a 
 
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from operator import lt
 from pathlib import Path
 from struct import Struct
@@ -84,6 +84,17 @@ class OffsetIndex:
             offsets = self.load()
         entry = bisect_right(offsets, offset - self._base_offset) - 1
         return self._positions[entry] if entry >= 0 else 0
+
+    def offset_beyond(self, position: int) -> int | None:
+        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        offsets = self._offsets
+        if offsets is None:
+            offsets = self.load()
+        # Apache's search passes over the first entry when that is the very position; so its answers are ours.
+        entry = (
+            bisect_left(self._positions, position, lo=1) if self._positions and self._positions[0] <= position else 0
+        )
+        return self._base_offset + offsets[entry] if entry < len(offsets) else None
 
     def last_entry(self) -> tuple[int, int | None]:
         """Position and last offset of the last indexed batch; 0 and None if there is none."""

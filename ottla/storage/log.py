@@ -1,21 +1,30 @@
 """What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
 
-Every call answers at once or with a ``Completion``. Calls on one log take effect in the order in which they are made.
-What an append returned is visible to the next read. An error changes nothing.
+Every call answers at once or with a ``Completion``. Calls on one log take effect, and are answered, in the order in
+which they are made. What an append has answered may be read from then on; while it is under way, ``log_end_offset``
+does not count it. An error, raised at once or by the completion, changes nothing. No log keeps what it is given: a
+buffer may be used again when the call returns, whenever its answer comes.
+
+``tests/storage/test_log_conformance.py`` holds any log to this.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log_config import LogConfig
+from ottla.storage.steps import Steps
+from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import BatchHeader
 
 __all__ = [
     "NO_EPOCH",
     "NO_OFFSET",
     "NO_TIMESTAMP",
+    "UNVERIFIED",
+    "AbortedTransaction",
     "AppendOrigin",
     "Appended",
     "EpochEnd",
@@ -28,6 +37,8 @@ __all__ = [
 NO_OFFSET = -1
 NO_EPOCH = -1
 NO_TIMESTAMP = -1
+UNVERIFIED = -1
+"""The transaction version of a batch whose transaction nobody has asked the coordinator about."""
 
 
 class AppendOrigin(IntEnum):
@@ -97,14 +108,20 @@ class Log(Protocol):
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        *,
+        transaction_version: int = UNVERIFIED,
     ) -> "Appended | Completion[Appended]":
         """Append one whole checked batch, verbatim but for what is patched in place: its offset and epoch.
 
-        ``batch`` is writable and may be reused once the answer is there; ``header`` is the batch's own. With
+        ``batch`` is writable and may be reused when the call returns; ``header`` is the batch's own. With
         LogAppendTime the timestamp is patched too. Raises KafkaError: RECORD_LIST_TOO_LARGE (over ``segment.bytes``),
         INVALID_TIMESTAMP (outside ``message.timestamp.*.max.ms`` by the header's figures),
         OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, and KAFKA_STORAGE_ERROR (nothing was
         kept). Not checked here: ``max.message.bytes``, the CRC, keys of compacted topics.
+
+        A client's batch that begins a transaction here needs the ``transaction_version`` (KIP-890) under which its
+        coordinator has said that the transaction is open; without it, INVALID_TXN_STATE. A transaction marker comes
+        from a COORDINATOR, with its version; it may be refused with TRANSACTION_COORDINATOR_FENCED.
         """
         ...
 
@@ -116,6 +133,26 @@ class Log(Protocol):
         Nothing at or beyond ``end_offset`` (exclusive) is returned. If the first batch alone exceeds ``max_bytes``:
         the whole of it with ``minimum_one_batch``, else nothing. Raises KafkaError: OFFSET_OUT_OF_RANGE below
         ``log_start_offset`` or above ``log_end_offset``, KAFKA_STORAGE_ERROR.
+        """
+        ...
+
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """The first offset of an undecided transaction, or the high watermark: ``read_committed`` ends before it.
+
+        A transaction is undecided until its marker is below the high watermark.
+        """
+        ...
+
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether a transaction of this producer and epoch has records here and no marker yet."""
+        ...
+
+    def aborted_transactions(
+        self, offset: int, size: int
+    ) -> "Sequence[AbortedTransaction] | Completion[Sequence[AbortedTransaction]]":
+        """The aborted transactions that have records in what ``read`` gave for ``offset``: ``size`` bytes.
+
+        There may be some more, which end after it and begin soon after it. Raises KafkaError KAFKA_STORAGE_ERROR.
         """
         ...
 
@@ -143,6 +180,13 @@ class Log(Protocol):
         """Move the log's start up to ``before_offset``, if it lies below; returns the new start.
 
         Raises KafkaError: OFFSET_OUT_OF_RANGE above ``log_end_offset``.
+        """
+        ...
+
+    def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
+        """Let go of old records, as the topic's settings say, in steps (``storage.steps``).
+
+        Nothing at or beyond ``high_watermark`` (exclusive) goes. Returns whether the log's start moved.
         """
         ...
 

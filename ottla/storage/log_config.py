@@ -52,6 +52,13 @@ class LogConfig:
         """Whether the newest record of each key is kept, so that records must have keys."""
         return "compact" in self.cleanup_policy
 
+    @property
+    def longest_segment_ms(self) -> int:
+        """When a segment rolls by its age: compaction must get at its records in time (``LogConfig.maxSegmentMs``)."""
+        if self.is_compacted and self.max_compaction_lag_ms > 0:
+            return min(self.segment_ms, self.max_compaction_lag_ms)
+        return self.segment_ms
+
     @classmethod
     def from_topic_configs(cls, configs: Mapping[str, str]) -> "LogConfig":
         """Read Kafka's topic settings by their names; those that logs do not use are passed over.

@@ -5,24 +5,24 @@ Follows Apache's ``LogLoader``: a torn tail is cut at the first bad batch, and w
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
-from ottla.storage.producers import Producers, coordinator_epoch_of
+from ottla.storage.producer_recovery import load_producers
+from ottla.storage.removal import DELETED_SUFFIX
 from ottla.storage.scan import CorruptBatchError, read_headers
 from ottla.storage.segment import (
     INDEX_SUFFIX,
     LOG_SUFFIX,
     SNAPSHOT_SUFFIX,
     TIME_INDEX_SUFFIX,
-    TRANSACTION_INDEX_SUFFIX,
     file_name,
 )
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
+from ottla.storage.segment_swap import finish_swaps
+from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import BatchHeader
 
 _OFFSET_DIGITS = 20
-_LEFTOVERS = (".tmp", ".cleaned", ".deleted")
+_LEFTOVERS = (".tmp",)
 _BELONGS_TO_LOG = (INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX)
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,9 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
     log.epochs.truncate_from_start(log.log_start_offset)
     log.remove_first(log.segment_number(log.log_start_offset))
     log.activate_last()
-    _load_producers(log, snapshots, clean=shutdown.clean)
+    load_producers(
+        log, snapshots, clean=shutdown.clean, checked_from=log.log_end_offset if shutdown.clean else log.recovery_point
+    )
 
 
 def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
@@ -67,7 +69,11 @@ def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
     bases: list[int] = []
     snapshots: list[int] = []
     others: list[tuple[int, str]] = []
-    for name in log.files.names(log.folder):
+    names = finish_swaps(log, log.files.names(log.folder))
+    given_up = [log.folder / name for name in names if name.endswith(DELETED_SUFFIX)]
+    if given_up:
+        log.removals.clear_away(given_up)
+    for name in names:
         stem, suffix = name[:_OFFSET_DIGITS], name[_OFFSET_DIGITS:]
         if name.endswith(_LEFTOVERS):
             log.files.remove(log.folder / name)
@@ -83,6 +89,8 @@ def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
     for base_offset, name in others:
         if base_offset not in known:
             log.files.remove(log.folder / name)
+        elif name.endswith(TRANSACTION_INDEX_SUFFIX):
+            log.aborted.found(base_offset)
     return sorted(bases), sorted(snapshots)
 
 
@@ -147,54 +155,3 @@ def _start_again(log: SegmentLog, offset: int) -> None:
     log.remove_from(0)
     log.log_end_offset = log.recovery_point = offset
     log.begin_segment(offset)
-
-
-def _load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool) -> None:
-    """Take the newest good snapshot, and then the batches written after it."""
-    start = None
-    segment_bases = {segment.base_offset for segment in log.segments}
-    for offset in reversed(snapshots):
-        path = log.folder / file_name(offset, SNAPSHOT_SUFFIX)
-        if start is None:
-            producers = _read_snapshot(log, path) if offset <= log.log_end_offset else None
-            if producers is not None:
-                log.producers = producers
-                start = offset
-                continue
-        elif offset in segment_bases:
-            continue
-        log.files.remove(path)
-    if start is None and clean:
-        return  # As Apache: without any snapshot, a log that was closed well is taken to have no producers.
-    log.snapshot_offset = start or 0
-    _scan_producers(log, start or 0)
-
-
-def _read_snapshot(log: SegmentLog, path: Path) -> Producers | None:
-    try:
-        return decode_snapshot(log.files.read(path) or b"")
-    except CorruptSnapshotError as problem:
-        _log.warning("%s is removed: %s", path, problem)
-        return None
-
-
-def _scan_producers(log: SegmentLog, from_offset: int) -> None:
-    """Take in the batches from a snapshot on, those below the log's start too.
-
-    Apache leaves those out. Then a snapshot older than they are refuses a producer whose last batch was deleted.
-    """
-    if from_offset >= log.log_end_offset:
-        return
-    for segment in log.segments[log.segment_number(from_offset) :]:
-        try:
-            position = segment.position_of(from_offset)
-            for batch_position, header in read_headers(segment.file, position, segment.size):
-                if header.producer_id < 0:
-                    continue
-                if not header.is_control:
-                    log.producers.record(header, header.base_offset, header.last_offset, header.max_timestamp)
-                else:
-                    batch = segment.file.pread(header.size, batch_position)
-                    log.producers.record_marker(header, coordinator_epoch_of(batch))
-        except CorruptBatchError as damage:
-            _log.error("%r: producers are not known from %r on, %s", log, segment, damage)

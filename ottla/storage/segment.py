@@ -11,6 +11,7 @@ from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, Tim
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import LogConfig
 from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import BatchHeader
 from ottla.wire.errors import KafkaError
 from ottla.wire.records import Record, read_records
@@ -18,8 +19,9 @@ from ottla.wire.records import Record, read_records
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
 TIME_INDEX_SUFFIX = ".timeindex"
-TRANSACTION_INDEX_SUFFIX = ".txnindex"
 SNAPSHOT_SUFFIX = ".snapshot"
+SEGMENT_SUFFIXES = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
+"""All files that are named by a segment's base offset."""
 
 GREATEST_RELATIVE_OFFSET = (1 << 31) - 1
 _RECENT_BATCHES = 64
@@ -60,19 +62,27 @@ class Segment:
         size: int | None,
         memory: IndexMemory,
         index_interval_bytes: int,
+        suffix: str = "",
     ) -> None:
-        """Use the files of a segment of ``size`` bytes; with None, make a new empty one."""
+        """Use the files of a segment of ``size`` bytes; with None, make a new empty one.
+
+        ``suffix`` stands behind the files' names while they are not part of the log.
+        """
         new = size is None
-        path = folder / file_name(base_offset, LOG_SUFFIX)
+        path = folder / file_name(base_offset, LOG_SUFFIX + suffix)
         self._folder = folder
         self.base_offset = base_offset
         self.file: SegmentFile = files.create(path) if size is None else files.file(path)
         self.size = size or 0
         self.index = OffsetIndex(
-            files, folder / file_name(base_offset, INDEX_SUFFIX), base_offset=base_offset, memory=memory, new=new
+            files,
+            folder / file_name(base_offset, INDEX_SUFFIX + suffix),
+            base_offset=base_offset,
+            memory=memory,
+            new=new,
         )
         self.time_index = TimeIndex(
-            files, folder / file_name(base_offset, TIME_INDEX_SUFFIX), base_offset=base_offset, new=new
+            files, folder / file_name(base_offset, TIME_INDEX_SUFFIX + suffix), base_offset=base_offset, new=new
         )
         self.index_interval_bytes = index_interval_bytes
         self.bytes_since_index_entry = 0
@@ -145,6 +155,14 @@ class Segment:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
         found = self.locate(offset)
         return self.size if found is None else found[0]
+
+    def offset_beyond(self, position: int) -> int | None:
+        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        try:
+            return self.index.offset_beyond(position)
+        except CorruptIndexError as corruption:
+            self._rebuild_indexes(corruption)
+            return self.index.offset_beyond(position)
 
     @property
     def max_timestamp(self) -> int:

@@ -5,7 +5,7 @@ State moves only after the one ``pwrite`` of an append has succeeded; a failed o
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
@@ -15,25 +15,22 @@ from ottla.storage.epochs import LeaderEpochs
 from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
-from ottla.storage.log import Appended, AppendOrigin, EpochEnd, FoundOffset
+from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
-from ottla.storage.producers import Producers, coordinator_epoch_of
-from ottla.storage.segment import (
-    GREATEST_RELATIVE_OFFSET,
-    INDEX_SUFFIX,
-    LOG_SUFFIX,
-    SNAPSHOT_SUFFIX,
-    TIME_INDEX_SUFFIX,
-    TRANSACTION_INDEX_SUFFIX,
-    Segment,
-    file_name,
-)
+from ottla.storage.producers import Producers
+from ottla.storage.removal import Removals
+from ottla.storage.retention import apply_retention, trim
+from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.snapshots import encode_snapshot
+from ottla.storage.steps import Steps
+from ottla.storage.transaction_index import AbortedTransactions
+from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import (
     CONTROL_BIT,
     CREATE_TIME,
     LENGTH_OVERHEAD,
     TIMESTAMP_TYPE_BIT,
+    TRANSACTIONAL_BIT,
     BatchHeader,
     set_log_append_time,
     set_max_timestamp,
@@ -45,6 +42,7 @@ from ottla.wire.errors import KafkaError
 _log = logging.getLogger(__name__)
 _new_tuple = tuple.__new__
 _CLIENT = AppendOrigin.CLIENT
+_TRANSACTIONAL = TRANSACTIONAL_BIT | CONTROL_BIT
 
 
 class SegmentLog:
@@ -59,6 +57,7 @@ class SegmentLog:
         topic_id: bytes,
         memory: IndexMemory,
         background: Background,
+        removals: Removals,
         random: Random,
         start_moved: Callable[[], None] = lambda: None,
     ) -> None:
@@ -67,6 +66,7 @@ class SegmentLog:
         self.topic_id = topic_id
         self.memory = memory
         self._background = background
+        self.removals = removals
         self._random = random
         self._start_moved = start_moved
         self.log_start_offset = 0
@@ -75,6 +75,7 @@ class SegmentLog:
         """Everything below has been synced to disk."""
         self.size_bytes = 0
         self.producers = Producers()
+        self.aborted = AbortedTransactions(files, folder)
         self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE)
         self.segments: list[Segment] = []
         self._base_offsets: list[int] = []
@@ -82,7 +83,9 @@ class SegmentLog:
         self._first_timestamp = -1
         self._roll_timestamp = MAX_INT64
         self._tail_is_torn = False
-        self._is_abandoned = False
+        self.is_abandoned = False
+        self.is_being_cleaned = False
+        """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
         self.snapshot_offset = 0
         self.sealed_offset = -1
         """The end offset at which all files were last brought up to date."""
@@ -117,6 +120,8 @@ class SegmentLog:
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        *,
+        transaction_version: int = UNVERIFIED,
     ) -> Appended:
         """Append one checked batch; see ``Log.append``."""
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
@@ -137,7 +142,10 @@ class SegmentLog:
                 ErrorCode.INVALID_TIMESTAMP, f"Timestamps {base_timestamp} to {max_timestamp} are too far from {now_ms}"
             )
         if producer_id >= 0:
-            repeated = self.producers.check(header, origin)
+            if attributes & _TRANSACTIONAL:
+                repeated = self.producers.check_transactional(header, batch, origin, transaction_version)
+            else:
+                repeated = self.producers.check(header, origin)
             if repeated is not None:
                 return Appended(
                     repeated.base_offset, repeated.last_offset, True, self.log_start_offset, repeated.timestamp
@@ -179,8 +187,10 @@ class SegmentLog:
         self.log_end_offset = last_offset + 1
         self.size_bytes += size
         if producer_id >= 0:
-            if attributes & CONTROL_BIT:
-                self.producers.record_marker(header, coordinator_epoch_of(batch))
+            if attributes & _TRANSACTIONAL:
+                aborted = self.producers.record_transactional(header, batch, base_offset, last_offset, max_timestamp)
+                if aborted is not None:
+                    self.aborted.add(segment.base_offset, aborted)
             else:
                 self.producers.record(header, base_offset, last_offset, max_timestamp)
         return _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
@@ -191,7 +201,7 @@ class SegmentLog:
         config = self._config
         try:
             if segment is None:
-                if self._is_abandoned:
+                if self.is_abandoned:
                     raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
                 return self.begin_segment(self.log_end_offset)
             if self._tail_is_torn:
@@ -223,7 +233,7 @@ class SegmentLog:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
         closed.retire()
-        self.producers.end_offset = self.log_end_offset
+        self.aborted.write()
         self.write_snapshot(sync=False)
         segment = self.begin_segment(self.log_end_offset)
         closed.file.pin()
@@ -257,7 +267,7 @@ class SegmentLog:
         """Let the active segment roll by ``segment.ms``, counted from the first batch's timestamp."""
         self._first_timestamp = first_timestamp
         self._roll_timestamp = (
-            first_timestamp + self._config.segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
+            first_timestamp + self._config.longest_segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
         )
 
     # Reading.
@@ -306,6 +316,26 @@ class SegmentLog:
         """Which segment's range holds ``offset``, counted from the first."""
         return max(bisect_right(self._base_offsets, offset) - 1, 0)
 
+    def last_stable_offset(self, high_watermark: int) -> int:
+        """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
+        undecided = self.producers.transactions.first_undecided(high_watermark)
+        return high_watermark if undecided is None else min(max(undecided, self.log_start_offset), high_watermark)
+
+    def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
+        """Whether a transaction of this producer and epoch has no marker yet."""
+        return self.producers.has_open_transaction(producer_id, producer_epoch)
+
+    def aborted_transactions(self, offset: int, size: int) -> list[AbortedTransaction]:
+        """The aborted transactions in what was read; as far beyond it as Apache's (``LocalLog``)."""
+        if not self.aborted or not self.segments:
+            return []
+        try:
+            segment, segment_end, found = self._locate_closed(offset)
+            upper_bound = None if found is None else segment.offset_beyond(found[0] + size)
+            return self.aborted.find(segment.base_offset, offset, segment_end if upper_bound is None else upper_bound)
+        except OSError as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
+
     # Looking up.
 
     def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
@@ -352,28 +382,63 @@ class SegmentLog:
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"Offset {before_offset} is beyond the log's end, {self.log_end_offset}"
             )
         if before_offset > self.log_start_offset:
-            self.log_start_offset = before_offset
+            self.move_start(before_offset)
             self._start_moved()
-            self.epochs.truncate_from_start(before_offset)
-            if self.segments:
-                self.epochs.write(sync=False)
-            self.remove_first(self.segment_number(before_offset))
+            if not trim(self):
+                self.removals.logs_to_trim[self] = None
         return self.log_start_offset
 
+    def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
+        """Let old records go; see ``Log.apply_retention``."""
+        return apply_retention(self, now_ms, high_watermark)
+
+    def move_start(self, offset: int) -> None:
+        """Begin the log at ``offset``; segments below it are to be trimmed."""
+        self.log_start_offset = offset
+        self.epochs.truncate_from_start(offset)
+        if self.segments:
+            self.epochs.write(sync=False)
+
+    def end_of_segment(self, number: int) -> int:
+        """The offset at which a segment's range ends (exclusive)."""
+        return self._base_offsets[number + 1] if number + 1 < len(self._base_offsets) else self.log_end_offset
+
     def remove_first(self, count: int) -> None:
-        """Remove the first segments, in the background."""
-        gone = self._take_out(0, count)
-
-        def removed(error: BaseException | None) -> None:
-            if error is not None:
-                _log.error("%r: old segments could not be removed: %s", self, error)
-
-        if gone:
-            self._background.run(lambda: self._remove_files(gone), removed)
+        """Give up the first segments. Their files are renamed at once and unlinked later."""
+        for base_offset in self._take_out(0, count):
+            self._give_up(base_offset, SEGMENT_SUFFIXES)
 
     def remove_from(self, number: int) -> None:
         """Remove the segments from ``number`` on; at once, because their names may be needed again."""
-        self._remove_files(self._take_out(number, len(self.segments)))
+        for base_offset in self._take_out(number, len(self.segments)):
+            for suffix in SEGMENT_SUFFIXES:
+                self.files.remove(self.folder / file_name(base_offset, suffix))
+
+    def replace_segments(self, number: int, count: int, segment: Segment) -> None:
+        """Put ``segment``, which begins where they do, in place of ``count`` closed ones, whose files are given up.
+
+        The snapshot at the first one's base stays: the producers up to there are the same.
+        """
+        first, *others = self._take_out(number, number + count)
+        self._give_up(first, [suffix for suffix in SEGMENT_SUFFIXES if suffix != SNAPSHOT_SUFFIX])
+        for base_offset in others:
+            self._give_up(base_offset, SEGMENT_SUFFIXES)
+        self.put_segment(number, segment)
+
+    def put_segment(self, number: int, segment: Segment) -> None:
+        """Put a segment in its place between the others."""
+        self.segments.insert(number, segment)
+        self._base_offsets.insert(number, segment.base_offset)
+        self.size_bytes += segment.size
+
+    def rename_segment(self, number: int, segment: Segment) -> None:
+        """Use the files of a segment under the names that they have now."""
+        self._take_out(number, number + 1)
+        self.put_segment(number, segment)
+
+    def _give_up(self, base_offset: int, suffixes: Iterable[str]) -> None:
+        paths = [self.folder / file_name(base_offset, suffix) for suffix in suffixes]
+        self.removals.give_up(paths, self._config.file_delete_delay_ms)
 
     def _take_out(self, first: int, end: int) -> list[int]:
         """Forget segments; returns the offsets that their files are named by."""
@@ -382,13 +447,8 @@ class SegmentLog:
             self.size_bytes -= segment.size
         gone = self._base_offsets[first:end]
         del self.segments[first:end], self._base_offsets[first:end]
+        self.aborted.forget(gone)
         return gone
-
-    def _remove_files(self, base_offsets: list[int]) -> None:
-        suffixes = (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX, SNAPSHOT_SUFFIX)
-        for base_offset in base_offsets:
-            for suffix in suffixes:
-                self.files.remove(self.folder / file_name(base_offset, suffix))
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers whose last batch is that old."""
@@ -396,8 +456,11 @@ class SegmentLog:
 
     # Opening and closing.
 
-    def segment_file(self, base_offset: int, *, size: int | None) -> Segment:
-        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one."""
+    def segment_file(self, base_offset: int, *, size: int | None, suffix: str = "") -> Segment:
+        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one.
+
+        ``suffix`` stands behind the names of its files while it is not the log's yet.
+        """
         return Segment(
             self.files,
             self.folder,
@@ -405,6 +468,7 @@ class SegmentLog:
             size=size,
             memory=self.memory,
             index_interval_bytes=self._config.index_interval_bytes,
+            suffix=suffix,
         )
 
     def add_segment(self, segment: Segment) -> None:
@@ -422,15 +486,21 @@ class SegmentLog:
     def write_snapshot(self, *, sync: bool) -> None:
         """Write the producers as they are at the log's end, unless that has been done."""
         if self.log_end_offset > self.snapshot_offset:
-            path = self.folder / file_name(self.log_end_offset, SNAPSHOT_SUFFIX)
-            self.files.replace(path, encode_snapshot(self.producers), sync=sync)
-            self.snapshot_offset = self.log_end_offset
+            self.write_snapshot_at(self.log_end_offset, self.producers, sync=sync)
+
+    def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
+        """Write the producers as they were at an offset."""
+        path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
+        self.files.replace(path, encode_snapshot(producers), sync=sync)
+        self.snapshot_offset = max(self.snapshot_offset, offset)
 
     def unsynced(self) -> list[SegmentFile]:
         """The files with batches that have not been synced."""
         if self.recovery_point >= self.log_end_offset:
             return []
-        return [segment.file for segment in self.segments[self.segment_number(self.recovery_point) :]]
+        number = self.segment_number(self.recovery_point)
+        files = [segment.file for segment in self.segments[number:]]
+        return files + self.aborted.files_from(self.segments[number].base_offset)
 
     def synced(self) -> None:
         """Note that all ``unsynced`` files, and the folder, have been synced."""
@@ -452,6 +522,7 @@ class SegmentLog:
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
             self.segments[-1].seal()
+            self.aborted.write()
             self.write_snapshot(sync=False)
             self.epochs.write(sync=False)
             self.sealed_offset = self.log_end_offset
@@ -460,5 +531,6 @@ class SegmentLog:
         """Give the descriptors back without writing anything: the log is being removed, or failed."""
         for segment in self.segments:
             segment.discard()
+        self.aborted.close()
         self.segments, self._base_offsets, self._active = [], [], None
-        self._is_abandoned = True
+        self.is_abandoned = True

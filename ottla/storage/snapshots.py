@@ -16,6 +16,8 @@ from crc32c import crc32c
 from ottla.storage.producers import NO_SEQUENCE, Producers, ProducerState, RememberedBatch, sequence_before
 
 _VERSION = 1
+_JAVA_SLOTS = 16
+_JAVA_LOAD_FACTOR = 0.75
 _PREFIX = Struct(">hI")
 _COUNT = Struct(">i")
 _PRODUCER = Struct(">qhiqiqiq")
@@ -28,7 +30,7 @@ class CorruptSnapshotError(Exception):
 def encode_snapshot(producers: Producers) -> bytes:
     """The file's content."""
     body = bytearray(_COUNT.pack(len(producers)))
-    for producer_id, state in producers.items():
+    for producer_id, state in in_java_order(producers):
         last = state.batches[-1] if state.batches else None
         body += _PRODUCER.pack(
             producer_id,
@@ -44,7 +46,7 @@ def encode_snapshot(producers: Producers) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Producers:
-    """The producers in a file's content; ``end_offset`` is in the file's name. Raises CorruptSnapshotError."""
+    """The producers in a file's content; the offset is in the file's name. Raises CorruptSnapshotError."""
     producers = Producers()
     try:
         version, crc = _PREFIX.unpack_from(data)
@@ -56,6 +58,7 @@ def decode_snapshot(data: bytes) -> Producers:
     body = data[_PREFIX.size :]
     if crc32c(body) != crc or len(body) != _COUNT.size + count * _PRODUCER.size:
         raise CorruptSnapshotError("The CRC is wrong")
+    states = {}
     for fields in _PRODUCER.iter_unpack(body[_COUNT.size :]):
         (producer_id, epoch, sequence, offset, delta, timestamp, coordinator_epoch, transaction_offset) = fields
         state = ProducerState(epoch)
@@ -66,5 +69,19 @@ def decode_snapshot(data: bytes) -> Producers:
         state.last_timestamp = timestamp
         state.coordinator_epoch = coordinator_epoch
         state.transaction_offset = transaction_offset
-        producers.put(producer_id, state)
+        states[producer_id] = state
+    producers.put_all(states)
     return producers
+
+
+def in_java_order(producers: Producers) -> list[tuple[int, ProducerState]]:
+    """The producers as Apache's ``HashMap`` would give them, so that a snapshot is the same byte for byte."""
+    slots = _JAVA_SLOTS
+    while len(producers) > slots * _JAVA_LOAD_FACTOR:
+        slots *= 2
+    return sorted(producers.items(), key=lambda item: _java_hash(item[0]) & (slots - 1))
+
+
+def _java_hash(value: int) -> int:
+    code = (value ^ value >> 32) & 0xFFFFFFFF
+    return code ^ code >> 16

@@ -57,11 +57,14 @@ def read_records(batch: Buffer, limit: int = DECOMPRESSED_LIMIT) -> Iterator[Rec
     header = read_header(batch)
     with memoryview(batch) as view:
         data = decompress(header.codec, view[HEADER_SIZE : header.size], limit)
-    return _walk(data, header)
+    return walk_records(data, header)
 
 
-def _walk(data: bytes, header: BatchHeader) -> Iterator[Record]:
-    """The loop, with one-byte varints inline. Slices may run short: the end of each record shows it."""
+def walk_records(data: bytes, header: BatchHeader) -> Iterator[Record]:
+    """The records in the decompressed bytes of a batch; raises KafkaError INVALID_RECORD as ``read_records`` does.
+
+    With one-byte varints inline. Slices may run short: the end of each record shows it.
+    """
     base_offset = header.base_offset
     base_timestamp = header.base_timestamp
     append_time = header.max_timestamp if header.timestamp_type == LOG_APPEND_TIME else None
@@ -219,7 +222,7 @@ def build_batch(
     base_timestamp = records[0].timestamp
     data = bytearray()
     for delta, record in enumerate(records):
-        _write_record(data, record, offset_delta=delta, timestamp_delta=record.timestamp - base_timestamp)
+        write_record(data, record, offset_delta=delta, timestamp_delta=record.timestamp - base_timestamp)
     payload = data if codec == NONE else compress(codec, data)
     batch = bytearray(HEADER_SIZE)
     attributes = codec
@@ -251,7 +254,8 @@ def build_batch(
     return batch
 
 
-def _write_record(data: bytearray, record: Record, *, offset_delta: int, timestamp_delta: int) -> None:
+def write_record(data: bytearray, record: Record, *, offset_delta: int, timestamp_delta: int) -> None:
+    """Append a record to a batch's uncompressed bytes."""
     body = bytearray(1)  # attributes
     write_varint(body, timestamp_delta)
     write_varint(body, offset_delta)

@@ -9,7 +9,7 @@ from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles, SegmentFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from tests.storage.logs import DEFAULTS, TOPIC_ID
+from tests.storage.logs import DEFAULTS, NOW_MS, TOPIC_ID
 
 
 class Disk:
@@ -42,6 +42,11 @@ class Disk:
         """Start again after a shutdown or a crash."""
         self.close() if clean else self.crash()
         return self.open(config)
+
+    def remove_due(self, now_ms: int = NOW_MS) -> None:
+        """Let the time come for files that were given up."""
+        assert self.directory is not None
+        self.directory.removals.remove_due(now_ms)
 
     def names(self) -> list[str]:
         """The files of the log."""

@@ -177,6 +177,7 @@ def test_indexes_without_a_log_are_removed(disk: Disk) -> None:
         (disk.folder / f"{5:020d}{suffix}").write_bytes(b"")
     (disk.folder / f"{5:020d}.log.deleted").write_bytes(b"gone")
     disk.open()
+    disk.remove_due()
     assert not [name for name in disk.names() if name.startswith(f"{5:020d}")]
 
 

@@ -331,7 +331,8 @@ def test_delete_records_moves_the_start_and_removes_whole_segments(disk: Disk) -
     assert log.log_start_offset == third + 1
     assert log.segments[0].base_offset == third
     assert log.size_bytes == size - third * ONE_RECORD
-    assert not [name for name in disk.names() if name.startswith("00000000000000000000.")]
+    first = [name for name in disk.names() if name.startswith("00000000000000000000.")]
+    assert {Path(name).suffix for name in first} == {".deleted"}
     with pytest.raises(KafkaError):
         read(log, third)
     assert offsets(read(log, third + 1))[0] == third + 1
@@ -397,7 +398,7 @@ def test_transaction_markers_end_a_producers_transaction(disk: Disk) -> None:
     data = build_batch(
         [Record(0, NOW_MS, None, b"v")], producer_id=9, producer_epoch=3, base_sequence=0, is_transactional=True
     )
-    append(log, data)
+    append(log, data, origin=AppendOrigin.COORDINATOR)
     state = log.producers.get(9)
     assert state is not None
     assert state.transaction_offset == 0
@@ -494,7 +495,7 @@ def test_open_transactions_and_markers_are_known_after_a_restart(disk: Disk, cle
             base_sequence=0,
             is_transactional=True,
         )
-        append(log, data)
+        append(log, data, origin=AppendOrigin.COORDINATOR)
     marker = build_batch(
         [Record(0, NOW_MS, b"\0\0\0\0", b"\0\0\0\0\0\7")],
         producer_id=9,

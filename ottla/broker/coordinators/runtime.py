@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from ottla.broker.coordinators.decision import Asked, Decision, Now, error_of_append
 from ottla.broker.coordinators.groups import GroupShard
 from ottla.broker.coordinators.java import partition_for
-from ottla.broker.coordinators.loading import replay
+from ottla.broker.coordinators.loading import Step, replay
 from ottla.broker.coordinators.records import encode
 from ottla.broker.coordinators.settings import GroupSettings
 from ottla.broker.waiting import Clock, Timer, Timers
@@ -41,8 +41,8 @@ class OffsetsTopic(Protocol):
         """Append a batch; raises KafkaError or gives a completion that does."""
         ...
 
-    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview]:
-        """Yield every batch of a partition, from its start."""
+    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Completion[Any]]:
+        """Yield every batch of a partition, from its start, and what must be done before the next can be read."""
         ...
 
 
@@ -85,8 +85,10 @@ class GroupRuntime:
 
     # --- from start to stop ------------------------------------------------------------------------------------------
 
-    def start(self, partition_count: int | None) -> Iterator[None]:
+    def start(self, partition_count: int | None) -> Iterator[Step]:
         """Take over the partitions; the caller steps the result to its end, between other work, to load them.
+
+        What a step yields must be done before the next step.
 
         ``partition_count`` is None if the topic does not exist yet. Until a partition is loaded, its groups are refused
         with COORDINATOR_LOAD_IN_PROGRESS.
@@ -118,7 +120,7 @@ class GroupRuntime:
     def _open_lanes(self, refusal: ErrorCode | None) -> None:
         self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
 
-    def _load(self) -> Iterator[None]:
+    def _load(self) -> Iterator[Step]:
         for lane in [*self._lanes.values()]:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 continue
@@ -132,7 +134,7 @@ class GroupRuntime:
                 if lane.is_closed:
                     break
                 self._submit(lane, group_id, Event(partial(_revive, group_id)))
-                yield
+                yield None
             if lane.refusal is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 lane.refusal = None
 

@@ -1,0 +1,88 @@
+"""When old data goes: the broker's schedule of retention, compaction and of unlinking what was given up.
+
+Decides only when; ``storage.retention`` and ``storage.cleaner`` decide what. Names and defaults are Apache's
+(``LogManager``, ``LogCleaner``): retention every ``log.retention.check.interval.ms``, compaction whenever a log is
+filthy enough, looked for every ``log.cleaner.backoff.ms``.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ottla.broker.partition import Partition
+from ottla.broker.stepping import Stepper
+from ottla.storage.background import Background
+from ottla.storage.retention import trim_all
+from ottla.storage.steps import Steps
+
+if TYPE_CHECKING:
+    from ottla.broker.cluster import Cluster
+
+REMOVAL_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Keeps one cluster's data directory. Each of its tasks is under way at most once."""
+
+    def __init__(self, cluster: "Cluster", background: Background) -> None:
+        self._cluster = cluster
+        self._background = background
+
+    def start(self) -> None:
+        """Begin, and go on for as long as the cluster's timers run."""
+        config = self._cluster.config
+        delay_s = config.integer("log.initial.task.delay.ms") / 1000
+        retention_s = config.integer("log.retention.check.interval.ms") / 1000
+        self._later(REMOVAL_S, partial(self._repeat, "removing", self.remove, REMOVAL_S))
+        self._later(delay_s, partial(self._repeat, "retention", self.apply_retention, retention_s))
+
+    def remove(self) -> Steps[None]:
+        """Unlink the files whose time has come, and go on with logs that had much to give up."""
+        removals = self._cluster.directory.removals
+        removals.remove_due(self._cluster.clock.wall_ms())
+        waiting, removals.logs_to_trim = removals.logs_to_trim, {}
+        for each in waiting:
+            if each.is_being_cleaned:
+                removals.logs_to_trim[each] = None
+            else:
+                yield from trim_all(each)
+
+    def apply_retention(self) -> Steps[None]:
+        """Let go, in every log, what its topic's settings say."""
+        for topic in list(self._cluster.topics.values()):
+            for partition in list(topic.partitions):
+                try:
+                    yield from self._apply_retention(partition)
+                except Exception:  # One log's trouble is not the others'.
+                    log.exception("retention of %s-%d failed", topic.name, partition.index)
+                yield None
+
+    def _apply_retention(self, partition: Partition) -> Steps[None]:
+        if (yield from partition.log.apply_retention(self._cluster.clock.wall_ms(), partition.high_watermark)):
+            partition.start_moved()
+
+    def _repeat(self, name: str, task: Callable[[], Steps[None]], pause_s: float) -> None:
+        """Do ``task``, and again ``pause_s`` after its end, whatever came of it."""
+
+        def again(_: object) -> None:
+            self._later(pause_s, partial(self._repeat, name, task, pause_s))
+
+        def failed(error: Exception) -> None:
+            log.error("%s failed", name, exc_info=error)
+            again(None)
+
+        cluster = self._cluster
+        Stepper(
+            task(),
+            timers=cluster.timers,
+            clock=cluster.clock,
+            background=self._background,
+            then=again,
+            failed=failed,
+        ).run()
+
+    def _later(self, pause_s: float, action: Callable[[], None]) -> None:
+        self._cluster.timers.schedule(self._cluster.clock.monotonic() + pause_s, action)

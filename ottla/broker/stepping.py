@@ -1,0 +1,86 @@
+"""Takes the steps of long work (``storage.steps``) in slices between the loop's passes.
+
+A slice is short enough that nobody who waits for an answer notices, and what would block goes to the background.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from ottla.broker.waiting import Clock, Timers
+from ottla.storage.background import Background
+from ottla.storage.steps import Steps, Wanted
+
+T = TypeVar("T")
+
+SLICE_S = 0.002
+
+log = logging.getLogger(__name__)
+
+
+class Stepper(Generic[T]):
+    """One piece of long work. ``then`` is called at its end with what it returned; if it failed, ``failed``."""
+
+    def __init__(
+        self,
+        steps: Steps[T],
+        *,
+        timers: Timers,
+        clock: Clock,
+        background: Background,
+        then: Callable[[T], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._steps = steps
+        self._timers = timers
+        self._clock = clock
+        self._background = background
+        self._then = then
+        self._failed = failed
+        self._outcome: Any = None
+        self._error: BaseException | None = None
+        self._is_running = False
+        self._is_answered = False
+
+    def run(self) -> None:
+        """Take steps until it is others' turn, or until the work waits for something."""
+        monotonic = self._clock.monotonic
+        until = monotonic() + SLICE_S
+        self._is_running = True
+        try:
+            while True:
+                wanted = self._take_step()
+                if callable(wanted):
+                    self._is_answered = False
+                    self._background.run(self._work(wanted), self._answer)
+                    if not self._is_answered:  # A background that works at once has answered by now.
+                        return
+                elif wanted is not None:
+                    self._timers.schedule(monotonic() + wanted, self.run)
+                    return
+                if monotonic() > until:
+                    self._timers.schedule(monotonic(), self.run)
+                    return
+        except StopIteration as end:
+            self._then(end.value)
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._is_running = False
+
+    def _take_step(self) -> Wanted:
+        outcome, self._outcome = self._outcome, None
+        error, self._error = self._error, None
+        return self._steps.send(outcome) if error is None else self._steps.throw(error)
+
+    def _work(self, wanted: Callable[[], Any]) -> Callable[[], None]:
+        def work() -> None:
+            self._outcome = wanted()
+
+        return work
+
+    def _answer(self, error: BaseException | None) -> None:
+        self._error = error
+        self._is_answered = True
+        if not self._is_running:
+            self.run()

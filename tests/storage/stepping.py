@@ -1,0 +1,47 @@
+"""Takes the steps of long work one by one and measures them."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import thread_time
+from typing import Any, NamedTuple
+
+from ottla.storage.steps import Steps
+
+
+class Taken(NamedTuple):
+    """How long work went."""
+
+    outcome: Any
+    steps: int
+    longest_s: float
+    """Of the thread's own time, so that a busy machine does not count. What went to the background is not in it."""
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """As in a broker: what was loaded before is not looked at by each collection of garbage."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None) -> Taken:
+    """Take all steps, calling ``between`` with the number of each one after it."""
+    longest_s = 0.0
+    count = 0
+    outcome = None
+    while True:
+        started = thread_time()
+        try:
+            wanted = steps.send(outcome)
+        except StopIteration as end:
+            longest_s = max(longest_s, thread_time() - started)
+            return Taken(end.value, count + 1, longest_s)
+        longest_s = max(longest_s, thread_time() - started)
+        count += 1
+        outcome = wanted() if callable(wanted) else None
+        between(count)
