@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ottla.wire.schema import ZERO_UUID, ArrayOf, Primitive, Request, Struct
@@ -68,14 +69,18 @@ def _of_array(array: ArrayOf, value: list[Any] | None, version: int, path: Path)
     element = array.element
     if isinstance(element, Primitive):
         for new in _unusual(element, "", value[0] if value else None):
-            yield Mutation(path, f"= [{_shown(new)}]", lambda _, new=new: [new])
+            yield Mutation(path, f"= [{_shown(new)}]", partial(_instead, [new]))
     elif value:
         yield from _of_struct(value[0], version, (*path, 0))
 
 
 def _of_primitive(type_: Primitive, name: str, value: Any, path: Path) -> Iterator[Mutation]:
     for new in _unusual(type_, name, value):
-        yield Mutation(path, f"= {_shown(new)}", lambda _, new=new: new)
+        yield Mutation(path, f"= {_shown(new)}", partial(_instead, new))
+
+
+def _instead(new: Any, _: Any) -> Any:
+    return new
 
 
 def _unusual(type_: Primitive, name: str, value: Any) -> list[Any]:
@@ -85,14 +90,14 @@ def _unusual(type_: Primitive, name: str, value: Any) -> list[Any]:
         near = [] if value is None else [value + 1, value - 1]
         found = [0, 1, -1, -2, 7, first, *near, *(() if name in WAITS else (last,))]
         return [new for new in dict.fromkeys(found) if first <= new <= last and new != value]
-    found = {
+    texts: dict[str, list[Any]] = {
         "bool": [not value],
         "string": ["", "unknown", "not a name!", LONG_NAME, "ü"],
         "bytes": [b"", b"\0", b"\xff" * 20],
         "uuid": [ZERO_UUID, UNKNOWN_ID],
         "records": [b"", b"\0" * 61, b"\0" * 10],
-    }.get(type_.name, [])
-    return [new for new in found if new != value]
+    }
+    return [new for new in texts.get(type_.name, []) if new != value]
 
 
 def _shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, once_stored, then
-from ottla.broker.fetching import READ_COMMITTED, Fetch
+from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
@@ -24,6 +24,7 @@ from ottla.wire.schema import LAST_VERSION
 
 Listed = ListOffsetsResponse.Topic.Partition
 
+ISOLATION_LEVELS = (READ_UNCOMMITTED, READ_COMMITTED)
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -46,15 +47,35 @@ OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
 def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[FetchResponse]:
     """Answer with batches, at least ``min_bytes`` of them or after ``max_wait_ms``."""
     cluster = context.cluster
+    by_id = FetchRequest.names_topics_by_id(context.api_version)
+    if request.isolation_level not in ISOLATION_LEVELS:
+        return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     try:
-        fetch_set = context.node.fetch_sessions.resolve(
-            request,
-            by_id=FetchRequest.names_topics_by_id(context.api_version),
-            now=cluster.clock.monotonic(),
-        )
+        fetch_set = context.node.fetch_sessions.resolve(request, by_id=by_id, now=cluster.clock.monotonic())
     except KafkaError as error:
         return FetchResponse(error_code=error.code, responses=[])
     return Fetch(cluster, request, fetch_set).start(request.max_wait_ms)
+
+
+def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:
+    """Refuse the whole request. Clients that name topics look for the error at each partition."""
+    topics = [
+        FetchResponse.Topic(
+            topic=topic.topic,
+            partitions=[
+                FetchResponse.Topic.Partition(
+                    partition_index=each.partition,
+                    error_code=code,
+                    high_watermark=-1,
+                    aborted_transactions=[],
+                    records=b"",
+                )
+                for each in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    return FetchResponse(error_code=code, responses=[] if by_id else topics)
 
 
 def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
