@@ -4,12 +4,11 @@ What is written here is in the catalog first; the partitions that are served fol
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ottla.broker.answers import Answers
 from ottla.broker.config import BrokerConfig
 from ottla.broker.coordinators.coordinator import GroupCoordinator
-from ottla.broker.coordinators.loading import Step
 from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.node import Node
@@ -21,6 +20,7 @@ from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.directory import DataDirectory
+from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
@@ -83,8 +83,8 @@ class Cluster:
         self.groups = GroupCoordinator(runtime, random_source)
         self.on_topic_deleted.append(lambda topic: self.groups.forget_topic(topic.name, topic.id))
 
-    def load_groups(self) -> Iterator[Step]:
-        """Begin to take over the groups; the caller steps the result to its end, as ``GroupRuntime.start`` says."""
+    def load_groups(self) -> Steps[None]:
+        """Begin to take over the groups; the caller steps the result to its end, between other work."""
         offsets = self.topics.get(OFFSETS_TOPIC)
         return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))
 

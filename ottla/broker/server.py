@@ -9,7 +9,7 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,12 @@ import trio
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
-from ottla.broker.coordinators.loading import Step
 from ottla.broker.housekeeping import Housekeeping
 from ottla.broker.limits import connection_limit, raise_open_file_limit
 from ottla.broker.loop import STALL_S, Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
+from ottla.broker.stepping import Stepper
 from ottla.broker.waiting import SystemClock, Timers
 from ottla.storage.background import Background
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
@@ -39,7 +39,6 @@ BACKLOG = 1024
 DRAIN_S = 5.0
 IDLE_SWEEP_S = 30.0
 CHECKPOINT_S = 60.0
-SLICE_S = 0.005
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -98,7 +97,7 @@ async def _serve(options: ServeOptions) -> None:
                 loop.listen(listeners[-1])
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
-            step_between_passes(timers, clock, cluster.load_groups())
+            Stepper(cluster.load_groups(), timers=timers, clock=clock, background=background).run()
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
@@ -245,18 +244,6 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
         wakened = trio.Event()
         with trio.move_on_after(max(0.0, wake_at - clock.monotonic())):
             await wakened.wait()
-
-
-def step_between_passes(timers: Timers, clock: SystemClock, work: Iterator[Step]) -> None:
-    """Do ``work`` in slices, so that the loop has its turn between them; the first one now."""
-    until = clock.monotonic() + SLICE_S
-    for waits_for in work:
-        if waits_for is not None and not waits_for.done:
-            waits_for.add_done_callback(lambda _: step_between_passes(timers, clock, work))
-            return
-        if clock.monotonic() > until:
-            timers.schedule(clock.monotonic(), partial(step_between_passes, timers, clock, work))
-            return
 
 
 def _repeat(timers: Timers, clock: SystemClock, interval_s: float, action: Callable[[], None]) -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ottla.broker.server import step_between_passes
+from ottla.broker.stepping import Stepper
 from ottla.broker.waiting import SystemClock, Timers
+from ottla.storage.background import Inline
 from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
@@ -195,7 +196,7 @@ def test_work_in_steps_goes_on_when_what_it_waits_for_is_done():
         yield gate
         done.append("after")
 
-    step_between_passes(timers, clock, work())
+    Stepper(work(), timers=timers, clock=clock, background=Inline()).run()
     assert done == ["before"]
     gate.complete(None)
     assert done == ["before", "after"]

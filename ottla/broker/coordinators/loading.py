@@ -1,13 +1,14 @@
 """Rebuilds durable state from the log, step by step: a large log must not hold up the loop."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from struct import Struct
 from typing import Any
 
 from ottla.broker.coordinators.records import decode
 from ottla.broker.coordinators.state import CoordinatorState
 from ottla.storage.completion import Completion
+from ottla.storage.steps import Steps
 from ottla.wire.batch import read_header
 from ottla.wire.errors import ProtocolError
 from ottla.wire.records import read_records
@@ -22,14 +23,8 @@ _MARKER = Struct(">hh")
 """A control record's key: version, and 0 for abort or 1 for commit."""
 
 
-Step = Completion[Any] | None
-"""What must be done before the next step can be made; None: nothing."""
-
-
-def replay(
-    batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], state: CoordinatorState
-) -> Iterator[Step]:
-    """Apply all records of these batches to ``state``; yields now and then.
+def replay(batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], state: CoordinatorState) -> Steps[None]:
+    """Apply all records of these batches to ``state``; in steps.
 
     Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
     left alone.

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple, Protocol
 from ottla.broker.coordinators.decision import Asked, Decision, Now, error_of_append
 from ottla.broker.coordinators.groups import GroupShard
 from ottla.broker.coordinators.java import partition_for
-from ottla.broker.coordinators.loading import Step, replay
+from ottla.broker.coordinators.loading import replay
 from ottla.broker.coordinators.records import encode
 from ottla.broker.coordinators.settings import GroupSettings
 from ottla.broker.waiting import Clock, Timer, Timers
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
+from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.records import Record, build_batch
@@ -85,10 +86,8 @@ class GroupRuntime:
 
     # --- from start to stop ------------------------------------------------------------------------------------------
 
-    def start(self, partition_count: int | None) -> Iterator[Step]:
+    def start(self, partition_count: int | None) -> Steps[None]:
         """Take over the partitions; the caller steps the result to its end, between other work, to load them.
-
-        What a step yields must be done before the next step.
 
         ``partition_count`` is None if the topic does not exist yet. Until a partition is loaded, its groups are refused
         with COORDINATOR_LOAD_IN_PROGRESS.
@@ -120,7 +119,7 @@ class GroupRuntime:
     def _open_lanes(self, refusal: ErrorCode | None) -> None:
         self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
 
-    def _load(self) -> Iterator[Step]:
+    def _load(self) -> Steps[None]:
         for lane in [*self._lanes.values()]:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 continue
