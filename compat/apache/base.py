@@ -26,6 +26,8 @@ class Base:
     first_version: int = 0
     last_version: int = 99
     mutate: bool = True
+    keep: str = ""
+    """A field that is not changed."""
 
 
 def create_topic(side: Side, name: str, partitions: int = 1) -> None:

@@ -24,7 +24,7 @@ from compat.apache.side import Side
 from compat.apache_broker import ApacheBroker
 from compat.harness.ottla_broker import OttlaBroker
 from ottla.broker.apis import BY_KEY, Api
-from ottla.wire.messages.groups import FindCoordinatorRequest
+from ottla.wire.messages.groups import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.messages.produce import InitProducerIdRequest
 from ottla.wire.messages.topics import DeleteRecordsRequest
 from ottla.wire.schema import Request, Response
@@ -72,9 +72,11 @@ class Comparison:
                     topics=[DeleteRecordsRequest.Topic(name=FIXED, partitions=partitions)], timeout_ms=1_000
                 )
             )
-            # The offsets' topic, and a block of producer ids, are made when they are first asked for.
+            # The coordinators' topics, and a block of producer ids, are made when they are first asked for.
             coordinator = FindCoordinatorRequest(coordinator_keys=["first"])
-            side.ask_until(coordinator, lambda answer: not answer.coordinators[0].error_code)
+            side.ask_until(coordinator, _has_coordinator)
+            transactions = FindCoordinatorRequest(key_type=1, coordinator_keys=["first"])
+            side.ask_until(transactions, _has_coordinator)
             producer_id = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1_000)
             side.ask_until(producer_id, lambda answer: not answer.error_code)
             side.settle("__consumer_offsets")
@@ -141,6 +143,10 @@ class Comparison:
                 )
 
 
+def _has_coordinator(answer: FindCoordinatorResponse) -> bool:
+    return not answer.coordinators[0].error_code
+
+
 def _variants(base: Base) -> Iterator[tuple[int, Mutation | None]]:
     """The versions of a case, and in each of them the good request and the changed ones."""
     plain = _sample(base)
@@ -148,8 +154,7 @@ def _variants(base: Base) -> Iterator[tuple[int, Mutation | None]]:
     for version in _versions(api, base):
         yield version, None
         if base.mutate:
-            for mutation in mutations(plain, version):
-                yield version, mutation
+            yield from ((version, each) for each in mutations(plain, version) if each.path != (base.keep,))
 
 
 def _versions(api: Api, base: Base) -> range:

@@ -30,6 +30,8 @@ KNOWN: tuple[Known, ...] = (
     ),
     Known("Produce", "*", "*.error_message", "Apache gives no text for what a batch's header shows"),
     Known("Produce", "*records null", "*", "Apache never answers"),
+    Known("JoinGroup", "*protocols first one twice", "answer", "Apache never answers"),
+    Known("JoinGroup", "*protocols.0.metadata = *", "answer", "Apache never answers if it cannot read a subscription"),
     Known("Fetch", "*session_id = *2147483647", "*", "Apache fails on session ids that it does not give out"),
     Known("Fetch", "*session_id = -2147483648", "*", "Apache fails on session ids that it does not give out"),
     Known("DescribeTopicPartitions", "*topics.0.name = ''", "topics.0.*", "Apache fails on an empty name"),

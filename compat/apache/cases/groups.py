@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from compat.apache.base import FIXED, Base
 from compat.apache.side import Side
 from ottla.wire.messages.groups import (
@@ -130,6 +132,22 @@ def _delete_offsets(side: Side) -> OffsetDeleteRequest:
     )
 
 
+def _join(
+    name: str,
+    make: Callable[[Side], JoinGroupRequest],
+    before: Callable[[Side], None] | None = None,
+    first_version: int = 0,
+) -> Base:
+    """A group with a changed name would be the same one in each version, with the members of the versions before."""
+    return Base(f"JoinGroup, {name}", make, before=before, first_version=first_version, keep="group_id")
+
+
+def _join_nothing(side: Side) -> JoinGroupRequest:
+    request = join(side)
+    request.group_id = ""
+    return request
+
+
 def _list(states: list[str], types: list[str]) -> Base:
     return Base(
         f"ListGroups, {states} {types}",
@@ -140,11 +158,12 @@ def _list(states: list[str], types: list[str]) -> Base:
 
 BASES = (
     Base("FindCoordinator", lambda side: FindCoordinatorRequest(key=side.group, coordinator_keys=[side.group])),
-    Base("JoinGroup, new", join),
-    Base("JoinGroup, with the id given", lambda side: join(side, side.memory["member"]), before=_asked_for_member_id),
-    Base("JoinGroup, static", lambda side: join(side, static=True), first_version=5),
-    Base("JoinGroup, again", lambda side: join(side, side.memory["member"]), before=_stable),
-    Base("JoinGroup, static again", lambda side: join(side, static=True), before=_stable_and_static, first_version=5),
+    _join("new", join),
+    Base("JoinGroup, no group", _join_nothing, mutate=False),
+    _join("with the id given", lambda side: join(side, side.memory["member"]), before=_asked_for_member_id),
+    _join("static", lambda side: join(side, static=True), first_version=5),
+    _join("again", lambda side: join(side, side.memory["member"]), before=_stable),
+    _join("static again", lambda side: join(side, static=True), before=_stable_and_static, first_version=5),
     Base("SyncGroup", sync, before=_joined),
     Base("SyncGroup, again", sync, before=_stable, mutate=False),
     Base("SyncGroup, static", sync, before=_stable_and_static, first_version=3),

@@ -48,12 +48,12 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
     """Answer with batches, at least ``min_bytes`` of them or after ``max_wait_ms``."""
     cluster = context.cluster
     by_id = FetchRequest.names_topics_by_id(context.api_version)
-    if request.isolation_level not in ISOLATION_LEVELS:
-        return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     try:
         fetch_set = context.node.fetch_sessions.resolve(request, by_id=by_id, now=cluster.clock.monotonic())
     except KafkaError as error:
         return FetchResponse(error_code=error.code, responses=[])
+    if request.isolation_level not in ISOLATION_LEVELS:
+        return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     return Fetch(cluster, request, fetch_set).start(request.max_wait_ms)
 
 
@@ -80,20 +80,19 @@ def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> Fet
 
 def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
     """Find the offset for each timestamp; the negative ones have names of their own."""
-    names: list[str] = []
-    answers: list[Listed | Pending[Listed]] = []
-    for topic in request.topics:
-        named = Counter(each.partition_index for each in topic.partitions)
-        for each in {each.partition_index: each for each in topic.partitions}.values():
-            names.append(topic.name)
-            answers.append(_list_offset(context, request, topic.name, each, times=named[each.partition_index]))
-    return then(gather(answers), partial(_listed, request, names))
+    asked = [(topic.name, each) for topic in request.topics for each in topic.partitions]
+    times = Counter((name, each.partition_index) for name, each in asked)
+    once = {(name, each.partition_index): each for name, each in asked}
+    answers = [
+        _list_offset(context, request, name, each, times=times[name, index]) for (name, index), each in once.items()
+    ]
+    return then(gather(answers), partial(_listed, [name for name, _ in once]))
 
 
-def _listed(request: ListOffsetsRequest, names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
-    found: dict[str, list[Listed]] = {topic.name: [] for topic in request.topics}
+def _listed(names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
+    found: dict[str, list[Listed]] = {}
     for name, partition in zip(names, partitions, strict=True):
-        found[name].append(partition)
+        found.setdefault(name, []).append(partition)
     return ListOffsetsResponse(
         topics=[ListOffsetsResponse.Topic(name=name, partitions=each) for name, each in found.items()]
     )
@@ -115,6 +114,8 @@ def _list_offset(
         return answer
 
     try:
+        if request.isolation_level not in ISOLATION_LEVELS:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         if times > 1:
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if asked.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION):
