@@ -1,7 +1,8 @@
 """A broker's data directory: who owns it, which logs lie in it, whether it was closed well.
 
 At the root, in Apache's formats: ``.lock``, ``meta.properties``, ``recovery-point-offset-checkpoint``,
-``log-start-offset-checkpoint`` and, only while no broker runs and all logs are consistent, ``.kafka_cleanshutdown``.
+``log-start-offset-checkpoint``, ``cleaner-offset-checkpoint`` and, only while no broker runs and all logs are
+consistent, ``.kafka_cleanshutdown``.
 """
 
 import logging
@@ -30,6 +31,7 @@ from ottla.storage.segment_log import SegmentLog
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_START_OFFSETS = "log-start-offset-checkpoint"
+CLEANED_OFFSETS = "cleaner-offset-checkpoint"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
 
@@ -80,6 +82,7 @@ class DataDirectory:
             self.identity = self._identify(node_id, cluster_id)
             self._recovery_points = read_offsets(self._files, root / RECOVERY_POINTS)
             self._log_start_offsets = read_offsets(self._files, root / LOG_START_OFFSETS)
+            self.cleaned_offsets = read_offsets(self._files, root / CLEANED_OFFSETS)
             self.was_clean = self._files.read(root / CLEAN_SHUTDOWN) is not None
             self._files.remove(root / CLEAN_SHUTDOWN)
             self._unopened = set(self._folders())
@@ -182,6 +185,8 @@ class DataDirectory:
         self._recovery_points.pop(key, None)
         if self._log_start_offsets.pop(key, None) is not None:
             self._write_log_start_offsets(sync=False)
+        if self.cleaned_offsets.pop(key, None) is not None:
+            self.write_cleaned_offsets()
 
     def _rename(self, folder: Path, suffix: str) -> Path:
         ending = f".{self._random.randbytes(16).hex()}{suffix}"
@@ -205,6 +210,10 @@ class DataDirectory:
         """In every log, forget producers whose last batch is that old."""
         for log in self.logs.values():
             log.expire_producers(now_ms, expiration_ms)
+
+    def write_cleaned_offsets(self) -> None:
+        """Write down how far each log has been compacted. Raises OSError."""
+        write_offsets(self._files, self.root / CLEANED_OFFSETS, self.cleaned_offsets, sync=False)
 
     def checkpoint(self, *, sync: bool = False) -> None:
         """Write down up to where each log is synced, so that a crash makes only the rest be checked.

@@ -50,14 +50,15 @@ def swap_in(log: "SegmentLog", old: list[Segment], cleaned: Segment) -> Steps[No
     yield partial(files.sync_folder, folder)
 
     check_open(log)
-    number = log.segments.index(old[0])
-    swapped = log.segment_file(base_offset, size=size, suffix=SWAP_SUFFIX)
-    log.replace_segments(number, len(old), swapped)
+    number = log.segment_number(base_offset)
+    log.replace_segments(number, len(old), log.segment_file(base_offset, size=size, suffix=SWAP_SUFFIX))
     yield partial(files.sync_folder, folder)
 
     check_open(log)
-    _rename(log, base_offset, SWAP_SUFFIX, "")
-    log.rename_segment(log.segments.index(swapped), log.segment_file(base_offset, size=size))
+    has_aborted = _rename(log, base_offset, SWAP_SUFFIX, "")
+    log.rename_segment(log.segment_number(base_offset), log.segment_file(base_offset, size=size))
+    if has_aborted:
+        log.aborted.found(base_offset)
     yield partial(files.sync_folder, folder)
 
 
@@ -81,14 +82,19 @@ def check_open(log: "SegmentLog") -> None:
         raise LogClosedError
 
 
-def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> None:
+def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> bool:
+    """Rename a segment's files; returns whether it has an index of aborted transactions, which is the last of them."""
+    renamed = False
     for suffix in _SEGMENT_FILES:
         name = file_name(base_offset, suffix)
         try:
             log.files.rename(log.folder / (name + before), log.folder / (name + after))
+            renamed = True
         except FileNotFoundError:
-            if suffix == LOG_SUFFIX:
+            if suffix != TRANSACTION_INDEX_SUFFIX:
                 raise
+            renamed = False
+    return renamed
 
 
 def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:

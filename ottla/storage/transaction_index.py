@@ -152,6 +152,11 @@ class AbortedTransactions:
         return raw
 
 
+def encode(transactions: Iterable[AbortedTransaction]) -> bytes:
+    """The content of an index file with these."""
+    return b"".join(_ENTRY.pack(_VERSION, *transaction) for transaction in transactions)
+
+
 def _entries_from(raw: bytes, first_offset: int) -> Iterator[AbortedTransaction]:
     """The entries whose last offset is not below ``first_offset``."""
     entries = range(len(raw) // ENTRY_SIZE)

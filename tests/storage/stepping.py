@@ -29,11 +29,13 @@ def frozen() -> Iterator[None]:
         gc.unfreeze()
 
 
-def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None) -> Taken:
-    """Take all steps, calling ``between`` with the number of each one after it."""
+def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None, *, outcome: Any = None) -> Taken:
+    """Take all steps, calling ``between`` with the number of each one after it.
+
+    ``outcome`` is of what the first steps, taken before, want now.
+    """
     longest_s = 0.0
     count = 0
-    outcome = None
     while True:
         started = thread_time()
         try:
