@@ -23,6 +23,7 @@ class BatchReader:
     def next_chunk(self) -> Steps[memoryview | None]:
         """Read on; None at the end. A chunk begins with a whole batch. Raises OSError."""
         if self.position >= self._end:
+            self._file.close()  # Work that goes through all segments must not keep them all open.
             return None
         data = yield from self._read(self._chunk_bytes)
         if len(data) < HEADER_SIZE:

@@ -406,7 +406,7 @@ class SegmentLog:
     def remove_first(self, count: int) -> None:
         """Give up the first segments. Their files are renamed at once and unlinked later."""
         for base_offset in self._take_out(0, count):
-            self._give_up(base_offset, SEGMENT_SUFFIXES)
+            self.give_up(base_offset)
 
     def remove_from(self, number: int) -> None:
         """Remove the segments from ``number`` on; at once, because their names may be needed again."""
@@ -414,16 +414,11 @@ class SegmentLog:
             for suffix in SEGMENT_SUFFIXES:
                 self.files.remove(self.folder / file_name(base_offset, suffix))
 
-    def replace_segments(self, number: int, count: int, segment: Segment) -> None:
-        """Put ``segment``, which begins where they do, in place of ``count`` closed ones, whose files are given up.
-
-        The snapshot at the first one's base stays: the producers up to there are the same.
-        """
-        first, *others = self._take_out(number, number + count)
-        self._give_up(first, [suffix for suffix in SEGMENT_SUFFIXES if suffix != SNAPSHOT_SUFFIX])
-        for base_offset in others:
-            self._give_up(base_offset, SEGMENT_SUFFIXES)
+    def replace_segments(self, number: int, count: int, segment: Segment) -> list[int]:
+        """Put ``segment`` in place of ``count`` closed ones; returns by which offsets their files are named."""
+        gone = self._take_out(number, number + count)
         self.put_segment(number, segment)
+        return gone
 
     def put_segment(self, number: int, segment: Segment) -> None:
         """Put a segment in its place between the others."""
@@ -431,12 +426,8 @@ class SegmentLog:
         self._base_offsets.insert(number, segment.base_offset)
         self.size_bytes += segment.size
 
-    def rename_segment(self, number: int, segment: Segment) -> None:
-        """Use the files of a segment under the names that they have now."""
-        self._take_out(number, number + 1)
-        self.put_segment(number, segment)
-
-    def _give_up(self, base_offset: int, suffixes: Iterable[str]) -> None:
+    def give_up(self, base_offset: int, suffixes: Iterable[str] = SEGMENT_SUFFIXES) -> None:
+        """Rename files of a segment that was taken out; they are unlinked later."""
         paths = [self.folder / file_name(base_offset, suffix) for suffix in suffixes]
         self.removals.give_up(paths, self._config.file_delete_delay_ms)
 
