@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import ottla
+from ottla.cli_import import import_data
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
@@ -31,8 +32,12 @@ def main() -> None:
     \b
     ottla serve                serve on localhost:9092, keep the data
     ottla serve --ephemeral    serve, and forget everything at the end
+    ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
     ottla apis                 which Kafka APIs are served, and where their code is
     """  # noqa: D301
+
+
+main.add_command(import_data)
 
 
 class _Address(click.ParamType[Any]):

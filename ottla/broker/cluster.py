@@ -4,7 +4,7 @@ What is written here is in the catalog first; the partitions that are served fol
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ottla.broker.answers import Answers
 from ottla.broker.config import BrokerConfig
@@ -20,6 +20,7 @@ from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.directory import DataDirectory
+from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
@@ -75,13 +76,14 @@ class Cluster:
         for found in directory.stored_partitions():
             if (found.topic, found.partition) not in directory.logs:
                 directory.put_aside(found.topic, found.partition)
+        self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
         )
         self.groups = GroupCoordinator(runtime, random_source)
         self.on_topic_deleted.append(lambda topic: self.groups.forget_topic(topic.name, topic.id))
 
-    def load_groups(self) -> Iterator[None]:
+    def load_groups(self) -> Steps[None]:
         """Begin to take over the groups; the caller steps the result to its end, between other work."""
         offsets = self.topics.get(OFFSETS_TOPIC)
         return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))

@@ -1,6 +1,13 @@
-"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets."""
+"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets.
 
-from collections.abc import Iterable
+A log may give its bytes later. Then the others are read as if those bytes were as many as were asked for, and the
+answer goes out when all are there.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
@@ -8,9 +15,13 @@ from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending, Timer
 from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
+from ottla.storage.log import Log
+from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import FetchRequest, FetchResponse
+
+log = logging.getLogger(__name__)
 
 TopicResponse = FetchResponse.Topic
 PartitionResponse = FetchResponse.Topic.Partition
@@ -29,10 +40,12 @@ class Fetch:
         "_cluster",
         "_committed_only",
         "_fetch_set",
+        "_is_due",
         "_max_bytes",
         "_min_bytes",
         "_missing",
         "_pending",
+        "_slow_reads",
         "_timer",
     )
 
@@ -46,41 +59,111 @@ class Fetch:
         self._missing = 0
         self._pending: Pending[FetchResponse] | None = None
         self._timer: Timer | None = None
+        self._slow_reads = 0
+        """So many logs have not given their bytes yet."""
+        self._is_due = False
+        """Whether the answer is to go out as soon as they have."""
 
     def start(self, max_wait_ms: int) -> FetchResponse | Pending[FetchResponse]:
         """Answer at once if there is enough, something went wrong or nobody wants to wait; else wait."""
         reads = self._read()
+        if self._slow_reads:
+            self._missing = self._min_bytes
+            pending = self._wait(max_wait_ms)
+            self._when_read(reads, self._answer_or_wait)
+            return pending
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or max_wait_ms <= 0 or not self._may_wait(reads):
             return self._answer(reads)
         _release(reads)
         self._missing = self._min_bytes - size
-        self._pending = Pending(on_abandoned=self._stop)
+        return self._wait(max_wait_ms)
+
+    def _wait(self, max_wait_ms: int) -> Pending[FetchResponse]:
+        pending = self._pending = Pending(on_abandoned=self._stop)
         self._fetch_set.on_bytes = self._on_bytes
-        clock = self._cluster.clock
-        self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
-        return self._pending
+        if max_wait_ms > 0:
+            clock = self._cluster.clock
+            self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
+        else:
+            self._is_due = True
+        return pending
 
     def _on_bytes(self, size: int) -> None:
         self._missing -= size
-        if self._missing <= 0:
-            self._finish(time_is_up=not self._committed_only)
+        if self._missing <= 0 and not self._slow_reads:
+            self._look_again()
 
-    def _finish(self, *, time_is_up: bool = True) -> None:
-        """Answer with what there is, or go on waiting if there is too little and time left."""
-        pending = self._pending
-        if pending is None:
+    def _look_again(self) -> None:
+        """Read again: what grew need not be what this client may read, but an open transaction, or a marker."""
+        self._missing = self._min_bytes
+        reads = self._read()
+        if self._slow_reads:
+            self._when_read(reads, self._answer_or_wait)
+        else:
+            self._answer_or_wait(reads)
+
+    def _finish(self) -> None:
+        """Read again and answer; while slow logs are being read, answer as soon as they have been."""
+        if self._pending is None:
+            return
+        if self._slow_reads:
+            self._is_due = True
             return
         reads = self._read()
-        if not time_is_up and self._may_wait(reads):
-            # Bytes of open transactions have been counted, which ``read_committed`` does not get.
-            size = sum(read.size for read in reads)
-            if size < self._min_bytes:
-                _release(reads)
-                self._missing = self._min_bytes - size
+        if self._slow_reads:
+            self._when_read(reads, self._resolve)
+        else:
+            self._resolve(reads)
+
+    def _resolve(self, reads: "list[_Read]") -> None:
+        pending = self._pending
+        if pending is not None:
+            self._stop()
+            pending.resolve(self._answer(reads))
+
+    def _when_read(self, reads: "list[_Read]", then: "Callable[[list[_Read]], None]") -> None:
+        """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
+
+        def came(read: _Read, completion: Completion[Any]) -> None:
+            found, read.slow = read.slow, None
+            try:
+                if found is not None:
+                    found.take(completion.result())
+            except KafkaError as error:
+                read.fail(error)
+            except Exception:
+                log.exception("a partition could not be read")
+                read.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+            if read.slow is not None:
+                read.slow.completion.add_done_callback(partial(came, read))
                 return
-        self._stop()
-        pending.resolve(self._answer(reads))
+            self._slow_reads -= 1
+            if self._slow_reads:
+                return
+            if self._pending is None:
+                _release(reads)
+                return
+            self._read_skipped(reads)
+            if self._slow_reads:
+                self._when_read(reads, then)
+                return
+            for each in reads:
+                each.look_for_growth()
+            then(reads)
+
+        for read in reads:
+            if read.slow is not None:
+                read.slow.completion.add_done_callback(partial(came, read))
+
+    def _answer_or_wait(self, reads: "list[_Read]") -> None:
+        """Answer with what was read, if it is enough; else wait, counting what was appended meanwhile."""
+        size = sum(read.size for read in reads)
+        if size >= self._min_bytes or self._is_due or not self._may_wait(reads):
+            self._resolve(reads)
+            return
+        _release(reads)
+        self._on_bytes(size)
 
     def _stop(self) -> None:
         self._pending = None
@@ -97,21 +180,33 @@ class Fetch:
         """Read each partition that may hold something, until ``max_bytes`` are found."""
         reads = []
         left = self._max_bytes
-        empty_so_far = True
         for fetched in list(self._fetch_set.dirty.values()):
             read = _Read(fetched)
-            try:
-                partition = self._partition_of(fetched)
-                fetched.watch(partition)
-                limit = min(left, fetched.max_bytes)
-                self._read_one(read, partition, limit=limit, minimum_one_batch=empty_so_far)
-            except KafkaError as error:
-                read.fail(error)
             reads.append(read)
-            if read.size:
-                empty_so_far = False
-                left -= read.size
+            left = self._read_into(read, left)
         return reads
+
+    def _read_skipped(self, reads: "list[_Read]") -> None:
+        """Read what there was no room for while nobody knew how much slow logs would give."""
+        left = self._max_bytes - sum(read.size for read in reads)
+        for read in reads:
+            if read.is_skipped:
+                left = self._read_into(read, left)
+
+    def _read_into(self, read: "_Read", left: int) -> int:
+        """Read one partition; returns how many bytes are left for others."""
+        read.is_skipped = left <= 0 and self._slow_reads > 0
+        if read.is_skipped:
+            return left
+        fetched = read.fetched
+        try:
+            partition = self._partition_of(fetched)
+            fetched.watch(partition)
+            limit = min(left, fetched.max_bytes)
+            self._read_one(read, partition, limit=limit, minimum_one_batch=left == self._max_bytes)
+        except KafkaError as error:
+            read.fail(error)
+        return left - read.size
 
     def _partition_of(self, fetched: FetchedPartition) -> Partition:
         partition = fetched.partition
@@ -145,11 +240,28 @@ class Fetch:
         records = partition.log.read(
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
         )
+        take = partial(self._take, read, partition.log) if committed_only and fetched.offset < end_offset else read.take
         if isinstance(records, Completion):
+            if not records.done:
+                self._slow_reads += 1
+                read.slow = _Slow(records, take)
+                read.size = max(limit, 1)
+                return
             records = records.result()
+        take(records)
+        if read.slow is not None:
+            self._slow_reads += 1
+
+    def _take(self, read: "_Read", log: Log, records: RecordSlice) -> None:
+        """Keep what was read of committed records, and find which of it belongs to transactions that were aborted."""
         read.take(records)
-        if committed_only and fetched.offset < end_offset:
-            response.aborted_transactions = _aborted(partition, fetched.offset, read.size)
+        aborted = log.aborted_transactions(read.fetched.offset, read.size)
+        if not isinstance(aborted, Completion):
+            read.take_aborted(aborted)
+        elif aborted.done:
+            read.take_aborted(aborted.result())
+        else:
+            read.slow = _Slow(aborted, read.take_aborted)
 
     def _diverges(self, read: "_Read", partition: Partition) -> bool:
         """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
@@ -185,14 +297,24 @@ class Fetch:
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
 
 
+class _Slow(NamedTuple):
+    """What a log will say, and who takes it."""
+
+    completion: Completion[Any]
+    take: Callable[[Any], None]
+
+
 class _Read:
     """What one partition gave."""
 
-    __slots__ = ("at_end", "diverges", "fetched", "response", "size")
+    __slots__ = ("at_end", "diverges", "fetched", "is_skipped", "response", "size", "slow")
 
     def __init__(self, fetched: FetchedPartition) -> None:
         self.fetched = fetched
         self.size = 0
+        """Bytes of records; while ``slow`` is to bring them, as many as may come."""
+        self.slow: _Slow | None = None
+        self.is_skipped = False
         self.at_end = False
         self.diverges = False
         self.response = PartitionResponse(
@@ -207,7 +329,25 @@ class _Read:
             records = data
         self.response.records = records
 
+    def take_aborted(self, transactions: Sequence[AbortedTransaction]) -> None:
+        """Name the transactions whose records the consumer must leave out."""
+        self.response.aborted_transactions = [
+            PartitionResponse.AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
+            for each in transactions
+        ]
+
+    def look_for_growth(self) -> None:
+        """Take back that all was read, if something came since."""
+        partition, response = self.fetched.partition, self.response
+        self.at_end = (
+            self.at_end
+            and partition is not None
+            and partition.high_watermark == response.high_watermark
+            and partition.last_stable_offset == response.last_stable_offset
+        )
+
     def fail(self, error: KafkaError) -> None:
+        self.size = 0
         self.response.error_code = error.code
         if error.code in _NOT_FOUND:
             self.response.aborted_transactions = []
@@ -224,17 +364,6 @@ class _Read:
             or response.high_watermark != fetched.told_high_watermark
             or response.log_start_offset != fetched.told_log_start_offset
         )
-
-
-def _aborted(partition: Partition, offset: int, size: int) -> "list[PartitionResponse.AbortedTransaction]":
-    """Name the transactions whose records a consumer must leave out of what was read."""
-    transactions = partition.log.aborted_transactions(offset, size)
-    if isinstance(transactions, Completion):
-        transactions = transactions.result()
-    return [
-        PartitionResponse.AbortedTransaction(producer_id=each.producer_id, first_offset=each.first_offset)
-        for each in transactions
-    ]
 
 
 def _release(reads: "Iterable[_Read]") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ottla.storage.completion import Completion
-from ottla.storage.log import Appended, AppendOrigin, FileSlice
+from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -33,13 +33,17 @@ class ClusterOffsetsTopic:
             memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
         )
 
-    def read_all(self, partition: int) -> Iterator[memoryview]:
-        """Yield every batch of a partition, from its start. Raises ``KafkaError`` KAFKA_STORAGE_ERROR."""
+    def read_all(self, partition: int) -> Iterator[memoryview | Completion[RecordSlice]]:
+        """Yield every batch of a partition, from its start, and what must be done before the next can be read.
+
+        Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
+        """
         log = self._cluster.partition(OFFSETS_TOPIC, partition).log
         offset = log.log_start_offset
         while offset < log.log_end_offset:
             found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)
             if isinstance(found, Completion):
+                yield found
                 found = found.result()
             if isinstance(found, FileSlice):
                 data = found.read()

@@ -3,6 +3,7 @@
 Handlers ask this for the high watermark and the last stable offset and never look at the log's end themselves.
 """
 
+from functools import partial
 from typing import Protocol
 
 from ottla.storage.completion import Completion
@@ -13,6 +14,8 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
 
 TO_HIGH_WATERMARK = -1
+ANY_SIZE = 1 << 31
+"""What a transaction's marker lets ``read_committed`` read: nobody counts it, whoever waits looks again."""
 
 
 class Watcher(Protocol):
@@ -67,11 +70,10 @@ class Partition:
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
         appended = self.log.append(batch, header, self.leader_epoch, now_ms, origin)
-        if self.watchers:
-            if isinstance(appended, Completion):
-                appended.add_done_callback(lambda _: self._grown(header.size))
-            else:
-                self._grown(header.size)
+        if type(appended) is Completion:
+            appended.add_done_callback(partial(self._appended_later, header.size))
+        elif self.watchers:
+            self._grown(header.size)
         return appended
 
     def append_transactional(
@@ -83,7 +85,8 @@ class Partition:
         ``KafkaError`` INVALID_TXN_STATE.
         """
         return self._tell(
-            self.log.append(batch, header, self.leader_epoch, now_ms, transaction_version=transaction_version), header
+            self.log.append(batch, header, self.leader_epoch, now_ms, transaction_version=transaction_version),
+            header.size,
         )
 
     def append_end_transaction_marker(
@@ -105,14 +108,14 @@ class Partition:
         )
         # So the log forgets transactions that ended below the high watermark, though nobody may ever read here.
         self.log.last_stable_offset(self.high_watermark)
-        return self._tell(appended, header)
+        return self._tell(appended, ANY_SIZE)
 
-    def _tell(self, appended: Appended | Completion[Appended], header: BatchHeader) -> Appended | Completion[Appended]:
+    def _tell(self, appended: Appended | Completion[Appended], size: int) -> Appended | Completion[Appended]:
         """Tell those who wait, once the batch may be read. ``append`` does the same, without a call."""
         if isinstance(appended, Completion):
-            appended.add_done_callback(lambda _: self._grown(header.size))
+            appended.add_done_callback(lambda _: self._grown(size))
         else:
-            self._grown(header.size)
+            self._grown(size)
         return appended
 
     def delete_records(self, before_offset: int) -> int | Completion[int]:
@@ -149,6 +152,10 @@ class Partition:
         for watcher in list(self.watchers):
             watcher.on_gone()
         self.watchers.clear()
+
+    def _appended_later(self, size: int, appended: Completion[Appended]) -> None:
+        if not appended.has_failed:
+            self._grown(size)
 
     def _grown(self, size: int) -> None:
         for watcher in list(self.watchers):

@@ -9,9 +9,10 @@ import logging
 import random
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -23,6 +24,7 @@ from ottla.broker.limits import connection_limit, raise_open_file_limit
 from ottla.broker.loop import STALL_S, Listener, Loop
 from ottla.broker.options import Address, Ready, ServeOptions, StartError
 from ottla.broker.options import Listener as WantedListener
+from ottla.broker.stepping import Stepper
 from ottla.broker.waiting import SystemClock, Timers
 from ottla.storage.background import Background
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
@@ -37,7 +39,6 @@ BACKLOG = 1024
 DRAIN_S = 5.0
 IDLE_SWEEP_S = 30.0
 CHECKPOINT_S = 60.0
-SLICE_S = 0.005
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -96,7 +97,7 @@ async def _serve(options: ServeOptions) -> None:
                 loop.listen(listeners[-1])
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
-            _step(timers, clock, cluster.load_groups())
+            Stepper(cluster.load_groups(), timers=timers, clock=clock, background=background).run()
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, CHECKPOINT_S, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
@@ -133,6 +134,7 @@ def _context(cluster: Cluster, listener: int, client_host: str) -> Context:
 
 def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, background: Background) -> Cluster:
     random_source = random.Random()  # noqa: S311 - ids, not secrets
+    refuse_logs_of_others(options.data_dir)
     try:
         directory = DataDirectory(
             options.data_dir,
@@ -162,6 +164,15 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
         timers=timers,
         random_source=random_source,
     )
+
+
+def refuse_logs_of_others(folder: Path) -> None:
+    """Do not touch logs that no catalog knows: they would be put aside. Raises StartError."""
+    if not (folder / FILE_NAME).exists() and any(folder.glob("*-*/partition.metadata")):
+        raise StartError(
+            f"the data directory {folder} holds logs, but not Ottla's {FILE_NAME}; "
+            f"if an Apache broker wrote them, take them over with: ottla import {folder}"
+        )
 
 
 def _open_sockets(listeners: tuple[WantedListener, ...]) -> list[socket.socket]:
@@ -233,15 +244,6 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
         wakened = trio.Event()
         with trio.move_on_after(max(0.0, wake_at - clock.monotonic())):
             await wakened.wait()
-
-
-def _step(timers: Timers, clock: SystemClock, work: Iterator[None]) -> None:
-    """Do ``work`` in slices, so that the loop has its turn between them; the first one now."""
-    until = clock.monotonic() + SLICE_S
-    for _ in work:
-        if clock.monotonic() > until:
-            timers.schedule(clock.monotonic(), partial(_step, timers, clock, work))
-            return
 
 
 def _repeat(timers: Timers, clock: SystemClock, interval_s: float, action: Callable[[], None]) -> None:

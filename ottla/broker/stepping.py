@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage.background import Background
+from ottla.storage.completion import Completion
 from ottla.storage.steps import Steps, Wanted
 
 T = TypeVar("T")
@@ -19,7 +20,10 @@ log = logging.getLogger(__name__)
 
 
 class Stepper(Generic[T]):
-    """One piece of long work. ``then`` is called at its end with what it returned; if it failed, ``failed``."""
+    """One piece of long work. ``then`` is called at its end with what it returned.
+
+    If it failed, ``failed`` is; without one, it is logged.
+    """
 
     def __init__(
         self,
@@ -28,8 +32,8 @@ class Stepper(Generic[T]):
         timers: Timers,
         clock: Clock,
         background: Background,
-        then: Callable[[T], None],
-        failed: Callable[[Exception], None],
+        then: Callable[[T], None] | None = None,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self._steps = steps
         self._timers = timers
@@ -55,6 +59,10 @@ class Stepper(Generic[T]):
                     self._background.run(self._work(wanted), self._answer)
                     if not self._is_answered:  # A background that works at once has answered by now.
                         return
+                elif isinstance(wanted, Completion):
+                    if not wanted.done:
+                        wanted.add_done_callback(self._go_on)
+                        return
                 elif wanted is not None:
                     self._timers.schedule(monotonic() + wanted, self.run)
                     return
@@ -62,11 +70,18 @@ class Stepper(Generic[T]):
                     self._timers.schedule(monotonic(), self.run)
                     return
         except StopIteration as end:
-            self._then(end.value)
+            if self._then is not None:
+                self._then(end.value)
         except Exception as error:
-            self._failed(error)
+            if self._failed is None:
+                log.exception("work in steps failed")
+            else:
+                self._failed(error)
         finally:
             self._is_running = False
+
+    def _go_on(self, _: Completion[Any]) -> None:
+        self.run()
 
     def _take_step(self) -> Wanted:
         outcome, self._outcome = self._outcome, None

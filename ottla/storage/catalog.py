@@ -181,6 +181,11 @@ class Catalog:
         self._next_producer_id = block.stop
         return Completion.of(block)
 
+    def reserve_producer_ids(self, stop: int) -> None:
+        """Never give out the ids below ``stop``: another broker has given them to producers of these logs."""
+        if stop > self._next_producer_id:
+            self.allocate_producer_ids(stop - self._next_producer_id)
+
     def close(self) -> None:
         """Close the file, with everything in it."""
         self._database.close()

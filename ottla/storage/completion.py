@@ -45,6 +45,11 @@ class Completion(Generic[T]):
             raise RuntimeError("The work is not done yet")
         return self._value  # type: ignore[return-value]
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it came to an error."""
+        return self._error is not None
+
     def add_done_callback(self, callback: Callable[["Completion[T]"], None]) -> None:
         """Call ``callback`` with this once it is done: at once if it is, else in the order of adding."""
         if self.done:

@@ -90,7 +90,10 @@ class OffsetIndex:
         offsets = self._offsets
         if offsets is None:
             offsets = self.load()
-        entry = bisect_left(self._positions, position)
+        # Apache's search passes over the first entry when that is the very position; so its answers are ours.
+        entry = (
+            bisect_left(self._positions, position, lo=1) if self._positions and self._positions[0] <= position else 0
+        )
         return self._base_offset + offsets[entry] if entry < len(offsets) else None
 
     def last_entry(self) -> tuple[int, int | None]:

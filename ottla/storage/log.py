@@ -1,7 +1,11 @@
 """What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
 
-Every call answers at once or with a ``Completion``. Calls on one log take effect in the order in which they are made.
-What an append returned is visible to the next read. An error changes nothing.
+Every call answers at once or with a ``Completion``. Calls on one log take effect, and are answered, in the order in
+which they are made. What an append has answered may be read from then on; while it is under way, ``log_end_offset``
+does not count it. An error, raised at once or by the completion, changes nothing. No log keeps what it is given: a
+buffer may be used again when the call returns, whenever its answer comes.
+
+``tests/storage/test_log_conformance.py`` holds any log to this.
 """
 
 from collections.abc import Sequence
@@ -109,7 +113,7 @@ class Log(Protocol):
     ) -> "Appended | Completion[Appended]":
         """Append one whole checked batch, verbatim but for what is patched in place: its offset and epoch.
 
-        ``batch`` is writable and may be reused once the answer is there; ``header`` is the batch's own. With
+        ``batch`` is writable and may be reused when the call returns; ``header`` is the batch's own. With
         LogAppendTime the timestamp is patched too. Raises KafkaError: RECORD_LIST_TOO_LARGE (over ``segment.bytes``),
         INVALID_TIMESTAMP (outside ``message.timestamp.*.max.ms`` by the header's figures),
         OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE, and KAFKA_STORAGE_ERROR (nothing was

@@ -32,6 +32,11 @@ class Transactions:
         """How many are open."""
         return len(self._open)
 
+    @property
+    def undecided(self) -> int:
+        """How many are open, or have ended where the high watermark has not been seen yet."""
+        return len(self._open) + len(self._ended)
+
     def begin(self, first_offset: int, producer_id: int) -> None:
         """Note a transaction that starts behind all others."""
         self._open[first_offset] = producer_id

@@ -1,4 +1,4 @@
-"""Zig-zag varints, the only primitive that records need; the message compiler generates its own code.
+"""Varints, the only primitive that records need; the message compiler generates its own code.
 
 Java's ``ByteUtils`` is the model: at most 5 bytes for 32 bits and 10 for 64, and bits beyond those are dropped.
 """
@@ -40,6 +40,12 @@ def read_varlong(buffer: Buffer, position: int) -> tuple[int, int]:
     except IndexError:
         raise ProtocolError("A varint is cut off") from None
     return (raw >> 1) ^ -(raw & 1), position + 1
+
+
+def read_unsigned_varint(buffer: Buffer, position: int) -> tuple[int, int]:
+    """An unsigned 32-bit integer and the position after it. Raises ProtocolError when cut off or too long."""
+    raw, position = _read_unsigned(buffer, position, 5)
+    return raw & 0xFFFFFFFF, position
 
 
 def write_varint(buffer: bytearray, value: int) -> None:

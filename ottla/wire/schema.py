@@ -270,6 +270,10 @@ class Response(_Rpc):
     """What the broker answers."""
 
 
+class MetadataRecord(_Rpc):
+    """What stands in the metadata log of an Apache controller; its key tells which one it is."""
+
+
 class Data(Message):
     """What travels inside other messages or internal topics: consumer protocol, group and offset records."""
 

@@ -14,11 +14,13 @@ from ottla.storage.background import Inline
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import FileSlice, RealFiles
+from ottla.storage.log_config import LogConfig
 from ottla.wire import frames
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch
 from ottla.wire.schema import Response
 from tests.broker.coordinators.scenario import SteppedClock
+from tests.storage.slow_log import SlowLog, Slowness
 
 CORRELATION_ID = 7
 
@@ -38,15 +40,15 @@ class Answer:
     def __init__(self, request: Any, version: int, reply: Any) -> None:
         self._request = request
         self._version = version
-        self._reply = reply
+        self.reply = reply
 
     @property
     def done(self) -> bool:
-        return not isinstance(self._reply, Deferred) or self._reply.pending.done
+        return not isinstance(self.reply, Deferred) or self.reply.pending.done
 
     def response(self) -> Any:
         assert self.done
-        reply = self._reply.reply() if isinstance(self._reply, Deferred) else self._reply
+        reply = self.reply.reply() if isinstance(self.reply, Deferred) else self.reply
         frame = reply if isinstance(reply, bytes) else b"".join(map(_sent, reply))
         correlation_id, response = frames.decode_response(
             response_class(self._request), frame[frames.SIZE.size :], self._version
@@ -56,7 +58,7 @@ class Answer:
 
     def abandon(self) -> None:
         """The client goes away."""
-        self._reply.pending.abandon()
+        self.reply.pending.abandon()
 
 
 def _sent(piece: Any) -> bytes:
@@ -68,13 +70,25 @@ def _sent(piece: Any) -> bytes:
     return data
 
 
+class SlowDirectory(DataDirectory):
+    """A data directory whose logs answer nothing at once."""
+
+    slowness: Slowness
+
+    def open_log(self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig) -> Any:
+        return SlowLog(super().open_log(topic, partition, topic_id=topic_id, config=config), self.slowness)
+
+
 class Broker:
     """Broker 1, and one client's connection to it."""
+
+    directory_class = DataDirectory
 
     def __init__(self, folder: Path, **settings: str) -> None:
         config = BrokerConfig({name.replace("_", "."): value for name, value in settings.items()})
         random = Random(1)
-        directory = DataDirectory(folder, node_id=1, files=RealFiles(durable=False), background=Inline(), random=random)
+        self.files = RealFiles(durable=False)
+        directory = self.directory_class(folder, node_id=1, files=self.files, background=Inline(), random=random)
         self.clock = SteppedClock()
         self.cluster = Cluster(
             config=config,
@@ -87,11 +101,16 @@ class Broker:
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
         self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")
         for _ in self.cluster.load_groups():
-            pass
+            self.settle()
+
+    def settle(self) -> None:
+        """Let the logs do all that they were asked to do."""
 
     def ask(self, request: Any, version: int) -> Any:
         """The response as a client of this version reads it."""
-        return self.begin(request, version).response()
+        answer = self.begin(request, version)
+        self.settle()
+        return answer.response()
 
     def begin(self, request: Any, version: int) -> "Answer":
         """Send a request whose answer may come later."""
@@ -102,6 +121,24 @@ class Broker:
         """Append one batch of ``count`` records with keys."""
         batch = build_batch(Record(0, self.clock.wall_ms(), b"key", b"value") for _ in range(count))
         self.cluster.partition(topic, partition).append(memoryview(batch), read_header(batch), self.clock.wall_ms())
+        self.settle()
 
     def close(self) -> None:
         self.cluster.close()
+
+
+class SlowBroker(Broker):
+    """The same over logs that answer only when ``settle`` or ``step`` lets them."""
+
+    directory_class = SlowDirectory
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.slowness = SlowDirectory.slowness = Slowness()
+        super().__init__(folder, **settings)
+
+    def settle(self) -> None:
+        self.slowness.settle()
+
+    def step(self, number: int = 0) -> None:
+        """Let the logs do one of the things they were asked to do, by default the first."""
+        assert self.slowness.step(number)

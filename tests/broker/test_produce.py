@@ -3,12 +3,12 @@
 import pytest
 
 from ottla.broker.handlers.produce import produce as produce_handler
-from ottla.storage.completion import Completion
+from ottla.broker.waiting import Pending
 from ottla.wire.batch import read_header, write_crc
 from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError, ProtocolError
+from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest
-from tests.broker.clients import batch_of, new_topic, produce
+from tests.broker.clients import batch_of, fetch_one, new_topic, produce
 from tests.broker.single_broker import Broker
 
 NONE = ErrorCode.NONE
@@ -24,6 +24,10 @@ def code(answer):
 
 def end_offset(broker, topic="topic", partition=0):
     return broker.cluster.partition(topic, partition).high_watermark
+
+
+def max_timestamp(broker):
+    return read_header(bytes(fetch_one(broker).records)).max_timestamp
 
 
 def patched(batch, position, value):
@@ -49,8 +53,7 @@ def test_the_stored_batch_is_numbered_and_else_as_it_came(broker):
     broker.append("topic", 3)
     batch = batch_of([b"a", b"b"])
     produce(broker, batch)
-    stored = broker.cluster.partition("topic", 0).log.read(3, 1 << 20, end_offset=5, minimum_one_batch=True)
-    data = stored if isinstance(stored, bytes) else stored.read()
+    data = bytes(fetch_one(broker, 3).records)
     assert read_header(data).base_offset == 3
     assert data[16:] == batch[16:]
 
@@ -170,7 +173,9 @@ def send_unacknowledged(broker, topic):
     data = Partition(index=0, records=memoryview(batch_of()))
     broker.context.api_version = 12
     request = ProduceRequest(acks=0, timeout_ms=0, topic_data=[Topic(name=topic, partition_data=[data])])
-    return produce_handler(broker.context, request)
+    answer = produce_handler(broker.context, request)
+    broker.settle()
+    return answer.response if isinstance(answer, Pending) else answer
 
 
 def test_acks_0_has_no_answer(broker):
@@ -201,7 +206,7 @@ def test_create_time_is_the_producers(broker):
     new_topic(broker)
     answer = produce(broker, batch_of(timestamp=12_345))
     assert (code(answer), answer.log_append_time_ms) == (NONE, -1)
-    assert broker.cluster.partition("topic", 0).log.max_timestamp().timestamp == 12_345
+    assert max_timestamp(broker) == 12_345
 
 
 def test_log_append_time_is_the_brokers(broker):
@@ -209,7 +214,7 @@ def test_log_append_time_is_the_brokers(broker):
     answer = produce(broker, batch_of([b"a", b"b"], timestamp=12_345))
     now = broker.clock.wall_ms()
     assert (code(answer), answer.log_append_time_ms) == (NONE, now)
-    assert broker.cluster.partition("topic", 0).log.max_timestamp().timestamp == now
+    assert max_timestamp(broker) == now
 
 
 def test_a_timestamp_too_far_ahead_is_refused_with_the_logs_start(broker):
@@ -326,44 +331,6 @@ def test_the_state_of_producers_survives_a_restart(tmp_path):
     assert send(again, 4) == OUT_OF_ORDER
     assert send(again, 3) == (NONE, 3)
     again.close()
-
-
-# --- a log that answers later
-
-
-class SlowLog:
-    """A log whose appends wait until they are told to finish."""
-
-    def __init__(self, log):
-        self.log = log
-        self.waiting = []
-
-    def __getattr__(self, name):
-        return getattr(self.log, name)
-
-    def append(self, batch, header, *where):
-        later = Completion()
-        self.waiting.append((later, self.log.append(batch, header, *where)))
-        return later
-
-
-def test_the_answer_waits_for_the_slowest_append(broker):
-    topic = new_topic(broker, partitions=2)
-    slow = []
-    for partition in topic.partitions:
-        partition.log = SlowLog(partition.log)
-        slow.append(partition.log)
-    data = [Partition(index=index, records=batch_of()) for index in (0, 1)]
-    answer = broker.begin(
-        ProduceRequest(acks=-1, timeout_ms=1000, topic_data=[Topic(name="topic", partition_data=data)]), 9
-    )
-    first, appended = slow[0].waiting[0]
-    first.complete(appended)
-    assert not answer.done
-    second, _ = slow[1].waiting[0]
-    second.fail(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR))
-    codes = [code(each) for each in answer.response().responses[0].partition_responses]
-    assert codes == [NONE, ErrorCode.KAFKA_STORAGE_ERROR]
 
 
 # --- InitProducerId

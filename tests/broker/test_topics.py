@@ -2,7 +2,6 @@
 
 import pytest
 
-from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.fetch import FetchRequest
 from ottla.wire.messages.topics import (
@@ -452,32 +451,3 @@ def test_fetch_sessions_tell_of_the_new_start(broker):
     shorten(broker, ("t", 0, 4))
     assert fetch(broker, session_id, 2) == (session_id, [4])
     assert fetch(broker, session_id, 3) == (session_id, [])
-
-
-class SlowLog:
-    """A log whose start moves when `finish` is called."""
-
-    def __init__(self, log):
-        self._log = log
-        self.finish = None
-
-    def __getattr__(self, name):
-        return getattr(self._log, name)
-
-    def delete_records(self, before_offset):
-        completion = Completion()
-        self.finish = lambda: completion.complete(self._log.delete_records(before_offset))
-        return completion
-
-
-def test_a_slow_log_delays_the_answer(broker):
-    create(broker, new_topic("t", 2))
-    broker.append("t", 10)
-    partition = broker.cluster.partition("t", 0)
-    partition.log = slow = SlowLog(partition.log)
-    Topic = DeleteRecordsRequest.Topic  # noqa: N806
-    both = [Topic.Partition(partition_index=index, offset=-1) for index in range(2)]
-    answer = broker.begin(DeleteRecordsRequest(topics=[Topic(name="t", partitions=both)], timeout_ms=1000), 2)
-    assert not answer.done
-    slow.finish()
-    assert [each.low_watermark for each in answer.response().topics[0].partitions] == [10, 0]

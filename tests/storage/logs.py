@@ -19,6 +19,7 @@ def batch_of(
     timestamps: Sequence[int] | None = None,
     producer: tuple[int, int, int] = (-1, -1, -1),
     codec: int = 0,
+    transactional: bool = False,
 ) -> bytearray:
     """A batch as a producer sends it; ``producer`` is id, epoch, first sequence."""
     times = timestamps if timestamps is not None else [NOW_MS] * len(values)
@@ -29,6 +30,7 @@ def batch_of(
         producer_epoch=epoch,
         base_sequence=sequence,
         codec=codec,
+        is_transactional=transactional,
     )
 
 

@@ -398,7 +398,7 @@ def test_transaction_markers_end_a_producers_transaction(disk: Disk) -> None:
     data = build_batch(
         [Record(0, NOW_MS, None, b"v")], producer_id=9, producer_epoch=3, base_sequence=0, is_transactional=True
     )
-    append(log, data)
+    append(log, data, origin=AppendOrigin.COORDINATOR)
     state = log.producers.get(9)
     assert state is not None
     assert state.transaction_offset == 0
@@ -495,7 +495,7 @@ def test_open_transactions_and_markers_are_known_after_a_restart(disk: Disk, cle
             base_sequence=0,
             is_transactional=True,
         )
-        append(log, data)
+        append(log, data, origin=AppendOrigin.COORDINATOR)
     marker = build_batch(
         [Record(0, NOW_MS, b"\0\0\0\0", b"\0\0\0\0\0\7")],
         producer_id=9,

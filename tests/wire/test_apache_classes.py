@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.wire.schema import Message, Request, Response
+from ottla.wire.schema import Message, MetadataRecord, Request, Response
 from tests.wire.declarations import pair_id, pairs
 from tests.wire.values import samples
 
@@ -19,6 +19,8 @@ Answers = dict[tuple[str, int], list[tuple[bytes, bytes | str]]]
 def class_name(message: type[Message]) -> str:
     if issubclass(message, Request | Response):
         return f"org.apache.kafka.common.message.{message.__name__}Data"
+    if issubclass(message, MetadataRecord):
+        return f"org.apache.kafka.common.metadata.{message.__name__}"
     package = "coordinator.group.generated" if message.__module__.endswith("group_records") else "common.message"
     return f"org.apache.kafka.{package}.{message.__name__}"
 

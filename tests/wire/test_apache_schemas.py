@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 
-from ottla.wire.schema import LAST_VERSION, MISSING, ZERO_UUID, ArrayOf, Message, Primitive, Request, Response, Struct
+from ottla.wire.schema import (
+    LAST_VERSION,
+    MISSING,
+    ZERO_UUID,
+    ArrayOf,
+    Message,
+    MetadataRecord,
+    Primitive,
+    Request,
+    Response,
+    Struct,
+)
 from tests.wire.declarations import MESSAGES, pair_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 
-SCHEMA = re.compile(r"common/message/(\w+)\.json")
+SCHEMA = re.compile(r"common/(?:message|metadata)/\w+\.json")
 Schemas = dict[str, dict[str, Any]]
 Described = dict[str, Any]
 
@@ -22,13 +33,14 @@ Described = dict[str, Any]
 @pytest.fixture(scope="session")
 def schemas(apache_jars: Path) -> Schemas:
     found: Schemas = {}
-    for pattern in ("kafka-clients-*.jar", "kafka-group-coordinator-4*.jar"):
+    for pattern in ("kafka-clients-*.jar", "kafka-group-coordinator-4*.jar", "kafka-metadata-*.jar"):
         (path,) = apache_jars.glob(pattern)
         with zipfile.ZipFile(path) as jar:
             for name in jar.namelist():
-                if matched := SCHEMA.fullmatch(name):
+                if SCHEMA.fullmatch(name):
                     text = re.sub(r"^\s*//.*$", "", jar.read(name).decode(), flags=re.MULTILINE)
-                    found[matched[1]] = json.loads(text)
+                    schema = json.loads(text)
+                    found[schema["name"]] = schema
     return found
 
 
@@ -142,6 +154,9 @@ def test_names_types_versions_nullability_and_tags_are_apaches(message: type[Mes
     if issubclass(message, Request | Response):
         assert message.api_key == schema["apiKey"]
         assert schema["type"] == ("request" if issubclass(message, Request) else "response")
+    if issubclass(message, MetadataRecord):
+        assert message.api_key == schema["apiKey"]
+        assert schema["type"] == "metadata"
     mine = list(ours(message, message.versions))
     assert_same(mine, list(theirs(schema["fields"], message.versions, common)), message.__name__)
 

@@ -16,7 +16,7 @@ from tests.wire.values import structs
 
 PACKAGES = ("admin", "consumer", "metadata", "producer")
 # What a broker writes to its own topics is nothing to a client.
-THEIRS = tuple(each for each in MESSAGES if not each.__module__.endswith("group_records"))
+THEIRS = tuple(each for each in MESSAGES if not each.__module__.endswith(("group_records", "metadata_records")))
 
 
 def their_class(message: type[Message]) -> Any:

@@ -4,9 +4,33 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ottla.broker.waiting import Pending
+from ottla.storage.completion import Completion
+from ottla.wire.errors import KafkaError
 
 A = TypeVar("A")
 R = TypeVar("R")
+
+
+def once_stored(
+    outcome: A | Completion[A], accept: Callable[[A], R], refuse: Callable[[KafkaError], R]
+) -> R | Pending[R]:
+    """Return what is made of a log's answer, or of its refusal, now or when it comes."""
+    if not isinstance(outcome, Completion):
+        return accept(outcome)
+    answer: Pending[R] = Pending()
+
+    def settle(completion: Completion[A]) -> None:
+        try:
+            response = accept(completion.result())
+        except KafkaError as error:
+            response = refuse(error)
+        except Exception as error:  # a bug, which is logged where the answer is encoded
+            answer.fail(error)
+            return
+        answer.resolve(response)
+
+    outcome.add_done_callback(settle)
+    return answer
 
 
 def then(answer: A | Pending[A], convert: Callable[[A], R]) -> R | Pending[R]:

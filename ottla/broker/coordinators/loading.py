@@ -1,11 +1,14 @@
 """Rebuilds durable state from the log, step by step: a large log must not hold up the loop."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from struct import Struct
+from typing import Any
 
 from ottla.broker.coordinators.records import decode
 from ottla.broker.coordinators.state import CoordinatorState
+from ottla.storage.completion import Completion
+from ottla.storage.steps import Steps
 from ottla.wire.batch import read_header
 from ottla.wire.errors import ProtocolError
 from ottla.wire.records import read_records
@@ -20,8 +23,8 @@ _MARKER = Struct(">hh")
 """A control record's key: version, and 0 for abort or 1 for commit."""
 
 
-def replay(batches: Iterable[bytes | bytearray | memoryview], state: CoordinatorState) -> Iterator[None]:
-    """Apply all records of these batches to ``state``; yields now and then.
+def replay(batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], state: CoordinatorState) -> Steps[None]:
+    """Apply all records of these batches to ``state``; in steps.
 
     Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
     left alone.
@@ -29,6 +32,9 @@ def replay(batches: Iterable[bytes | bytearray | memoryview], state: Coordinator
     unknown: set[int] = set()
     count = 0
     for batch in batches:
+        if isinstance(batch, Completion):
+            yield batch
+            continue
         header = read_header(batch)
         if header.is_control:
             for record in read_records(batch):
@@ -46,7 +52,7 @@ def replay(batches: Iterable[bytes | bytearray | memoryview], state: Coordinator
                 state.apply(decoded, record_offset=record.offset, producer_id=producer_id)
             count += 1
             if count % RECORDS_PER_STEP == 0:
-                yield
-        yield
+                yield None
+        yield None
     if unknown:
         log.warning("Records of these types are not known and were left alone: %s", sorted(unknown))

@@ -19,6 +19,7 @@ from ottla.broker.coordinators.settings import GroupSettings
 from ottla.broker.waiting import Clock, Timer, Timers
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended
+from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.records import Record, build_batch
@@ -41,8 +42,8 @@ class OffsetsTopic(Protocol):
         """Append a batch; raises KafkaError or gives a completion that does."""
         ...
 
-    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview]:
-        """Yield every batch of a partition, from its start."""
+    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Completion[Any]]:
+        """Yield every batch of a partition, from its start, and what must be done before the next can be read."""
         ...
 
 
@@ -85,7 +86,7 @@ class GroupRuntime:
 
     # --- from start to stop ------------------------------------------------------------------------------------------
 
-    def start(self, partition_count: int | None) -> Iterator[None]:
+    def start(self, partition_count: int | None) -> Steps[None]:
         """Take over the partitions; the caller steps the result to its end, between other work, to load them.
 
         ``partition_count`` is None if the topic does not exist yet. Until a partition is loaded, its groups are refused
@@ -118,7 +119,7 @@ class GroupRuntime:
     def _open_lanes(self, refusal: ErrorCode | None) -> None:
         self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
 
-    def _load(self) -> Iterator[None]:
+    def _load(self) -> Steps[None]:
         for lane in [*self._lanes.values()]:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 continue
@@ -132,7 +133,7 @@ class GroupRuntime:
                 if lane.is_closed:
                     break
                 self._submit(lane, group_id, Event(partial(_revive, group_id)))
-                yield
+                yield None
             if lane.refusal is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 lane.refusal = None
 

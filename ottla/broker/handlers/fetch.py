@@ -1,12 +1,15 @@
 """Fetch, ListOffsets and OffsetForLeaderEpoch: what consumers read, and where they begin."""
 
 from collections import Counter
+from functools import partial
 
 from ottla.broker.context import Context
+from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.fetching import READ_COMMITTED, Fetch
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
+from ottla.storage.log import FoundOffset
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import (
@@ -18,6 +21,8 @@ from ottla.wire.messages.fetch import (
     OffsetForLeaderEpochResponse,
 )
 from ottla.wire.schema import LAST_VERSION
+
+Listed = ListOffsetsResponse.Topic.Partition
 
 LATEST = -1
 EARLIEST = -2
@@ -34,6 +39,8 @@ FIRST_VERSIONS = {
     EARLIEST_PENDING_UPLOAD: 11,
 }
 """The version of ListOffsets from which each of these may be asked for."""
+OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
+"""These name the log's ends, where there need not be a record."""
 
 
 def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[FetchResponse]:
@@ -50,47 +57,67 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
     return Fetch(cluster, request, fetch_set).start(request.max_wait_ms)
 
 
-def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse:
+def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
     """Find the offset for each timestamp; the negative ones have names of their own."""
-    topics = []
+    names: list[str] = []
+    answers: list[Listed | Pending[Listed]] = []
     for topic in request.topics:
-        answers = []
         named = Counter(each.partition_index for each in topic.partitions)
         for each in {each.partition_index: each for each in topic.partitions}.values():
-            answer = ListOffsetsResponse.Topic.Partition(partition_index=each.partition_index)
-            try:
-                if named[each.partition_index] > 1:
-                    raise KafkaError(ErrorCode.INVALID_REQUEST)
-                if each.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(each.timestamp, LAST_VERSION):
-                    raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-                partition = context.cluster.partition(topic.name, each.partition_index)
-                partition.check_leader_epoch(each.current_leader_epoch)
-                answer.timestamp, answer.offset, answer.leader_epoch = _find_offset(
-                    partition, each.timestamp, committed_only=request.isolation_level == READ_COMMITTED
-                )
-            except KafkaError as error:
-                answer.error_code = error.code
-            answers.append(answer)
-        topics.append(ListOffsetsResponse.Topic(name=topic.name, partitions=answers))
-    return ListOffsetsResponse(topics=topics)
+            names.append(topic.name)
+            answers.append(_list_offset(context, request, topic.name, each, times=named[each.partition_index]))
+    return then(gather(answers), partial(_listed, request, names))
 
 
-def _find_offset(partition: Partition, timestamp: int, *, committed_only: bool) -> tuple[int, int, int]:
-    """Return timestamp, offset and leader epoch, each -1 where there is none."""
-    end_offset = partition.last_stable_offset if committed_only else partition.high_watermark
+def _listed(request: ListOffsetsRequest, names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
+    found: dict[str, list[Listed]] = {topic.name: [] for topic in request.topics}
+    for name, partition in zip(names, partitions, strict=True):
+        found[name].append(partition)
+    return ListOffsetsResponse(
+        topics=[ListOffsetsResponse.Topic(name=name, partitions=each) for name, each in found.items()]
+    )
+
+
+def _list_offset(
+    context: Context, request: ListOffsetsRequest, topic: str, asked: ListOffsetsRequest.Topic.Partition, *, times: int
+) -> Listed | Pending[Listed]:
+    answer = Listed(partition_index=asked.partition_index)
+
+    def accept(found: FoundOffset | None) -> Listed:
+        # What a batch under way holds may be found before it may be read.
+        if found is not None and (asked.timestamp in OF_THE_LOG or found.offset < end_offset):
+            answer.timestamp, answer.offset, answer.leader_epoch = found
+        return answer
+
+    def refuse(error: KafkaError) -> Listed:
+        answer.error_code = error.code
+        return answer
+
+    try:
+        if times > 1:
+            raise KafkaError(ErrorCode.INVALID_REQUEST)
+        if asked.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION):
+            raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
+        partition = context.cluster.partition(topic, asked.partition_index)
+        partition.check_leader_epoch(asked.current_leader_epoch)
+        committed_only = request.isolation_level == READ_COMMITTED
+        end_offset = partition.last_stable_offset if committed_only else partition.high_watermark
+        return once_stored(_find_offset(partition, asked.timestamp, end_offset), accept, refuse)
+    except KafkaError as error:
+        return refuse(error)
+
+
+def _find_offset(
+    partition: Partition, timestamp: int, end_offset: int
+) -> FoundOffset | Completion[FoundOffset | None] | None:
     log = partition.log
     if timestamp == LATEST:
-        return -1, end_offset, partition.leader_epoch
+        return FoundOffset(-1, end_offset, partition.leader_epoch)
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
-        return -1, log.log_start_offset, log.leader_epoch_at(log.log_start_offset)
+        return FoundOffset(-1, log.log_start_offset, log.leader_epoch_at(log.log_start_offset))
     if timestamp in {LATEST_TIERED, EARLIEST_PENDING_UPLOAD}:
-        return -1, -1, -1  # nothing is ever tiered here
-    found = log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
-    if isinstance(found, Completion):
-        found = found.result()
-    if found is None or found.offset >= end_offset:
-        return -1, -1, -1
-    return found
+        return None  # nothing is ever tiered here
+    return log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
 
 
 def offset_for_leader_epoch(context: Context, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from ottla.broker.context import Context
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
@@ -36,7 +36,7 @@ TopicData = ProduceRequest.Topic
 TopicResponse = ProduceResponse.Topic
 PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
-Straight = bytes | Pending[ProduceResponse] | None
+Straight = bytes | Pending[Any] | None
 Outcome = Appended | Completion[Appended] | KafkaError
 
 ACKS_NONE = 0
@@ -92,7 +92,7 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
             return None
         if isinstance(appended, Completion):
             data = TopicData(topic_id=topic_id, partition_data=[])
-            return cast("Pending[ProduceResponse]", _respond(context, [(data, [(index, appended)])], acks=acks))
+            return cast("Pending[Any]", _respond(context, [(data, [(index, appended)])], acks=acks))
         template = topic.produced.get(version) or _make_template(topic, version)
         base_offset, _, _, log_start_offset, log_append_time_ms = appended
         return template.fill(correlation_id, index, 0, base_offset, log_append_time_ms, log_start_offset)
@@ -100,7 +100,7 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
     return answer
 
 
-def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[ProduceResponse] | None:
+def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[Any] | None:
     """Append each partition's batch; with acks=0 there is no answer, and an error closes the connection."""
     cluster = context.cluster
     version = context.api_version
@@ -145,30 +145,30 @@ def _make_template(topic: Topic, version: int) -> Template:
 
 def _respond(
     context: Context, outcomes: "list[tuple[TopicData, list[tuple[int, Outcome]]]]", *, acks: int
-) -> ProduceResponse | Pending[ProduceResponse] | None:
+) -> ProduceResponse | Pending[Any] | None:
     """Build the answer for any number of partitions, errors and slow appends among them."""
-    waiting: list[tuple[PartitionResponse, Completion[Appended]]] = []
+    waiting: list[tuple[Callable[[Completion[Appended]], None], Completion[Appended]]] = []
     responses = []
     for data, found in outcomes:
         answers = []
         for index, outcome in found:
             answer = PartitionResponse(index=index, base_offset=-1)
             if isinstance(outcome, KafkaError):
-                _refuse(answer, outcome)
-                if outcome.code in SEEN_BY_THE_LOG or isinstance(outcome, RecordsRefusedError):
-                    topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics[data.name]
-                    answer.log_start_offset = topic.partition(index).log_start_offset
+                _refuse(context, data, answer, outcome)
             elif isinstance(outcome, Completion):
-                waiting.append((answer, outcome))
+                named = TopicData(name=data.name, topic_id=data.topic_id, partition_data=[])  # without the records
+                waiting.append((partial(_settle, context, named, answer), outcome))
             else:
                 _accept(answer, outcome)
             answers.append(answer)
         responses.append(TopicResponse(name=data.name, topic_id=data.topic_id, partition_responses=answers))
+    response = ProduceResponse(responses=responses)
+    if waiting:
+        return _when_appended(response, waiting, acks=acks)
     if acks == ACKS_NONE:
         _close_on_error(responses)
         return None
-    response = ProduceResponse(responses=responses)
-    return _when_appended(response, waiting) if waiting else response
+    return response
 
 
 def _accept(answer: PartitionResponse, appended: Appended) -> None:
@@ -216,7 +216,7 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     return partition.append(batch, header, now_ms)
 
 
-def _refuse(answer: PartitionResponse, error: KafkaError) -> None:
+def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error: KafkaError) -> None:
     answer.error_code = error.code
     answer.error_message = error.message
     if isinstance(error, RecordsRefusedError):
@@ -224,6 +224,21 @@ def _refuse(answer: PartitionResponse, error: KafkaError) -> None:
             PartitionResponse.RecordError(batch_index=index, batch_index_error_message=reason)
             for index, reason in error.record_errors
         ]
+    if error.code in SEEN_BY_THE_LOG or isinstance(error, RecordsRefusedError):
+        topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics.get(data.name)
+        if topic is not None:  # it may have been deleted while the append was under way
+            answer.log_start_offset = topic.partition(answer.index).log_start_offset
+
+
+def _settle(context: Context, data: TopicData, answer: PartitionResponse, done: Completion[Appended]) -> None:
+    """Fill in what became of a slow append."""
+    try:
+        _accept(answer, done.result())
+    except KafkaError as error:
+        _refuse(context, data, answer, error)
+    except Exception:
+        log.exception("an append failed")
+        answer.error_code = ErrorCode.UNKNOWN_SERVER_ERROR
 
 
 def _close_on_error(responses: list[TopicResponse]) -> None:
@@ -236,24 +251,30 @@ def _close_on_error(responses: list[TopicResponse]) -> None:
 
 
 def _when_appended(
-    response: ProduceResponse, waiting: list[tuple[PartitionResponse, Completion[Appended]]]
-) -> Pending[ProduceResponse]:
-    """Answer when the last of the slow appends is done."""
-    pending: Pending[ProduceResponse] = Pending()
+    response: ProduceResponse,
+    waiting: "list[tuple[Callable[[Completion[Appended]], None], Completion[Appended]]]",
+    *,
+    acks: int,
+) -> Pending[Any]:
+    """Answer when the last of the slow appends is done; with acks=0 go on with the next request then."""
+    pending: Pending[Any] = Pending()
     left = len(waiting)
 
-    def done(answer: PartitionResponse, completion: Completion[Appended]) -> None:
+    def done(settle: "Callable[[Completion[Appended]], None]", completion: Completion[Appended]) -> None:
         nonlocal left
-        try:
-            _accept(answer, completion.result())
-        except KafkaError as error:
-            _refuse(answer, error)
+        settle(completion)
         left -= 1
-        if left == 0:
-            pending.resolve(response)
+        if left:
+            return
+        try:
+            if acks == ACKS_NONE:
+                _close_on_error(response.responses)
+            pending.resolve(None if acks == ACKS_NONE else response)
+        except ProtocolError as error:
+            pending.fail(error)
 
-    for answer, completion in waiting:
-        completion.add_done_callback(partial(done, answer))
+    for settle, completion in waiting:
+        completion.add_done_callback(partial(done, settle))
     return pending
 
 

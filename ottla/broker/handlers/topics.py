@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
-from ottla.broker.coordinators.later import gather, then
+from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.placement import (
     MAX_NEW_PARTITIONS,
     Assignments,
@@ -18,7 +18,6 @@ from ottla.broker.placement import (
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import Topic, check_name
 from ottla.broker.waiting import Pending
-from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.topics import (
@@ -264,6 +263,15 @@ def delete_records(
 
 def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
     answer = Shortened(partition_index=index, low_watermark=-1)
+
+    def accept(low_watermark: int) -> Shortened:
+        answer.low_watermark = low_watermark
+        return answer
+
+    def refuse(error: KafkaError) -> Shortened:
+        answer.error_code = error.code
+        return answer
+
     try:
         partition = cluster.partition(name, index)
         topic = cluster.topics[name]
@@ -271,24 +279,9 @@ def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Sho
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
-        low_watermark = partition.delete_records(before_offset)
+        return once_stored(partition.delete_records(before_offset), accept, refuse)
     except KafkaError as error:
-        answer.error_code = error.code
-        return answer
-    if not isinstance(low_watermark, Completion):
-        answer.low_watermark = low_watermark
-        return answer
-    pending: Pending[Shortened] = Pending()
-
-    def done(completion: Completion[int]) -> None:
-        try:
-            answer.low_watermark = completion.result()
-        except KafkaError as error:
-            answer.error_code = error.code
-        pending.resolve(answer)
-
-    low_watermark.add_done_callback(done)
-    return pending
+        return refuse(error)
 
 
 def _named_twice() -> KafkaError:

@@ -1,0 +1,110 @@
+"""A log that answers nothing at once: what the broker must be able to live with, and a second kind of ``Log``."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ottla.storage.completion import Completion
+from ottla.storage.log import Appended, AppendOrigin, FoundOffset, Log, RecordSlice
+from ottla.wire.batch import BatchHeader
+
+T = TypeVar("T")
+
+
+class Slowness:
+    """What slow logs have been asked to do and have not done yet, in order."""
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def later(self, call: "Callable[[], T | Completion[T]]") -> Completion[T]:
+        """Put a call off until ``step``."""
+        completion: Completion[T] = Completion()
+
+        def settle(outcome: "T | Completion[T]") -> None:
+            if not isinstance(outcome, Completion):
+                completion.complete(outcome)
+                return
+            try:
+                completion.complete(outcome.result())
+            except Exception as error:
+                completion.fail(error)
+
+        def run() -> None:
+            try:
+                outcome = call()
+            except Exception as error:
+                completion.fail(error)
+                return
+            if isinstance(outcome, Completion):
+                outcome.add_done_callback(settle)
+            else:
+                settle(outcome)
+
+        self._calls.append(run)
+        return completion
+
+    def step(self, number: int = 0) -> bool:
+        """Do one of the calls, counted from the first; False if there is none."""
+        if number < len(self._calls):
+            call = self._calls[number]
+            del self._calls[number]
+            call()
+            return True
+        return False
+
+    def settle(self) -> None:
+        """Do all calls, and those that come of them."""
+        while self.step():
+            pass
+
+
+class SlowLog:
+    """Does what another log does, but later: each call takes effect, and is answered, when ``slowness`` lets it.
+
+    What ``Log`` answers at once in any case is passed on.
+    """
+
+    def __init__(self, log: Log, slowness: Slowness) -> None:
+        self._log = log
+        self._slowness = slowness
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def append(
+        self,
+        batch: memoryview,
+        header: BatchHeader,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+    ) -> Completion[Appended]:
+        """Append later, from a copy."""
+        kept = memoryview(bytearray(batch))
+        return self._slowness.later(lambda: self._log.append(kept, header, leader_epoch, now_ms, origin))
+
+    def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> Completion[RecordSlice]:
+        """Read later."""
+        return self._slowness.later(
+            lambda: self._log.read(offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
+        )
+
+    def offset_for_timestamp(self, timestamp_ms: int) -> Completion[FoundOffset | None]:
+        """Look it up later."""
+        return self._slowness.later(lambda: self._log.offset_for_timestamp(timestamp_ms))
+
+    def max_timestamp(self) -> Completion[FoundOffset | None]:
+        """Look it up later."""
+        return self._slowness.later(self._log.max_timestamp)
+
+    def delete_records(self, before_offset: int) -> Completion[int]:
+        """Move the start later."""
+        return self._slowness.later(lambda: self._log.delete_records(before_offset))
+
+    def flush(self) -> Completion[None]:
+        """Sync later."""
+        return self._slowness.later(self._log.flush)
