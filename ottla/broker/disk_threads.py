@@ -82,7 +82,9 @@ class DiskThreads(Background):
         self._bring_back()
 
     def close(self) -> None:
-        """Wait for all that is under way and bring it back. The loop passes no more."""
+        """Wait for all that is under way and bring it back. The loop passes no more. Doing it twice does nothing."""
+        if self._closed:
+            return
         self._closed = True
         for _ in self._threads:
             self._jobs.put(None)

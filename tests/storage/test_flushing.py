@@ -18,42 +18,11 @@ from ottla.storage.segment_log import SegmentLog
 from ottla.wire.batch import check_produced
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from tests.storage.held import Held
 from tests.storage.logs import NOW_MS, TOPIC_ID, batch_of, read_all
 
 EACH = LogConfig(flush_messages=1)
 SMALL_SEGMENTS = LogConfig(segment_bytes=500)
-
-
-class Held:
-    """Work that is done when the test says so."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
-        self.calls: list[Callable[[], None]] = []
-
-    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
-        self.jobs.append((work, then))
-
-    def soon(self, call: Callable[[], None]) -> None:
-        self.calls.append(call)
-
-    def end_pass(self) -> None:
-        """What was to be done soon is done, so that jobs are there."""
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call()
-
-    def work(self) -> None:
-        """End the pass and do the jobs that there are, not those that they lead to."""
-        self.end_pass()
-        jobs, self.jobs = self.jobs, []
-        for work, then in jobs:
-            work()
-            then(None)
-
-    def work_to_the_end(self) -> None:
-        while self.calls or self.jobs:
-            self.work()
 
 
 class WatchedFiles(RealFiles):
@@ -278,7 +247,7 @@ def test_names_are_synced_with_the_files_that_are_made(store: Store) -> None:
         begin(log)
         store.background.work()
     second = log.segments[1].base_offset
-    assert store.files.synced == ["00000000000000000000.log", f"{second:020d}.log", "topic-0/"]
+    assert store.files.synced == [f"{second:020d}.log", "topic-0/"]
 
 
 def test_a_closed_segment_and_its_name_are_synced_before_the_recovery_point_moves(store: Store) -> None:
