@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from ottla.broker.acknowledgement import acknowledgement
 from ottla.broker.advertise import advertised
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
@@ -93,6 +94,7 @@ async def _serve(options: ServeOptions) -> None:
                     data_dir=options.data_dir,
                     cluster_id=cluster.id,
                     node_id=cluster.node.id,
+                    acknowledgement=acknowledgement(options.config, ephemeral=options.ephemeral),
                 )
             )
             log.info("stopping on %s", signal.Signals(await anext(signals)).name)

@@ -18,6 +18,7 @@ from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.older_batches import write_older_batches
 from ottla.storage.producers import Producers
 from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
@@ -503,6 +504,7 @@ class SegmentLog:
 
     def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
         """Write the producers as they were at an offset."""
+        write_older_batches(self.files, self.folder, producers)
         path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
         self.files.replace(path, encode_snapshot(producers), sync=sync)
         self.snapshot_offset = max(self.snapshot_offset, offset)
