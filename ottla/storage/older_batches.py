@@ -2,8 +2,8 @@
 
 A producer may have five batches on their way, and sends all of them again when the broker ends before it answered.
 Apache's ``.snapshot`` holds the last one only: the others would be refused as out of order, or written twice by clients
-that make that good with another epoch. So there is ``producers.batches`` beside the snapshots, which Apache's tools pass
-over::
+that make that good with another epoch. So there is ``producers.batches`` beside the snapshots, which Apache's tools
+pass over::
 
     version int16, CRC-32C uint32 of what follows, and for each batch, a producer's oldest first:
     producer id int64, epoch int16, first and last sequence int32, first and last offset int64, timestamp int64
@@ -47,9 +47,9 @@ def write_older_batches(files: SegmentFiles, folder: Path, producers: Producers)
 
 def add_older_batches(files: SegmentFiles, folder: Path, producers: Producers) -> None:
     """Give producers that come from a snapshot the batches before their last ones, as far as they join on."""
-    known: defaultdict[tuple[int, int], list[RememberedBatch]] = defaultdict(list)
-    for producer_id, epoch, *batch in _read(files, folder / FILE_NAME):
-        known[producer_id, epoch].append(RememberedBatch(*batch))
+    known: defaultdict[tuple[int, ...], list[RememberedBatch]] = defaultdict(list)
+    for fields in _read(files, folder / FILE_NAME):
+        known[fields[:2]].append(RememberedBatch(*fields[2:]))
     for producer_id, state in producers.items():
         for batch in reversed(known.get((producer_id, state.epoch), ())):
             if state.batches and _joins(batch, state.batches[0]):

@@ -4,6 +4,8 @@ import pytest
 
 from ottla.storage.log_config import LogConfig
 from ottla.storage.older_batches import FILE_NAME
+from ottla.storage.producers import Producers
+from ottla.storage.segment_log import SegmentLog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from tests.storage.conftest import Disk
@@ -12,9 +14,9 @@ from tests.storage.logs import append, append_records, batch_of
 IN_FLIGHT = 5
 
 
-def send(log, *sequences, producer_id=7, epoch=0):
+def send(log: SegmentLog, *sequences: int, epoch: int = 0) -> list[tuple[bool, int]]:
     """Append batches of one record; whether each was there already, and where."""
-    found = [append(log, batch_of(producer=(producer_id, epoch, sequence))) for sequence in sequences]
+    found = [append(log, batch_of(producer=(7, epoch, sequence))) for sequence in sequences]
     return [(each.duplicate, each.base_offset) for each in found]
 
 
@@ -54,7 +56,7 @@ def test_a_crash_between_the_file_and_its_snapshot_loses_nothing(disk: Disk, mon
     log.roll()
     send(log, *range(3, 6))
 
-    def crash(producers):
+    def crash(producers: Producers) -> bytes:
         raise OSError("the end")
 
     with monkeypatch.context() as context:
