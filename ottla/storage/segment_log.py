@@ -512,7 +512,7 @@ class SegmentLog:
     def unsynced(self, end_offset: int | None = None) -> list[SegmentFile]:
         """The files with batches below ``end_offset`` (all, without it) that have not been synced."""
         end_offset = self.log_end_offset if end_offset is None else end_offset
-        if self.recovery_point >= end_offset:
+        if self.recovery_point >= end_offset or not self.segments:
             return []
         number = self.segment_number(self.recovery_point)
         files = [segment.file for segment in self.segments[number:] if segment.base_offset < end_offset]
