@@ -229,16 +229,16 @@ def test_what_was_answered_can_be_read_and_what_was_not_is_not_counted(tried: Tr
     ends: list[tuple[int, int]] = []
 
     def answered(completion: Completion[Appended]) -> None:
-        ends.append((completion.result().last_offset, tried.log.log_end_offset))
+        ends.append((completion.result().last_offset, tried.log.acknowledged_offset))
 
     for _ in range(3):
-        before = tried.log.log_end_offset
+        before = tried.log.acknowledged_offset
         answer = tried.begin()
         if isinstance(answer, Completion) and not answer.done:
-            assert tried.log.log_end_offset == before
+            assert tried.log.acknowledged_offset == before
             answer.add_done_callback(answered)
         else:
-            ends.append((tried(answer).last_offset, tried.log.log_end_offset))
+            ends.append((tried(answer).last_offset, tried.log.acknowledged_offset))
     tried.kind.settle()
     assert [last for last, _ in ends] == [0, 1, 2]
     assert all(end > last for last, end in ends)
