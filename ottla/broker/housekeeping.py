@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.partition import Partition
+from ottla.broker.partition import NOBODY, Partition
 from ottla.broker.stepping import Stepper
 from ottla.storage.background import Background
 from ottla.storage.cleaner import Cleaner
@@ -88,6 +88,8 @@ class Housekeeping:
                 yield None
 
     def _apply_retention(self, partition: Partition) -> Steps[None]:
+        if partition.leader == NOBODY:
+            return
         if (yield from partition.log.apply_retention(self._cluster.clock.wall_ms(), partition.high_watermark)):
             partition.start_moved()
 

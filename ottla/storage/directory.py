@@ -14,6 +14,7 @@ from ottla.storage.background import Background, Inline
 from ottla.storage.checkpoints import read_offsets, write_offsets
 from ottla.storage.directory_lock import DirectoryLock
 from ottla.storage.files import RealFiles, SegmentFile, SegmentFiles
+from ottla.storage.flushing import Flusher
 from ottla.storage.identity import (
     Identity,
     IdentityError,
@@ -76,6 +77,7 @@ class DataDirectory:
         self._random = random if random is not None else Random()  # noqa: S311 - ids, not secrets
         self._memory = IndexMemory()
         self.removals = Removals(self._files, self._background)
+        self.flusher = Flusher(self._files, self._background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
         try:
@@ -147,8 +149,8 @@ class DataDirectory:
             config,
             topic_id=topic_id,
             memory=self._memory,
-            background=self._background,
             removals=self.removals,
+            flusher=self.flusher,
             random=self._random,
             start_moved=lambda: self._write_log_start_offsets(sync=False),
         )
@@ -239,6 +241,9 @@ class DataDirectory:
         """Close every log and mark the directory as clean if all went well. Nothing is scanned at the next start."""
         consistent = self.was_clean or not self._unopened
         for log in self.logs.values():
+            if log.offline_reason is not None:
+                consistent = False
+                continue
             try:
                 log.seal()
             except OSError as failure:
@@ -271,7 +276,7 @@ class DataDirectory:
                     for file in files:
                         file.unpin()
                     if failure is None:
-                        log.synced()
+                        log.flushing.synced(log.log_end_offset)
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False
