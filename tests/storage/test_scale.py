@@ -1,6 +1,5 @@
 """Many logs, and huge ones: opening them costs what their number costs, not what they hold."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 
@@ -41,7 +40,7 @@ class CountedFile(RealFile):
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealFiles]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> RealFiles:
     monkeypatch.setattr(CountedFile, "read_bytes", 0)
     files = hasty()
     files._file_type = CountedFile
