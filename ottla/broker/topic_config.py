@@ -35,6 +35,11 @@ class TopicConfig(Settings):
         """Whether appends wait for the disk. Then the topic itself must be on it before them."""
         return self.integer("flush.messages") != LONG_MAX
 
+    @property
+    def validates_records(self) -> bool:
+        """Whether every record is to be read before it is appended (the broker's ``record.validation``)."""
+        return self._broker["record.validation"] == "full"
+
     def texts(self) -> dict[str, str]:
         """Return all that is set, written as DescribeConfigs shows it."""
         written = {name: definition.write(self[name]) for name, definition in TOPIC_DEFINITIONS.items()}

@@ -73,11 +73,11 @@ class DataDirectory:
         """
         self.root = root
         self._files = files if files is not None else RealFiles()
-        self._background = background if background is not None else Inline()
+        self.background = background if background is not None else Inline()
         self._random = random if random is not None else Random()  # noqa: S311 - ids, not secrets
         self._memory = IndexMemory()
-        self.removals = Removals(self._files, self._background)
-        self.flusher = Flusher(self._files, self._background)
+        self.removals = Removals(self._files, self.background)
+        self.flusher = Flusher(self._files, self.background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
         try:
@@ -206,7 +206,7 @@ class DataDirectory:
             if error is not None:
                 _log.error("%s could not be removed: %s", folder, error)
 
-        self._background.run(lambda: self._files.remove_folder(folder), removed)
+        self.background.run(lambda: self._files.remove_folder(folder), removed)
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """In every log, forget producers whose last batch is that old."""
