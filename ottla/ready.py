@@ -22,6 +22,7 @@ def banner(ready: Ready) -> str:
             f"{READY_LINE}{bootstrap}",
             f"  listening   {listening}",
             f"  data        {ready.data_dir}",
+            f"  acks mean   {ready.acknowledgement}",
             f"  try         kcat -b {bootstrap} -L",
             f"  in Python   KafkaProducer(bootstrap_servers={bootstrap!r})",
             "  stop        Ctrl-C",

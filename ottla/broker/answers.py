@@ -24,6 +24,10 @@ class Answers:
             self._answers.clear()
         return self._answers.get(key)
 
+    def forget(self) -> None:
+        """Answer anew: something else that answers tell of has changed."""
+        self._answers.clear()
+
     def put(self, key: Key, answer: bytes) -> None:
         """Remember an answer, unless it is large. Answering may have changed the catalog."""
         if self.get(key) is None and len(answer) + len(key[2]) <= LARGEST_ANSWER:

@@ -28,7 +28,6 @@ APACHE_DEFINITIONS = table(
     # Cleaner, flushing and recovery of logs
     Definition("log.cleaner.threads", INT, 1, at_least(0), dynamic=True),
     Definition("log.dir.failure.timeout.ms", LONG, 30_000, at_least(1)),
-    Definition("log.flush.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
     Definition("log.flush.start.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
     # Consumer, share and streams groups
     Definition("group.consumer.assignment.interval.ms", INT, 1000, at_least(0), dynamic=True),

@@ -95,6 +95,8 @@ BROKER_DEFINITIONS = table(
     Definition("log.cleaner.io.max.bytes.per.second", DOUBLE, 1.7976931348623157e308, dynamic=True),
     Definition("log.initial.task.delay.ms", LONG, 30_000, at_least(0), internal=True),
     Definition("log.retention.check.interval.ms", LONG, 300_000, at_least(1)),
+    # Recovery
+    Definition("log.flush.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

@@ -5,6 +5,7 @@ What is written here is in the catalog first; the partitions that are served fol
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 from ottla.broker.answers import Answers
 from ottla.broker.config import BrokerConfig
@@ -61,6 +62,7 @@ class Cluster:
         self.answers = Answers(catalog)
         self.clock = clock
         self.timers = timers
+        directory.flusher.later = lambda delay_ms, call: timers.schedule(clock.monotonic() + delay_ms / 1000, call)
         self.random = random_source
         self.id = directory.identity.cluster_id
         self.node = Node(config, random_source)
@@ -72,7 +74,7 @@ class Cluster:
         self._collisions: dict[str, set[str]] = {}
         self._producer_ids = iter(range(0))
         for topic in catalog.topics.values():
-            self._serve(topic)
+            self._serve(topic, TopicConfig(config, topic.configs))
         for found in directory.stored_partitions():
             if (found.topic, found.partition) not in directory.logs:
                 directory.put_aside(found.topic, found.partition)
@@ -121,8 +123,9 @@ class Cluster:
             partitions=tuple(map(_new_partition, assignments)),
             configs=dict(configs),
         )
-        self.catalog.create_topics([topic])
-        return self._serve(topic)
+        config = TopicConfig(self.config, configs)
+        self.catalog.create_topics([topic], synced=config.syncs_appends)
+        return self._serve(topic, config)
 
     def create_topic_on_demand(self, name: str, *, allowed: bool) -> Topic:
         """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
@@ -157,7 +160,7 @@ class Cluster:
 
     def delete_topic(self, topic: Topic) -> None:
         """Remove a topic and its logs; the name is free when this returns."""
-        self.catalog.delete_topics([topic.id])
+        self.catalog.delete_topics([topic.id], synced=topic.config.syncs_appends)
         del self.topics[topic.name], self.topics_by_id[topic.id]
         self._collisions[collision_key(topic.name)].discard(topic.name)
         for partition in topic.partitions:
@@ -177,7 +180,7 @@ class Cluster:
             partitions=(*known.partitions, *map(_new_partition, assignments)),
             configs=known.configs,
         )
-        self.catalog.replace_topics([grown])
+        self.catalog.replace_topics([grown], synced=topic.config.syncs_appends)
         self._open_partitions(topic, grown.partitions[len(topic.partitions) :])
 
     def set_topic_configs(self, topic: Topic, configs: Mapping[str, str]) -> None:
@@ -185,7 +188,8 @@ class Cluster:
         config = TopicConfig(self.config, configs)
         known = self.catalog.topics_by_id[topic.id]
         self.catalog.replace_topics(
-            [stored.Topic(name=known.name, id=known.id, partitions=known.partitions, configs=dict(configs))]
+            [stored.Topic(name=known.name, id=known.id, partitions=known.partitions, configs=dict(configs))],
+            synced=config.syncs_appends,
         )
         topic.configure(config)
 
@@ -205,6 +209,11 @@ class Cluster:
         return next(self._producer_ids)
 
     @property
+    def checkpoint_interval_s(self) -> float:
+        """How often the recovery points are to be written down."""
+        return self.config.integer("log.flush.offset.checkpoint.interval.ms") / 1000
+
+    @property
     def producer_expiry_check_s(self) -> float:
         """How often ``expire_producers`` is to be called."""
         return self.config.integer("producer.id.expiration.check.interval.ms") / 1000
@@ -221,8 +230,8 @@ class Cluster:
 
     # --- following the catalog
 
-    def _serve(self, known: stored.Topic) -> Topic:
-        topic = Topic(known.name, known.id, TopicConfig(self.config, known.configs))
+    def _serve(self, known: stored.Topic, config: TopicConfig) -> Topic:
+        topic = Topic(known.name, known.id, config)
         self._open_partitions(topic, known.partitions)
         self.topics[topic.name] = self.topics_by_id[topic.id] = topic
         self._collisions.setdefault(collision_key(topic.name), set()).add(topic.name)
@@ -232,16 +241,20 @@ class Cluster:
         for index, state in enumerate(states, len(topic.partitions)):
             log = self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
             log.begin_leader_epoch(state.leader_epoch)
-            topic.partitions.append(
-                Partition(
-                    index=index,
-                    log=log,
-                    replicas=list(state.replicas),
-                    isr=list(state.isr),
-                    leader=state.leader,
-                    leader_epoch=state.leader_epoch,
-                )
+            partition = Partition(
+                index=index,
+                log=log,
+                replicas=list(state.replicas),
+                isr=list(state.isr),
+                leader=state.leader,
+                leader_epoch=state.leader_epoch,
             )
+            log.on_offline = partial(self._take_offline, partition)
+            topic.partitions.append(partition)
+
+    def _take_offline(self, partition: Partition, reason: str) -> None:
+        partition.go_offline(reason)
+        self.answers.forget()
 
     def new_topic_id(self) -> bytes:
         """Return an id that no topic has had."""

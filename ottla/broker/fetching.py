@@ -354,6 +354,9 @@ class _Read:
         )
 
     def fail(self, error: KafkaError) -> None:
+        # Records may have been read already: without what is aborted of them, nobody must get them.
+        _release([self])
+        self.response.records = b""
         self.size = 0
         self.response.error_code = error.code
         if error.code in _NOT_FOUND:

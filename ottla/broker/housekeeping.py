@@ -10,9 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.partition import Partition
+from ottla.broker.partition import NOBODY, Partition
 from ottla.broker.stepping import Stepper
 from ottla.storage.background import Background
+from ottla.storage.cleaner import Cleaner
+from ottla.storage.compaction import CompactionSettings
 from ottla.storage.retention import trim_all
 from ottla.storage.steps import Steps
 
@@ -30,6 +32,16 @@ class Housekeeping:
     def __init__(self, cluster: "Cluster", background: Background) -> None:
         self._cluster = cluster
         self._background = background
+        config = cluster.config
+        self._cleaner = Cleaner(
+            cluster.directory,
+            CompactionSettings(
+                dedupe_buffer_bytes=config.integer("log.cleaner.dedupe.buffer.size"),
+                load_factor=config.number("log.cleaner.io.buffer.load.factor"),
+                io_buffer_bytes=config.integer("log.cleaner.io.buffer.size"),
+                io_bytes_per_second=config.number("log.cleaner.io.max.bytes.per.second"),
+            ),
+        )
 
     def start(self) -> None:
         """Begin, and go on for as long as the cluster's timers run."""
@@ -38,6 +50,9 @@ class Housekeeping:
         retention_s = config.integer("log.retention.check.interval.ms") / 1000
         self._later(REMOVAL_S, partial(self._repeat, "removing", self.remove, REMOVAL_S))
         self._later(delay_s, partial(self._repeat, "retention", self.apply_retention, retention_s))
+        if config.boolean("log.cleaner.enable"):
+            backoff_s = config.integer("log.cleaner.backoff.ms") / 1000
+            self._later(0, partial(self._repeat, "compaction", self.compact, backoff_s))
 
     def remove(self) -> Steps[None]:
         """Unlink the files whose time has come, and go on with logs that had much to give up."""
@@ -50,9 +65,21 @@ class Housekeeping:
             else:
                 yield from trim_all(each)
 
-    def apply_retention(self) -> Steps[None]:
-        """Let go, in every log, what its topic's settings say."""
+    def compact(self) -> Steps[None]:
+        """Compact every log that is filthy enough, the filthiest first; then let go what is too old in such logs."""
+        cluster = self._cluster
+        while (yield from self._cleaner.clean_filthiest(cluster.clock.wall_ms(), self._last_stable_offset)):
+            pass
+        yield from self.apply_retention(to_compacted=True)
+
+    def _last_stable_offset(self, key: tuple[str, int]) -> int:
+        return self._cluster.partition(*key).last_stable_offset
+
+    def apply_retention(self, *, to_compacted: bool = False) -> Steps[None]:
+        """Let go, in every log, what its topic's settings say. Logs that are compacted have their own time for it."""
         for topic in list(self._cluster.topics.values()):
+            if topic.log_config.is_compacted != to_compacted:
+                continue
             for partition in list(topic.partitions):
                 try:
                     yield from self._apply_retention(partition)
@@ -61,6 +88,8 @@ class Housekeeping:
                 yield None
 
     def _apply_retention(self, partition: Partition) -> Steps[None]:
+        if partition.leader == NOBODY:
+            return
         if (yield from partition.log.apply_retention(self._cluster.clock.wall_ms(), partition.high_watermark)):
             partition.start_moved()
 

@@ -112,6 +112,7 @@ class Loop:
         self.replied: list[Connection] = []
         """Who has a reply. All are sent together: a client on another core then wakes once for several."""
         self._in_pass = False
+        self._ending: list[Callable[[], None]] = []
         self._spare: list[bytearray] = []
         self._big_buffers = 0
         self._all_closed: trio.Event | None = None
@@ -154,6 +155,18 @@ class Loop:
         """Take a lent buffer back, whatever has become of it; nobody may hold a view of it."""
         if len(buffer) == BIG_BUFFER_BYTES and len(self._spare) < MOST_BIG_BUFFERS:
             self._spare.append(buffer)
+
+    def at_end_of_pass(self, call: Callable[[], None]) -> None:
+        """Call ``call`` when the requests of this pass are answered, before the replies go out; now between passes."""
+        if self._in_pass:
+            self._ending.append(call)
+        else:
+            call()
+
+    def attend(self, fd: int, target: Watched) -> None:
+        """Tell ``target`` in a pass when ``fd`` can be read, for as long as the loop runs."""
+        self._watched[fd] = target
+        self._epoll.register(fd, READ)
 
     # --- listeners and connections
 
@@ -249,6 +262,8 @@ class Loop:
                     if self.filled > PASS_BYTES - RECEIVE_BYTES:
                         self._answer_received()
             self._answer_received()
+            if self._ending:
+                self._end()
             replied, self.replied = self.replied, []
             for connection in replied:
                 connection.on_reply()
@@ -258,6 +273,13 @@ class Loop:
                     connection.on_answer()
         finally:
             self._in_pass = False
+            if self._ending:
+                self._end()
+
+    def _end(self) -> None:
+        ending, self._ending = self._ending, []
+        for call in ending:
+            call()
 
     def _answer_received(self) -> None:
         received, self.received = self.received, []

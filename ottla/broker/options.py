@@ -66,6 +66,8 @@ class Ready:
     data_dir: Path
     cluster_id: str
     node_id: int
+    acknowledgement: str
+    """What is certain of a record that was acknowledged: one sentence for a person."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from typing import Protocol
 
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, Log
+from ottla.storage.offline import OfflineLog
 from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
 
 TO_HIGH_WATERMARK = -1
+NOBODY = -1
 ANY_SIZE = 1 << 31
 """What a transaction's marker lets ``read_committed`` read: nobody counts it, whoever waits looks again."""
 
@@ -54,8 +56,8 @@ class Partition:
 
     @property
     def high_watermark(self) -> int:
-        """The offset after the last record that all in-sync replicas have."""
-        return self.log.log_end_offset
+        """The offset after the last record that all in-sync replicas have, synced to disk where that is asked for."""
+        return self.log.acknowledged_offset
 
     @property
     def last_stable_offset(self) -> int:
@@ -145,6 +147,17 @@ class Partition:
         if epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def go_offline(self, reason: str) -> None:
+        """Serve the log no more, because of its disk or its content; nobody leads until the broker starts again.
+
+        ``reason`` is a sentence for a person. Those who wait are told so.
+        """
+        self.log = OfflineLog(reason, self.log.config)
+        self.leader = NOBODY
+        for watcher in list(self.watchers):
+            watcher.on_gone()
+        self.watchers.clear()
 
     def leave(self) -> None:
         """Tell those who wait that nothing more comes from here."""

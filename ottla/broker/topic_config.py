@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ottla.broker.config import BrokerConfig
-from ottla.broker.definitions import Definition, InvalidSettingError, Source, Value
+from ottla.broker.definitions import LONG_MAX, Definition, InvalidSettingError, Source, Value
 from ottla.broker.settings import Description, Settings, Synonym, describe
 from ottla.broker.topic_definitions import BROKER_NAMES, TOPIC_DEFINITIONS
 from ottla.wire.codes import ErrorCode
@@ -29,6 +29,16 @@ class TopicConfig(Settings):
             values[name] = _read(name, text)
         super().__init__(values)
         self._check_together()
+
+    @property
+    def syncs_appends(self) -> bool:
+        """Whether appends wait for the disk. Then the topic itself must be on it before them."""
+        return self.integer("flush.messages") != LONG_MAX
+
+    @property
+    def validates_records(self) -> bool:
+        """Whether every record is to be read before it is appended (the broker's ``record.validation``)."""
+        return self._broker["record.validation"] == "full"
 
     def texts(self) -> dict[str, str]:
         """Return all that is set, written as DescribeConfigs shows it."""

@@ -1,4 +1,4 @@
-"""Where work that blocks on the disk runs. Storage only says what; the broker gives a thread, tests do it at once."""
+"""Where work that blocks on the disk runs. Storage only says what; the broker gives threads, tests do it at once."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +10,13 @@ class Background(Protocol):
     def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
         """Call ``work``, then ``then`` with the error it raised or None, on the thread that owns the logs."""
         ...
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call ``call`` on the thread that owns the logs, once it has done what it is about: at once if it is idle.
+
+        What several requests ask for in one pass of the loop can be gathered that way.
+        """
+        call()
 
 
 class Inline:
@@ -23,3 +30,7 @@ class Inline:
         except OSError as failure:
             error = failure
         then(error)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Call it."""
+        call()

@@ -6,7 +6,7 @@ Each write is one transaction and raises ``metadata_offset`` by one; memory foll
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -65,6 +65,7 @@ class Catalog:
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
         self._configs: dict[tuple[int, str], Mapping[str, str]] = {}
+        self._synchronous = synchronous
         self._next_producer_id = 0
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -113,15 +114,18 @@ class Catalog:
 
     # Topics.
 
-    def create_topics(self, topics: Iterable[Topic]) -> Completion[int]:
-        """Add topics, all or none; gives the metadata offset from which they exist. Raises ValueError if one does."""
+    def create_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> Completion[int]:
+        """Add topics, all or none; gives the metadata offset from which they exist. Raises ValueError if one does.
+
+        With ``synced`` they survive a power cut, here as in what follows, and all that was written before them.
+        """
         topics = list(topics)
         for topic in topics:
             if topic.name in self.topics or topic.id in self.topics_by_id:
                 raise ValueError(f"There is a topic {topic.name} already, or one with its id")
-        return self._write_topics(topics)
+        return self._write_topics(topics, synced=synced)
 
-    def replace_topics(self, topics: Iterable[Topic]) -> Completion[int]:
+    def replace_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> Completion[int]:
         """Put changed topics (partitions, leaders, configs) in place of those with the same ids, all or none.
 
         Raises KeyError for an id that is not there.
@@ -129,23 +133,23 @@ class Catalog:
         topics = list(topics)
         for topic in topics:
             self.topics_by_id[topic.id]
-        return self._write_topics(topics)
+        return self._write_topics(topics, synced=synced)
 
-    def _write_topics(self, topics: list[Topic]) -> Completion[int]:
+    def _write_topics(self, topics: list[Topic], *, synced: bool) -> Completion[int]:
         rows = [
             (topic.id.hex(), topic.name, json.dumps(topic.partitions), json.dumps(dict(topic.configs)))
             for topic in topics
         ]
-        with self._change() as offset:
+        with self._change(synced=synced) as offset:
             self._database.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?)", rows)
         for topic in topics:
             self._put(topic)
         return Completion.of(offset)
 
-    def delete_topics(self, topic_ids: Iterable[bytes]) -> Completion[int]:
+    def delete_topics(self, topic_ids: Iterable[bytes], *, synced: bool = False) -> Completion[int]:
         """Remove topics, all or none. Raises KeyError for an id that is not there."""
         topics = [self.topics_by_id[topic_id] for topic_id in topic_ids]
-        with self._change() as offset:
+        with self._change(synced=synced) as offset:
             self._database.executemany("DELETE FROM topics WHERE id = ?", [(topic.id.hex(),) for topic in topics])
         for topic in topics:
             del self.topics[topic.name], self.topics_by_id[topic.id]
@@ -176,7 +180,7 @@ class Catalog:
     def allocate_producer_ids(self, count: int = 1000) -> Completion[range]:
         """A block of producer ids that nobody was given before or will be again, whatever happens."""
         block = range(self._next_producer_id, self._next_producer_id + count)
-        with self._change():
+        with self._change(synced=True):
             self._database.execute("UPDATE facts SET value = ? WHERE name = 'next_producer_id'", (block.stop,))
         self._next_producer_id = block.stop
         return Completion.of(block)
@@ -191,13 +195,23 @@ class Catalog:
         self._database.close()
 
     @contextmanager
-    def _change(self) -> Iterator[int]:
+    def _change(self, *, synced: bool = False) -> Iterator[int]:
         """A transaction that takes the next metadata offset, and gives it to memory when it is committed."""
         offset = self.metadata_offset + 1
-        with self._transaction():
+        with self._synced() if synced else nullcontext(), self._transaction():
             yield offset
             self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
         self.metadata_offset = offset
+
+    @contextmanager
+    def _synced(self) -> Iterator[None]:
+        """Let SQLite sync its journal at the next commit, unless this data need not outlive the process."""
+        if self._synchronous == "NORMAL":
+            self._database.execute("PRAGMA synchronous = FULL")
+        try:
+            yield
+        finally:
+            self._database.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

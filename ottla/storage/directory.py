@@ -1,7 +1,8 @@
 """A broker's data directory: who owns it, which logs lie in it, whether it was closed well.
 
 At the root, in Apache's formats: ``.lock``, ``meta.properties``, ``recovery-point-offset-checkpoint``,
-``log-start-offset-checkpoint`` and, only while no broker runs and all logs are consistent, ``.kafka_cleanshutdown``.
+``log-start-offset-checkpoint``, ``cleaner-offset-checkpoint`` and, only while no broker runs and all logs are
+consistent, ``.kafka_cleanshutdown``.
 """
 
 import logging
@@ -13,6 +14,7 @@ from ottla.storage.background import Background, Inline
 from ottla.storage.checkpoints import read_offsets, write_offsets
 from ottla.storage.directory_lock import DirectoryLock
 from ottla.storage.files import RealFiles, SegmentFile, SegmentFiles
+from ottla.storage.flushing import Flusher
 from ottla.storage.identity import (
     Identity,
     IdentityError,
@@ -30,6 +32,7 @@ from ottla.storage.segment_log import SegmentLog
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
 LOG_START_OFFSETS = "log-start-offset-checkpoint"
+CLEANED_OFFSETS = "cleaner-offset-checkpoint"
 DELETED_SUFFIX = "-delete"
 STRAY_SUFFIX = "-stray"
 
@@ -70,16 +73,18 @@ class DataDirectory:
         """
         self.root = root
         self._files = files if files is not None else RealFiles()
-        self._background = background if background is not None else Inline()
+        self.background = background if background is not None else Inline()
         self._random = random if random is not None else Random()  # noqa: S311 - ids, not secrets
         self._memory = IndexMemory()
-        self.removals = Removals(self._files, self._background)
+        self.removals = Removals(self._files, self.background)
+        self.flusher = Flusher(self._files, self.background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
         try:
             self.identity = self._identify(node_id, cluster_id)
             self._recovery_points = read_offsets(self._files, root / RECOVERY_POINTS)
             self._log_start_offsets = read_offsets(self._files, root / LOG_START_OFFSETS)
+            self.cleaned_offsets = read_offsets(self._files, root / CLEANED_OFFSETS)
             self.was_clean = self._files.read(root / CLEAN_SHUTDOWN) is not None
             self._files.remove(root / CLEAN_SHUTDOWN)
             self._unopened = set(self._folders())
@@ -144,8 +149,8 @@ class DataDirectory:
             config,
             topic_id=topic_id,
             memory=self._memory,
-            background=self._background,
             removals=self.removals,
+            flusher=self.flusher,
             random=self._random,
             start_moved=lambda: self._write_log_start_offsets(sync=False),
         )
@@ -182,6 +187,8 @@ class DataDirectory:
         self._recovery_points.pop(key, None)
         if self._log_start_offsets.pop(key, None) is not None:
             self._write_log_start_offsets(sync=False)
+        if self.cleaned_offsets.pop(key, None) is not None:
+            self.write_cleaned_offsets()
 
     def _rename(self, folder: Path, suffix: str) -> Path:
         ending = f".{self._random.randbytes(16).hex()}{suffix}"
@@ -199,12 +206,16 @@ class DataDirectory:
             if error is not None:
                 _log.error("%s could not be removed: %s", folder, error)
 
-        self._background.run(lambda: self._files.remove_folder(folder), removed)
+        self.background.run(lambda: self._files.remove_folder(folder), removed)
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """In every log, forget producers whose last batch is that old."""
         for log in self.logs.values():
             log.expire_producers(now_ms, expiration_ms)
+
+    def write_cleaned_offsets(self) -> None:
+        """Write down how far each log has been compacted. Raises OSError."""
+        write_offsets(self._files, self.root / CLEANED_OFFSETS, self.cleaned_offsets, sync=False)
 
     def checkpoint(self, *, sync: bool = False) -> None:
         """Write down up to where each log is synced, so that a crash makes only the rest be checked.
@@ -230,6 +241,9 @@ class DataDirectory:
         """Close every log and mark the directory as clean if all went well. Nothing is scanned at the next start."""
         consistent = self.was_clean or not self._unopened
         for log in self.logs.values():
+            if log.offline_reason is not None:
+                consistent = False
+                continue
             try:
                 log.seal()
             except OSError as failure:
@@ -262,7 +276,7 @@ class DataDirectory:
                     for file in files:
                         file.unpin()
                     if failure is None:
-                        log.synced()
+                        log.flushing.synced(log.log_end_offset)
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False

@@ -1,9 +1,10 @@
 """What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
 
 Every call answers at once or with a ``Completion``. Calls on one log take effect, and are answered, in the order in
-which they are made. What an append has answered may be read from then on; while it is under way, ``log_end_offset``
-does not count it. An error, raised at once or by the completion, changes nothing. No log keeps what it is given: a
-buffer may be used again when the call returns, whenever its answer comes.
+which they are made. What an append has answered may be read from then on; while it is under way, readers see nothing
+of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset`` may. An error, raised at once or by the
+completion, changes nothing; but a log whose disk has failed is replaced by an ``OfflineLog``. No log keeps what it is
+given: a buffer may be used again when the call returns, whenever its answer comes.
 
 ``tests/storage/test_log_conformance.py`` holds any log to this.
 """
@@ -88,6 +89,14 @@ class Log(Protocol):
         ...
 
     @property
+    def acknowledged_offset(self) -> int:
+        """The end (exclusive) of what has been acknowledged: appends whose completion is not settled lie beyond it.
+
+        It never moves back while the log is open.
+        """
+        ...
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all batches."""
         ...
@@ -122,6 +131,9 @@ class Log(Protocol):
         A client's batch that begins a transaction here needs the ``transaction_version`` (KIP-890) under which its
         coordinator has said that the transaction is open; without it, INVALID_TXN_STATE. A transaction marker comes
         from a COORDINATOR, with its version; it may be refused with TRANSACTION_COORDINATOR_FENCED.
+
+        With ``flush.messages`` the answer may be a completion, settled when the batch survives a power cut. It fails
+        with KAFKA_STORAGE_ERROR if the disk did: then the log is offline, and what is kept is known at the next start.
         """
         ...
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ottla.storage.index import CorruptIndexError
+from ottla.storage.older_batches import add_older_batches
 from ottla.storage.producers import Producers
 from ottla.storage.scan import CorruptBatchError, read_headers
 from ottla.storage.segment import SNAPSHOT_SUFFIX, Segment, file_name
@@ -71,6 +72,7 @@ def _newest_snapshot(log: SegmentLog, snapshots: list[int], at_most: int) -> tup
         if offset <= at_most:
             producers = _read_snapshot(log, log.folder / file_name(offset, SNAPSHOT_SUFFIX))
             if producers is not None:
+                add_older_batches(log.files, log.folder, producers)
                 return offset, producers
     return 0, Producers()
 

@@ -62,6 +62,7 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
     load_producers(
         log, snapshots, clean=shutdown.clean, checked_from=log.log_end_offset if shutdown.clean else log.recovery_point
     )
+    log.segments[-1].file.close()  # Most logs lie idle after a start, and then they need no descriptor.
 
 
 def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:

@@ -12,7 +12,7 @@ from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import LogConfig
 from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
-from ottla.wire.batch import BatchHeader
+from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
 from ottla.wire.errors import KafkaError
 from ottla.wire.records import Record, read_records
 
@@ -222,11 +222,11 @@ class Segment:
 
     def first_timestamp(self) -> int:
         """The greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
-        try:
-            for _, header in read_headers(self.file, 0, self.size):
-                return header.max_timestamp
-        except CorruptBatchError as damage:
-            _log.warning("%r: %s", self, damage)
+        if self.size >= HEADER_SIZE:
+            data = self.file.pread(HEADER_SIZE, 0)
+            if len(data) == HEADER_SIZE and data[MAGIC_OFFSET] == MAGIC:
+                return read_header(data).max_timestamp
+            _log.warning("%r: there is no batch header at its start", self)
         return NO_TIMESTAMP
 
     def last_batch_end(self) -> tuple[int, int]:

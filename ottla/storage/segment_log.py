@@ -9,14 +9,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
-from ottla.storage.background import Background
+from ottla.storage.completion import Completion
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
 from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
+from ottla.storage.flushing import Flusher, LogFlushing
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.older_batches import write_older_batches
 from ottla.storage.producers import Producers
 from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
@@ -56,8 +58,8 @@ class SegmentLog:
         *,
         topic_id: bytes,
         memory: IndexMemory,
-        background: Background,
         removals: Removals,
+        flusher: Flusher,
         random: Random,
         start_moved: Callable[[], None] = lambda: None,
     ) -> None:
@@ -65,7 +67,6 @@ class SegmentLog:
         self.folder = folder
         self.topic_id = topic_id
         self.memory = memory
-        self._background = background
         self.removals = removals
         self._random = random
         self._start_moved = start_moved
@@ -86,6 +87,11 @@ class SegmentLog:
         self.is_abandoned = False
         self.is_being_cleaned = False
         """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
+        self._unsynced_folders: set[Path] = set()
+        self.offline_reason: str | None = None
+        self.on_offline: Callable[[str], None] = lambda _reason: None
+        """Called with the reason when the disk has failed this log; whoever serves it must serve it no more."""
+        self.flushing = LogFlushing(self, flusher)
         self.snapshot_offset = 0
         self.sealed_offset = -1
         """The end offset at which all files were last brought up to date."""
@@ -93,6 +99,12 @@ class SegmentLog:
 
     def __repr__(self) -> str:
         return f"<SegmentLog {self.folder.name}: {self.log_start_offset} to {self.log_end_offset}>"
+
+    @property
+    def acknowledged_offset(self) -> int:
+        """The end of what was acknowledged; beyond it lie only appends that wait for their fsync."""
+        waiting = self.flushing.waiting
+        return waiting[0].appended.base_offset if waiting else self.log_end_offset
 
     @property
     def config(self) -> LogConfig:
@@ -107,6 +119,7 @@ class SegmentLog:
             self._jitter_ms = self._random.randrange(min(config.segment_jitter_ms, config.segment_ms))
         self._index_entries = config.segment_index_bytes // 8
         self._time_index_entries = config.segment_index_bytes // 12 - 1  # The last is kept for the closing entry.
+        self._syncs_appends = self.flushing.configure(config)
         self._count_roll_from(self._first_timestamp)
         for segment in self.segments:
             segment.index_interval_bytes = config.index_interval_bytes
@@ -122,7 +135,7 @@ class SegmentLog:
         origin: AppendOrigin = AppendOrigin.CLIENT,
         *,
         transaction_version: int = UNVERIFIED,
-    ) -> Appended:
+    ) -> Appended | Completion[Appended]:
         """Append one checked batch; see ``Log.append``."""
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
         size = length + LENGTH_OVERHEAD
@@ -147,8 +160,10 @@ class SegmentLog:
             else:
                 repeated = self.producers.check(header, origin)
             if repeated is not None:
-                return Appended(
-                    repeated.base_offset, repeated.last_offset, True, self.log_start_offset, repeated.timestamp
+                return self.flushing.repeated(
+                    Appended(
+                        repeated.base_offset, repeated.last_offset, True, self.log_start_offset, repeated.timestamp
+                    )
                 )
         if len(batch) != size:
             batch = batch[:size]
@@ -193,7 +208,8 @@ class SegmentLog:
                     self.aborted.add(segment.base_offset, aborted)
             else:
                 self.producers.record(header, base_offset, last_offset, max_timestamp)
-        return _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
+        appended = _new_tuple(Appended, (base_offset, last_offset, False, self.log_start_offset, log_append_time_ms))
+        return self.flushing.appended(appended) if self._syncs_appends else appended
 
     def _segment_for_append(self, size: int, max_timestamp: int, last_offset: int) -> Segment:
         """The segment that the next batch goes to: a new one, if there is none or a limit is reached."""
@@ -214,14 +230,18 @@ class SegmentLog:
                 or segment.index.entries >= self._index_entries
                 or segment.time_index.entries >= self._time_index_entries
             ):
-                return self.roll()
+                segment = self.roll()
+                if self.is_abandoned:  # Syncing the closed one has failed at once.
+                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
         except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return segment
 
     def begin_segment(self, base_offset: int) -> Segment:
         """Make the files of a segment, and of the partition if it has none, and append there from now on."""
+        self._unsynced_folders.add(self.folder)
         if not self.segments:
+            self._unsynced_folders.add(self.folder.parent)
             self.files.make_folder(self.folder)
             write_partition_metadata(self.files, self.folder, self.topic_id)
         segment = self.segment_file(base_offset, size=None)
@@ -236,20 +256,12 @@ class SegmentLog:
         self.aborted.write()
         self.write_snapshot(sync=False)
         segment = self.begin_segment(self.log_end_offset)
-        closed.file.pin()
-
-        def synced(error: BaseException | None) -> None:
-            closed.file.unpin()
-            if error is not None:
-                _log.error("%r could not be synced: %s", closed, error)
-            elif self.recovery_point >= closed.base_offset:
-                self.recovery_point = max(self.recovery_point, segment.base_offset)
-
-        self._background.run(closed.file.sync, synced)
+        self.flushing.rolled()
         return segment
 
     def _assign_epoch(self, leader_epoch: int, start_offset: int) -> None:
         self.epochs.assign(leader_epoch, start_offset)
+        self._unsynced_folders.add(self.folder)
         try:
             self.epochs.write(sync=False)
         except OSError as failure:
@@ -282,6 +294,8 @@ class SegmentLog:
             )
         segment = self._active
         if offset >= end_offset or offset == log_end_offset or segment is None:
+            if self.is_abandoned:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
             return b""
         segment_end = log_end_offset
         try:
@@ -406,7 +420,7 @@ class SegmentLog:
     def remove_first(self, count: int) -> None:
         """Give up the first segments. Their files are renamed at once and unlinked later."""
         for base_offset in self._take_out(0, count):
-            self._give_up(base_offset, SEGMENT_SUFFIXES)
+            self.give_up(base_offset)
 
     def remove_from(self, number: int) -> None:
         """Remove the segments from ``number`` on; at once, because their names may be needed again."""
@@ -414,16 +428,11 @@ class SegmentLog:
             for suffix in SEGMENT_SUFFIXES:
                 self.files.remove(self.folder / file_name(base_offset, suffix))
 
-    def replace_segments(self, number: int, count: int, segment: Segment) -> None:
-        """Put ``segment``, which begins where they do, in place of ``count`` closed ones, whose files are given up.
-
-        The snapshot at the first one's base stays: the producers up to there are the same.
-        """
-        first, *others = self._take_out(number, number + count)
-        self._give_up(first, [suffix for suffix in SEGMENT_SUFFIXES if suffix != SNAPSHOT_SUFFIX])
-        for base_offset in others:
-            self._give_up(base_offset, SEGMENT_SUFFIXES)
+    def replace_segments(self, number: int, count: int, segment: Segment) -> list[int]:
+        """Put ``segment`` in place of ``count`` closed ones; returns by which offsets their files are named."""
+        gone = self._take_out(number, number + count)
         self.put_segment(number, segment)
+        return gone
 
     def put_segment(self, number: int, segment: Segment) -> None:
         """Put a segment in its place between the others."""
@@ -431,12 +440,8 @@ class SegmentLog:
         self._base_offsets.insert(number, segment.base_offset)
         self.size_bytes += segment.size
 
-    def rename_segment(self, number: int, segment: Segment) -> None:
-        """Use the files of a segment under the names that they have now."""
-        self._take_out(number, number + 1)
-        self.put_segment(number, segment)
-
-    def _give_up(self, base_offset: int, suffixes: Iterable[str]) -> None:
+    def give_up(self, base_offset: int, suffixes: Iterable[str] = SEGMENT_SUFFIXES) -> None:
+        """Rename files of a segment that was taken out; they are unlinked later."""
         paths = [self.folder / file_name(base_offset, suffix) for suffix in suffixes]
         self.removals.give_up(paths, self._config.file_delete_delay_ms)
 
@@ -490,30 +495,28 @@ class SegmentLog:
 
     def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
         """Write the producers as they were at an offset."""
+        write_older_batches(self.files, self.folder, producers)
         path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
         self.files.replace(path, encode_snapshot(producers), sync=sync)
         self.snapshot_offset = max(self.snapshot_offset, offset)
 
-    def unsynced(self) -> list[SegmentFile]:
-        """The files with batches that have not been synced."""
-        if self.recovery_point >= self.log_end_offset:
+    def unsynced(self, end_offset: int | None = None) -> list[SegmentFile]:
+        """The files with batches below ``end_offset`` (all, without it) that have not been synced."""
+        end_offset = self.log_end_offset if end_offset is None else end_offset
+        if self.recovery_point >= end_offset or not self.segments:
             return []
         number = self.segment_number(self.recovery_point)
-        files = [segment.file for segment in self.segments[number:]]
+        files = [segment.file for segment in self.segments[number:] if segment.base_offset < end_offset]
         return files + self.aborted.files_from(self.segments[number].base_offset)
 
-    def synced(self) -> None:
-        """Note that all ``unsynced`` files, and the folder, have been synced."""
-        self.recovery_point = self.log_end_offset
+    def take_unsynced_folders(self) -> list[Path]:
+        """The folders whose names have changed since this was last asked; the inner one first."""
+        folders, self._unsynced_folders = self._unsynced_folders, set()
+        return sorted(folders, reverse=True)
 
-    def flush(self) -> None:
+    def flush(self) -> Completion[None] | None:
         """Sync everything appended so far."""
-        files = self.unsynced()
-        if files:
-            for file in files:
-                file.sync()
-            self.files.sync_folder(self.folder)
-            self.synced()
+        return self.flushing.flush()
 
     def seal(self) -> None:
         """Bring every file up to date, so that opening needs no scan; they are not synced yet. Raises OSError.
@@ -527,8 +530,21 @@ class SegmentLog:
             self.epochs.write(sync=False)
             self.sealed_offset = self.log_end_offset
 
+    def go_offline(self, reason: str) -> None:
+        """Take the log out of service: its disk has failed, and what can be read of it need not be what is on it."""
+        _log.error("%r goes offline: %s", self, reason)
+        self.offline_reason = reason
+        self._give_back()
+        self.on_offline(reason)
+        self.flushing.give_up(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, reason))
+
     def abandon(self) -> None:
-        """Give the descriptors back without writing anything: the log is being removed, or failed."""
+        """Give the descriptors back without writing anything: the log is being removed, or the process ends."""
+        self._give_back()
+        # Who still waits for a sync looks where the partition is now.
+        self.flushing.give_up(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+
+    def _give_back(self) -> None:
         for segment in self.segments:
             segment.discard()
         self.aborted.close()

@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ottla.storage.retention import SEGMENTS_AT_ONCE
 from ottla.storage.scan import CorruptBatchError, read_headers
-from ottla.storage.segment import INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, Segment, file_name
+from ottla.storage.segment import INDEX_SUFFIX, LOG_SUFFIX, SEGMENT_SUFFIXES, TIME_INDEX_SUFFIX, Segment, file_name
 from ottla.storage.steps import Steps
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 
@@ -50,14 +51,21 @@ def swap_in(log: "SegmentLog", old: list[Segment], cleaned: Segment) -> Steps[No
     yield partial(files.sync_folder, folder)
 
     check_open(log)
-    number = log.segments.index(old[0])
-    swapped = log.segment_file(base_offset, size=size, suffix=SWAP_SUFFIX)
-    log.replace_segments(number, len(old), swapped)
+    number = log.segment_number(base_offset)
+    gone = log.replace_segments(number, len(old), log.segment_file(base_offset, size=size, suffix=SWAP_SUFFIX))
+    for count, each in enumerate(gone, 1):
+        # The snapshot at the first one's base stays: it counts what lies before.
+        log.give_up(each, SEGMENT_SUFFIXES if each != base_offset else _SEGMENT_FILES)
+        if count % SEGMENTS_AT_ONCE == 0:
+            yield None
+            check_open(log)
     yield partial(files.sync_folder, folder)
 
     check_open(log)
-    _rename(log, base_offset, SWAP_SUFFIX, "")
-    log.rename_segment(log.segments.index(swapped), log.segment_file(base_offset, size=size))
+    has_aborted = _rename(log, base_offset, SWAP_SUFFIX, "")
+    log.replace_segments(log.segment_number(base_offset), 1, log.segment_file(base_offset, size=size))
+    if has_aborted:
+        log.aborted.found(base_offset)
     yield partial(files.sync_folder, folder)
 
 
@@ -81,14 +89,19 @@ def check_open(log: "SegmentLog") -> None:
         raise LogClosedError
 
 
-def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> None:
+def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> bool:
+    """Rename a segment's files; returns whether it has an index of aborted transactions, which is the last of them."""
+    renamed = False
     for suffix in _SEGMENT_FILES:
         name = file_name(base_offset, suffix)
         try:
             log.files.rename(log.folder / (name + before), log.folder / (name + after))
+            renamed = True
         except FileNotFoundError:
-            if suffix == LOG_SUFFIX:
+            if suffix != TRANSACTION_INDEX_SUFFIX:
                 raise
+            renamed = False
+    return renamed
 
 
 def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
@@ -104,15 +117,10 @@ def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
             name.endswith(SWAP_SUFFIX) and unfinished and _offset(name) >= min(unfinished)
         ):
             _remove(log, left, name)
-    swaps = [name for name in left if name.endswith(SWAP_SUFFIX)]
-    for name in sorted(swaps):
+    for name in sorted(left):
         if name.endswith(LOG_SUFFIX + SWAP_SUFFIX):
-            start, end = _offset(name), _end_offset(log, log.folder / name, _offset(name))
-            _log.info("%r: segment %d, compacted before the crash, is put in its place", log, start)
-            # The snapshot at its base stays: it counts what lies before.
-            for other in sorted(left.difference(swaps)):
-                if other.endswith(_SEGMENT_FILES) and start <= _offset(other) < end:
-                    _remove(log, left, other)
+            _put_in_place(log, left, _offset(name))
+    swaps = [name for name in left if name.endswith(SWAP_SUFFIX)]
     for name in swaps:
         final = name.removesuffix(SWAP_SUFFIX)
         log.files.rename(log.folder / name, log.folder / final)
@@ -123,15 +131,24 @@ def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
     return list(left)
 
 
-def _end_offset(log: "SegmentLog", path: Path, base_offset: int) -> int:
-    """The offset after the last batch in a file, at least the one after its base."""
-    end = base_offset + 1
+def _put_in_place(log: "SegmentLog", left: set[str], start: int) -> None:
+    """Remove the segments that a ``.swap`` segment was made from; or itself, if it is damaged and they are there."""
+    path = log.folder / file_name(start, LOG_SUFFIX + SWAP_SUFFIX)
+    end = start + 1
     try:
         for _, header in read_headers(log.files.file(path), 0, log.files.size(path)):
             end = max(end, header.next_offset)
     except CorruptBatchError as damage:
         _log.error("%s: %s", path, damage)
-    return end
+        if file_name(start, LOG_SUFFIX) in left:
+            for suffix in _SEGMENT_FILES:
+                _remove(log, left, file_name(start, suffix + SWAP_SUFFIX))
+            return
+    _log.info("%r: segment %d, compacted before the crash, is put in its place", log, start)
+    for name in sorted(left):
+        # The snapshot at its base stays: it counts what lies before.
+        if name.endswith(_SEGMENT_FILES) and start <= _offset(name) < end:
+            _remove(log, left, name)
 
 
 def _remove(log: "SegmentLog", left: set[str], name: str) -> None:

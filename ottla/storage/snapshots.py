@@ -6,7 +6,7 @@ Apache's format, version 1::
     producer id int64, epoch int16, last sequence int32, last offset int64, its batch's offset delta int32,
     timestamp int64, coordinator epoch int32, first offset of the open transaction int64 (-1: none)
 
-A snapshot holds each producer's last batch only; older ones are known again only from batches that are scanned.
+A snapshot holds each producer's last batch only; ``older_batches`` keeps those before it.
 """
 
 from struct import Struct, error

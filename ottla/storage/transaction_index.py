@@ -106,14 +106,17 @@ class AbortedTransactions:
             del self._unwritten[base_offset]
 
     def files_from(self, base_offset: int) -> list[SegmentFile]:
-        """The files of the segments from ``base_offset`` on, to be synced with their batches. Raises OSError."""
-        if self._unwritten:
-            self.write()
-        files = self._open
+        """The files of the segments from ``base_offset`` on, to be synced with their batches.
+
+        Those of closed segments hold all their entries; what the last one lacks is found again from its batches.
+        """
+        files = []
         for base in self._bases[bisect_left(self._bases, base_offset) :]:
-            if base not in files:
-                files[base] = self._files.file(self._path(base))
-        return [files[base] for base in self._bases if base >= base_offset]
+            if base not in self._unwritten:
+                if base not in self._open:
+                    self._open[base] = self._files.file(self._path(base))
+                files.append(self._open[base])
+        return files
 
     def reset(self, base_offset: int) -> None:
         """Remove a segment's index, to be built anew. Raises OSError."""
@@ -150,6 +153,11 @@ class AbortedTransactions:
             position, entries = self._unwritten[base_offset]
             return raw[:position] + entries
         return raw
+
+
+def encode(transactions: Iterable[AbortedTransaction]) -> bytes:
+    """The content of an index file with these."""
+    return b"".join(_ENTRY.pack(_VERSION, *transaction) for transaction in transactions)
 
 
 def _entries_from(raw: bytes, first_offset: int) -> Iterator[AbortedTransaction]:

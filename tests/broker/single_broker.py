@@ -10,7 +10,7 @@ from ottla.broker.context import Context
 from ottla.broker.dispatch import Deferred, handle
 from ottla.broker.options import Address
 from ottla.broker.waiting import Timers
-from ottla.storage.background import Inline
+from ottla.storage.background import Background, Inline
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import FileSlice, RealFiles
@@ -84,11 +84,13 @@ class Broker:
 
     directory_class = DataDirectory
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, background: Background | None = None, **settings: str) -> None:
         config = BrokerConfig({name.replace("_", "."): value for name, value in settings.items()})
         random = Random(1)
         self.files = RealFiles(durable=False)
-        directory = self.directory_class(folder, node_id=1, files=self.files, background=Inline(), random=random)
+        directory = self.directory_class(
+            folder, node_id=1, files=self.files, background=background or Inline(), random=random
+        )
         self.clock = SteppedClock()
         self.cluster = Cluster(
             config=config,

@@ -7,6 +7,11 @@ import pytest
 
 from ottla.broker.housekeeping import Housekeeping
 from ottla.storage.background import Inline
+from ottla.storage.completion import Completion
+from ottla.storage.files import FileSlice
+from ottla.wire.batch import read_header
+from ottla.wire.messages.groups import OffsetCommitRequest, OffsetFetchRequest
+from ottla.wire.records import read_records
 from tests.broker.single_broker import Broker
 
 HOUR_MS = 3_600_000
@@ -117,3 +122,94 @@ def test_a_log_that_fails_holds_up_no_other_and_is_tried_again(kept: Kept, caplo
     partition.log = log
     kept.pass_time(61)
     assert kept.start_of("t") == 1
+
+
+def keys_of(kept: Kept, topic: str, partition: int = 0) -> list[bytes | None]:
+    """The keys that a partition holds, in the order of the log."""
+    log = kept.broker.cluster.partition(topic, partition).log
+    found = []
+    offset = log.log_start_offset
+    while offset < log.log_end_offset:
+        data = log.read(offset, 1 << 20, end_offset=log.log_end_offset, minimum_one_batch=True)
+        assert not isinstance(data, Completion)
+        view = data.read() if isinstance(data, FileSlice) else data
+        assert view
+        position = 0
+        while position < len(view):
+            header = read_header(view, position)
+            found += [record.key for record in read_records(view[position : position + header.size])]
+            position += header.size
+            offset = header.next_offset
+    return found
+
+
+def test_a_filthy_log_is_compacted_in_the_pauses(kept: Kept) -> None:
+    kept.create("t", cleanup_policy="compact", internal_segment_bytes="200", file_delete_delay_ms="0")
+    for _ in range(50):
+        kept.broker.append("t", 1)
+    assert len(keys_of(kept, "t")) == 50
+    kept.pass_time(20)
+    assert len(keys_of(kept, "t")) <= 3
+    assert (kept.folder / "cleaner-offset-checkpoint").read_text().startswith("0\n1\nt 0 ")
+    assert not [name for name in kept.names("t") if name.endswith((".deleted", ".cleaned", ".swap"))]
+
+
+def test_a_topic_that_becomes_compacted_is_so_without_a_restart(kept: Kept) -> None:
+    kept.create("t", internal_segment_bytes="200")
+    for _ in range(50):
+        kept.broker.append("t", 1)
+    kept.pass_time(20)
+    assert len(keys_of(kept, "t")) == 50
+    topic = kept.broker.cluster.topics["t"]
+    configs = {"internal.segment.bytes": "200", "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.9"}
+    kept.broker.cluster.set_topic_configs(topic, configs)
+    kept.pass_time(20)
+    assert len(keys_of(kept, "t")) <= 3
+
+
+def test_a_topic_that_is_compacted_and_deleted_loses_what_is_too_old(kept: Kept) -> None:
+    kept.create("t", cleanup_policy="compact,delete", retention_ms=str(HOUR_MS))
+    kept.broker.append("t", 3)
+    kept.pass_time(3700)
+    assert kept.start_of("t") == 3
+
+
+def test_no_compaction_where_it_is_switched_off(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, log_cleaner_enable="false")
+    kept.create("t", cleanup_policy="compact", internal_segment_bytes="200")
+    for _ in range(50):
+        kept.broker.append("t", 1)
+    kept.pass_time(60)
+    assert len(keys_of(kept, "t")) == 50
+    kept.broker.close()
+
+
+def test_committed_offsets_are_compacted_and_are_known_after_a_restart(tmp_path: Path) -> None:
+    settings = {"offsets_topic_num_partitions": "1"}
+    kept = Kept(tmp_path, **settings)
+    cluster = kept.broker.cluster
+    cluster.ensure_internal_topic("__consumer_offsets")
+    topic = cluster.topics["__consumer_offsets"]
+    cluster.set_topic_configs(topic, {"cleanup.policy": "compact", "internal.segment.bytes": "2000"})
+    kept.create("t")
+    for number in range(200):
+        assert not commit(kept.broker, number)
+    before = len(keys_of(kept, "__consumer_offsets"))
+    kept.pass_time(60)
+    assert len(keys_of(kept, "__consumer_offsets")) < before / 5
+    kept.broker.close()
+    again = Broker(tmp_path, **settings)
+    answer = again.ask(
+        OffsetFetchRequest(group_id="g", topics=[OffsetFetchRequest.Topic(name="t", partition_indexes=[0])]), 5
+    )
+    assert answer.topics[0].partitions[0].committed_offset == 199
+    again.close()
+
+
+def commit(broker: Broker, offset: int) -> int:
+    partition = OffsetCommitRequest.Topic.Partition(partition_index=0, committed_offset=offset, committed_metadata="")
+    request = OffsetCommitRequest(
+        group_id="g", member_id="", topics=[OffsetCommitRequest.Topic(name="t", partitions=[partition])]
+    )
+    error_code: int = broker.ask(request, 7).topics[0].partitions[0].error_code
+    return error_code

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from ottla.broker.acknowledgement import acknowledgement
 from ottla.broker.advertise import advertised
 from ottla.broker.config import BrokerConfig
 from ottla.broker.definitions import InvalidSettingError
@@ -110,3 +111,25 @@ def test_too_few_open_files_are_said_before_anything_fails():
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stderr.startswith("Error: only 32 files may be open at once, and a broker needs at least 64")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({}, "a record survives kill -9, but not a power cut; with -c log.flush.interval.messages=1 it does"),
+        ({"messages": "1"}, "a record is on the disk, and survives kill -9 and a power cut"),
+        (
+            {"messages": "1000"},
+            "a record survives kill -9; a power cut may take the last 999 records of a partition",
+        ),
+        ({"ms": "50"}, "a record survives kill -9; a power cut may take the last 50 ms"),
+        (
+            {"messages": "3", "ms": "50"},
+            "a record survives kill -9; a power cut may take the last 2 records of a partition or the last 50 ms",
+        ),
+    ],
+)
+def test_what_an_acknowledgement_means_is_said(settings, sentence):
+    config = BrokerConfig({f"log.flush.interval.{name}": value for name, value in settings.items()})
+    assert acknowledgement(config, ephemeral=False) == sentence
+    assert acknowledgement(config, ephemeral=True) == "a record is there until the broker ends"

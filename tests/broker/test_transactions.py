@@ -107,6 +107,21 @@ def test_a_session_tells_of_a_transaction_once_it_has_ended(broker, partition):
     assert (offsets(bytes(ended.records)), aborted(ended)) == ([0, 1], [(7, 0)])
 
 
+def test_records_are_not_given_out_when_it_cannot_be_said_what_of_them_is_aborted(broker, partition):
+    for number in range(200):
+        write(broker, partition, 7, count=2, epoch=number)
+        end(broker, partition, 7, commits=False, epoch=number + 1)
+    assert len(aborted(fetch_one(broker, **COMMITTED))) == 200
+    index = next(broker.cluster.directory.root.glob("topic-0/*.txnindex"))
+    aside = index.rename(index.with_suffix(".aside"))
+    index.mkdir()
+    answer = fetch_one(broker, **COMMITTED)
+    assert (ErrorCode(answer.error_code), bytes(answer.records)) == (ErrorCode.KAFKA_STORAGE_ERROR, b"")
+    assert ErrorCode(fetch_one(broker).error_code) is ErrorCode.NONE
+    index.rmdir()
+    aside.rename(index)
+
+
 # --- waiting
 
 

@@ -113,6 +113,13 @@ def test_a_signal_ends_the_broker_well(number, tmp_path):
         assert "Traceback" not in process.stdout.read()
 
 
+def test_the_banner_says_what_an_acknowledgement_means(tmp_path):
+    words = ("--listen", "127.0.0.1:0", "--data-dir", tmp_path, "-c", "log.flush.interval.messages=1")
+    with serving(*words) as (process, _):
+        meant = next(line for line in process.stdout if "acks mean" in line)
+        assert meant.split("acks mean")[1].strip() == "a record is on the disk, and survives kill -9 and a power cut"
+
+
 def test_a_broker_does_not_outlive_the_program_that_started_it():
     with serving("--listen", "127.0.0.1:0", "--ephemeral", "--until-stdin-closes", stdin=subprocess.PIPE) as (
         process,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
@@ -44,7 +45,8 @@ def append(
 ) -> Appended:
     """Append a batch of one record, or the given one."""
     view = memoryview(batch if batch is not None else batch_of())
-    return log.append(view, check_produced(view), leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+    outcome = log.append(view, check_produced(view), leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+    return outcome.result() if isinstance(outcome, Completion) else outcome
 
 
 def append_records(log: SegmentLog, count: int, value: bytes = b"value") -> None:

@@ -1,11 +1,19 @@
 """A log that answers nothing at once: what the broker must be able to live with, and a second kind of ``Log``."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ottla.storage.completion import Completion
-from ottla.storage.log import Appended, AppendOrigin, FoundOffset, Log, RecordSlice
+from ottla.storage.log import (
+    UNVERIFIED,
+    AbortedTransaction,
+    Appended,
+    AppendOrigin,
+    FoundOffset,
+    Log,
+    RecordSlice,
+)
 from ottla.wire.batch import BatchHeader
 
 T = TypeVar("T")
@@ -82,16 +90,26 @@ class SlowLog:
         leader_epoch: int,
         now_ms: int,
         origin: AppendOrigin = AppendOrigin.CLIENT,
+        *,
+        transaction_version: int = UNVERIFIED,
     ) -> Completion[Appended]:
         """Append later, from a copy."""
         kept = memoryview(bytearray(batch))
-        return self._slowness.later(lambda: self._log.append(kept, header, leader_epoch, now_ms, origin))
+        return self._slowness.later(
+            lambda: self._log.append(
+                kept, header, leader_epoch, now_ms, origin, transaction_version=transaction_version
+            )
+        )
 
     def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> Completion[RecordSlice]:
         """Read later."""
         return self._slowness.later(
             lambda: self._log.read(offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
         )
+
+    def aborted_transactions(self, offset: int, size: int) -> Completion[Sequence[AbortedTransaction]]:
+        """Look them up later."""
+        return self._slowness.later(lambda: self._log.aborted_transactions(offset, size))
 
     def offset_for_timestamp(self, timestamp_ms: int) -> Completion[FoundOffset | None]:
         """Look it up later."""

@@ -19,21 +19,23 @@ class Taken(NamedTuple):
 
 
 @contextmanager
-def frozen() -> Iterator[None]:
-    """As in a broker: what was loaded before is not looked at by each collection of garbage."""
+def without_collections() -> Iterator[None]:
+    """So that what is measured is the steps' own: a collection of all garbage takes what the whole process has."""
     gc.collect()
-    gc.freeze()
+    gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
+        gc.enable()
 
 
-def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None) -> Taken:
-    """Take all steps, calling ``between`` with the number of each one after it."""
+def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None, *, outcome: Any = None) -> Taken:
+    """Take all steps, calling ``between`` with the number of each one after it.
+
+    ``outcome`` is of what the first steps, taken before, want now.
+    """
     longest_s = 0.0
     count = 0
-    outcome = None
     while True:
         started = thread_time()
         try:

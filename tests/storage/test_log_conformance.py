@@ -10,11 +10,22 @@ from typing import Protocol, TypeVar, cast
 import pytest
 
 from ottla.storage.completion import Completion
-from ottla.storage.log import NO_EPOCH, NO_OFFSET, Appended, AppendOrigin, EpochEnd, FoundOffset, Log, RecordSlice
+from ottla.storage.log import (
+    NO_EPOCH,
+    NO_OFFSET,
+    UNVERIFIED,
+    Appended,
+    AppendOrigin,
+    EpochEnd,
+    FoundOffset,
+    Log,
+    RecordSlice,
+)
 from ottla.storage.log_config import LogConfig
 from ottla.wire.batch import HEADER_SIZE, check_produced, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.markers import Marker, build_marker
 from tests.storage.conftest import Disk
 from tests.storage.logs import DEFAULTS, NOW_MS, batch_of, offsets, split
 from tests.storage.slow_log import SlowLog, Slowness
@@ -93,6 +104,22 @@ class Tried:
     ) -> Appended | Completion[Appended]:
         view = memoryview(batch if batch is not None else batch_of())
         return self.log.append(view, read_header(view), leader_epoch=leader_epoch, now_ms=NOW_MS, origin=origin)
+
+    def write(self, producer_id: int, epoch: int = 0, sequence: int = 0, *, version: int = 2) -> int:
+        """Append a record of a transaction; returns its offset."""
+        view = memoryview(batch_of(producer=(producer_id, epoch, sequence), transactional=True))
+        return self(self.log.append(view, read_header(view), 0, NOW_MS, transaction_version=version)).base_offset
+
+    def end(self, producer_id: int, epoch: int = 1, *, commits: bool, coordinator_epoch: int = 0) -> int:
+        """Append a marker; returns its offset."""
+        marker = Marker(commits, coordinator_epoch)
+        view = memoryview(build_marker(marker, producer_id=producer_id, producer_epoch=epoch, timestamp_ms=NOW_MS))
+        appending = self.log.append(view, read_header(view), 0, NOW_MS, AppendOrigin.COORDINATOR, transaction_version=2)
+        return self(appending).base_offset
+
+    def aborted(self, offset: int) -> list[tuple[int, int, int]]:
+        """What is aborted from an offset on: producer, first and last offset."""
+        return [each[:3] for each in self(self.log.aborted_transactions(offset, len(self.read(offset))))]
 
     def append(
         self, batch: bytearray | None = None, *, origin: AppendOrigin = AppendOrigin.CLIENT, leader_epoch: int = 0
@@ -202,16 +229,16 @@ def test_what_was_answered_can_be_read_and_what_was_not_is_not_counted(tried: Tr
     ends: list[tuple[int, int]] = []
 
     def answered(completion: Completion[Appended]) -> None:
-        ends.append((completion.result().last_offset, tried.log.log_end_offset))
+        ends.append((completion.result().last_offset, tried.log.acknowledged_offset))
 
     for _ in range(3):
-        before = tried.log.log_end_offset
+        before = tried.log.acknowledged_offset
         answer = tried.begin()
         if isinstance(answer, Completion) and not answer.done:
-            assert tried.log.log_end_offset == before
+            assert tried.log.acknowledged_offset == before
             answer.add_done_callback(answered)
         else:
-            ends.append((tried(answer).last_offset, tried.log.log_end_offset))
+            ends.append((tried(answer).last_offset, tried.log.acknowledged_offset))
     tried.kind.settle()
     assert [last for last, _ in ends] == [0, 1, 2]
     assert all(end > last for last, end in ends)
@@ -365,6 +392,46 @@ def test_producers_that_wrote_nothing_for_long_are_forgotten(tried: Tried) -> No
     refused(ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, lambda: tried.append(batch_of(producer=(1, 5, 9))))
     tried.log.expire_producers(NOW_MS + 1000, 1000)
     assert tried.append(batch_of(producer=(1, 5, 9))).base_offset == 1
+
+
+def test_committed_reading_ends_at_the_first_undecided_transaction(tried: Tried) -> None:
+    tried.append()
+    tried.write(1)
+    tried.write(2)
+    stable = [tried.log.last_stable_offset(high_watermark) for high_watermark in (0, 1, 3)]
+    assert stable == [0, 1, 1]
+    assert tried.end(1, commits=True) == 3
+    assert [tried.log.last_stable_offset(high_watermark) for high_watermark in (3, 4)] == [1, 2]
+    assert [tried.log.has_open_transaction(producer_id, 0) for producer_id in (1, 2, 3)] == [False, True, False]
+    tried(tried.log.delete_records(3))
+    assert tried.log.last_stable_offset(4) == 3
+    tried.end(2, commits=False)
+    assert tried.log.last_stable_offset(5) == 5
+
+
+def test_aborted_transactions_are_named_and_survive_closing(tried: Tried) -> None:
+    assert tried.aborted(0) == []
+    tried.write(1)
+    tried.write(2)
+    tried.end(2, commits=False)
+    tried.write(3)
+    tried.end(3, commits=True)
+    tried.end(1, commits=False)
+    for _ in range(2):
+        assert tried.aborted(0) == [(2, 1, 2), (1, 0, 5)]
+        assert tried.aborted(3) == [(1, 0, 5)]
+        tried.reopen()
+
+
+def test_only_a_verified_transaction_may_begin(tried: Tried) -> None:
+    refused(ErrorCode.INVALID_TXN_STATE, lambda: tried.write(1, version=UNVERIFIED))
+    tried.write(1)
+    assert tried.write(1, sequence=1, version=UNVERIFIED) == 1
+    refused(ErrorCode.INVALID_TXN_STATE, lambda: tried.append(batch_of(producer=(1, 0, 2))))
+    refused(ErrorCode.INVALID_PRODUCER_EPOCH, lambda: tried.end(1, 0, commits=True))
+    assert tried.end(1, commits=True, coordinator_epoch=4) == 2
+    refused(ErrorCode.INVALID_PRODUCER_EPOCH, lambda: tried.write(1, sequence=2))
+    refused(ErrorCode.TRANSACTION_COORDINATOR_FENCED, lambda: tried.end(1, 2, commits=True, coordinator_epoch=3))
 
 
 def test_a_flush_ends(tried: Tried) -> None:

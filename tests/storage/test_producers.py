@@ -126,22 +126,12 @@ def test_idle_producers_expire(disk: Disk) -> None:
     assert produce(log, 5) == 1
 
 
-def test_the_last_batch_is_known_after_a_clean_restart(disk: Disk) -> None:
-    log = disk.open()
-    for number in range(4):
-        produce(log, 2 * number, 2)
-    log = disk.reopen(clean=True)
-    assert append(log, batch_of([A, A], producer=(1, 0, 6))).base_offset == 6
-    # Apache's snapshot holds one batch of each producer; the others are refused instead of taken twice.
-    assert refusal(log, 4, 2) is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-    assert produce(log, 8) == 8
-
-
-def test_five_batches_are_known_after_a_crash(disk: Disk) -> None:
+@pytest.mark.parametrize("clean", [True, False])
+def test_five_batches_are_known_after_a_restart(disk: Disk, clean: bool) -> None:
     log = disk.open()
     for number in range(7):
         produce(log, number)
-    log = disk.reopen(clean=False)
+    log = disk.reopen(clean=clean)
     for number in range(2, 7):
         assert append(log, batch_of(producer=(1, 0, number))).base_offset == number
     assert produce(log, 7) == 7

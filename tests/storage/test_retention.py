@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from ottla.storage.directory import DataDirectory
-from ottla.storage.files import FileSlice
+from ottla.storage.files import FileSlice, RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
 from ottla.storage.steps import take_all
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, TOPIC_ID, append, append_records, batch_of, offsets, read, read_all
-from tests.storage.stepping import frozen, take_measured
+from tests.storage.stepping import take_measured, without_collections
 
 HOUR_MS = 3_600_000
 ONE_RECORD = len(batch_of())
@@ -180,15 +180,17 @@ def test_deleting_much_at_once_is_finished_later(disk: Disk) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_ten_thousand_segments_go_without_a_long_step(tmp_path: Path) -> None:
-    directory = DataDirectory(tmp_path, node_id=1)
+    files = RealFiles(durable=False)
+    directory = DataDirectory(tmp_path, node_id=1, files=files)
     settings = config(retention_ms=HOUR_MS, segment_bytes=ONE_RECORD)
     append_records(directory.open_log("t", 0, topic_id=TOPIC_ID, config=settings), 10_000)
     directory.close()
 
-    directory = DataDirectory(tmp_path, node_id=1)
+    directory = DataDirectory(tmp_path, node_id=1, files=files)
     log = directory.open_log("t", 0, topic_id=TOPIC_ID, config=settings)
-    with frozen():
+    with without_collections():
         taken = take_measured(log.apply_retention(NOW_MS + 2 * HOUR_MS, 10_000))
     assert taken.outcome is True
     assert taken.steps > 10_000

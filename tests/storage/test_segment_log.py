@@ -447,25 +447,6 @@ def test_flush_moves_the_recovery_point_to_the_end(disk: Disk) -> None:
     assert log.unsynced() == []
 
 
-def test_the_recovery_point_stays_below_a_segment_that_could_not_be_synced(
-    disk: Disk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(file: RealFile) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    log = disk.open(SMALL_SEGMENTS)
-    with monkeypatch.context() as context:
-        context.setattr(RealFile, "sync", broken)
-        context.setattr("ottla.storage.files._HastyFile.sync", broken)
-        append_records(log, 8)
-    assert len(log.segments) == 2
-    append_records(log, 20)
-    assert len(log.segments) > 3
-    assert log.recovery_point == 0
-    log.flush()
-    assert log.recovery_point == 28
-
-
 def test_jitter_brings_the_roll_forward(disk: Disk) -> None:
     log = disk.open(LogConfig(segment_ms=1000, segment_jitter_ms=500))
     rolls_after = log._roll_timestamp

@@ -382,8 +382,28 @@ def test_an_index_that_cannot_be_written_now_is_written_later(disk: Disk, monkey
         one.write()
         one.abort()
         assert writers.aborted(0) == [(1, 0), (1, 2)]
+        writers.log.flush()
     writers.restart(clean=True)
     assert writers.aborted(0) == [(1, 0), (1, 2)]
+
+
+def test_an_index_that_could_not_even_be_written_at_the_end_is_made_anew(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    writers = Writers(disk)
+    one = writers.producer(1)
+    one.write()
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.files, "write", full)
+        one.abort()
+        writers.log.flush()
+        disk.close()
+    assert not list(disk.folder.glob("*.txnindex"))
+    writers.log = disk.open()
+    assert writers.index() == [(1, 0, 1, 2)]
 
 
 # What restarts keep.

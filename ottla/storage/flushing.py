@@ -1,0 +1,250 @@
+"""When logs are synced, and which appends wait for it. Many appends share one fsync, those of other logs one thread.
+
+``flush.messages``: an append that leaves so many records unsynced is answered when they are synced, and until then
+nobody reads its records. ``flush.ms``: what was appended is synced so much later at most, and nobody waits for it.
+A segment that is closed is synced in any case, so that recovery need not look at it again.
+
+An fsync that fails is never tried again: the kernel may have dropped the pages that it could not write and would call
+the next one a success. The log goes offline instead.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from ottla.storage.background import Background
+from ottla.storage.completion import Completion
+from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.log import Appended
+from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.wire.errors import KafkaError
+
+if TYPE_CHECKING:
+    from ottla.storage.segment_log import SegmentLog
+
+JOBS_AT_ONCE = 4
+"""So many threads sync at a time; a file system writes its journal once for those that come together."""
+LOGS_PER_JOB = 64
+"""Their files are held open meanwhile."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """An append that is answered when it is synced."""
+
+    appended: Appended
+    completion: Completion[Appended]
+
+
+class _Sync(NamedTuple):
+    """What has to be synced so that everything of one log below ``target_offset`` survives a power cut."""
+
+    flushing: "LogFlushing"
+    target_offset: int
+    files: list[SegmentFile]
+    folders: list[Path]
+
+
+class LogFlushing:
+    """What one log still has to sync, and who waits for it."""
+
+    __slots__ = ("_flusher", "_flushes", "_is_timed", "_log", "_messages", "_ms", "is_under_way", "waiting")
+
+    def __init__(self, log: "SegmentLog", flusher: "Flusher") -> None:
+        self._log = log
+        self._flusher = flusher
+        self._messages = self._ms = MAX_INT64
+        self._is_timed = False
+        self.is_under_way = False
+        self.waiting: deque[_Waiting] = deque()
+        self._flushes: deque[tuple[int, Completion[None]]] = deque()
+
+    def configure(self, config: LogConfig) -> bool:
+        """Use other settings from now on; returns whether appends have to be told to ``appended``."""
+        self._messages = config.flush_messages
+        self._ms = config.flush_ms
+        return self._messages != MAX_INT64 or self._ms != MAX_INT64
+
+    def appended(self, appended: Appended) -> Appended | Completion[Appended]:
+        """Take note of an append; returns its answer, or what becomes of it."""
+        log = self._log
+        if self._ms != MAX_INT64 and not self._is_timed:
+            self._is_timed = True
+            self._flusher.later(self._ms, self._time_is_up)
+        if log.log_end_offset - log.recovery_point < self._messages:
+            return appended
+        completion: Completion[Appended] = Completion()
+        self.waiting.append(_Waiting(appended, completion))
+        self._flusher.want(self, whole=True)
+        return completion
+
+    def repeated(self, appended: Appended) -> Appended | Completion[Appended]:
+        """Answer a duplicate: not before the batch that it repeats."""
+        original = next((each for each in self.waiting if each.appended.base_offset == appended.base_offset), None)
+        if original is None:
+            return appended
+        completion: Completion[Appended] = Completion()
+
+        def repeat(done: Completion[Appended]) -> None:
+            try:
+                done.result()
+            except KafkaError as error:
+                completion.fail(error)
+            else:
+                completion.complete(appended)
+
+        original.completion.add_done_callback(repeat)
+        return completion
+
+    def rolled(self) -> None:
+        """Have the segments synced that are closed by now."""
+        self._flusher.want(self, whole=False)
+
+    def flush(self) -> Completion[None] | None:
+        """Have everything synced that was appended so far."""
+        log = self._log
+        if log.log_end_offset <= log.recovery_point:
+            return None
+        flushed: Completion[None] = Completion()
+        self._flushes.append((log.log_end_offset, flushed))
+        self._flusher.want(self, whole=True)
+        return flushed
+
+    def _time_is_up(self) -> None:
+        self._is_timed = False
+        if self._log.log_end_offset > self._log.recovery_point:
+            self._flusher.want(self, whole=True)
+
+    # What the flusher does with it.
+
+    def begin(self, *, whole: bool) -> _Sync:
+        """Say what has to be synced, all of it or the closed segments, and hold the files open. Raises OSError."""
+        log = self._log
+        target = log.log_end_offset if whole or not log.segments else log.segments[-1].base_offset
+        files = log.unsynced(target)
+        pinned: list[SegmentFile] = []
+        try:
+            for file in files:
+                file.pin()
+                pinned.append(file)
+        except OSError:
+            for file in pinned:
+                file.unpin()
+            raise
+        self.is_under_way = True
+        return _Sync(self, target, files, log.take_unsynced_folders())
+
+    def synced(self, target_offset: int) -> None:
+        """Everything below ``target_offset`` is synced: answer those who waited for it."""
+        log = self._log
+        log.recovery_point = max(log.recovery_point, target_offset)
+        waiting = self.waiting
+        answered = []
+        while waiting and waiting[0].appended.last_offset < target_offset:
+            answered.append(waiting.popleft())
+        flushed = []
+        while self._flushes and self._flushes[0][0] <= target_offset:
+            flushed.append(self._flushes.popleft()[1])
+        if waiting or self._flushes:
+            self._flusher.want(self, whole=True)
+        for each in answered:
+            _settle(each.completion, each.appended)
+        for completion in flushed:
+            _settle(completion, None)
+
+    def failed(self, failure: BaseException) -> None:
+        """The disk did not take it: nobody can say what of this log is on it."""
+        if not self._log.is_abandoned:
+            self._log.go_offline(f"{self._log.folder.name} could not be synced to disk: {failure}")
+
+    def give_up(self, error: KafkaError) -> None:
+        """Tell those who wait that no answer comes any more."""
+        waiting, self.waiting = self.waiting, deque()
+        flushes, self._flushes = self._flushes, deque()
+        for each in waiting:
+            _settle(each.completion, error)
+        for _, completion in flushes:
+            _settle(completion, error)
+
+
+class Flusher:
+    """The syncs of a data directory: gathers the logs that want one, and does them in a few threads."""
+
+    def __init__(self, files: SegmentFiles, background: Background) -> None:
+        self._files = files
+        self._background = background
+        self._wanted: dict[LogFlushing, bool] = {}
+        self._jobs = 0
+        self._is_asked = False
+        self.later: Callable[[int, Callable[[], None]], object] = lambda _delay_ms, call: call()
+        """Calls something after so many milliseconds. Without a clock, at once: better too early than never."""
+
+    def want(self, flushing: LogFlushing, *, whole: bool) -> None:
+        """Sync a log soon: everything that is appended by then, or its closed segments."""
+        self._wanted[flushing] = whole or self._wanted.get(flushing, False)
+        if not self._is_asked:
+            self._is_asked = True
+            self._background.soon(self._start)
+
+    def _start(self) -> None:
+        """Share what is wanted among the threads that are free; the rest follows when one of them is."""
+        self._is_asked = False
+        while self._jobs < JOBS_AT_ONCE:
+            ready = [flushing for flushing in self._wanted if not flushing.is_under_way]
+            if not ready:
+                return
+            share = min(-(-len(ready) // (JOBS_AT_ONCE - self._jobs)), LOGS_PER_JOB)
+            syncs = []
+            for flushing in ready[:share]:
+                whole = self._wanted.pop(flushing)
+                try:
+                    syncs.append(flushing.begin(whole=whole))
+                except OSError as failure:
+                    flushing.failed(failure)
+            self._run(syncs)
+
+    def _run(self, syncs: list[_Sync]) -> None:
+        outcomes: list[OSError | None] = []
+
+        def done(error: BaseException | None) -> None:
+            self._jobs -= 1
+            for sync in syncs:
+                sync.flushing.is_under_way = False
+                for file in sync.files:
+                    file.unpin()
+            for number, sync in enumerate(syncs):
+                failure = outcomes[number] if number < len(outcomes) else error
+                if failure is None:
+                    sync.flushing.synced(sync.target_offset)
+                else:
+                    sync.flushing.failed(failure)
+            self._start()
+
+        self._jobs += 1
+        self._background.run(lambda: outcomes.extend(map(self._sync, syncs)), done)
+
+    def _sync(self, sync: _Sync) -> OSError | None:
+        try:
+            for file in sync.files:
+                file.sync()
+            for folder in sync.folders:
+                self._files.sync_folder(folder)
+        except OSError as failure:
+            return failure
+        return None
+
+
+def _settle(completion: Completion[T], outcome: T | KafkaError) -> None:
+    """Answer one; an error of whoever waits must not keep the others waiting."""
+    try:
+        if isinstance(outcome, KafkaError):
+            completion.fail(outcome)
+        else:
+            completion.complete(outcome)
+    except Exception:
+        _log.exception("what waited for an append failed")
