@@ -46,6 +46,8 @@ MAY_DIFFER = (
     May("*", "*port", "an address"),
     May("*", "*cluster_id", "an id made at the first start"),
     May("*", "*throttle_time_ms", "a time"),
+    May("CreateTopics", "topics.*.topic_id", "an id made by the broker"),
+    May("DescribeLogDirs", "results.*.partition_size", "how the coordinator's records were batched"),
     May("InitProducerId", "producer_id", "an id made by the broker"),
     May("Fetch", "session_id", "a random number"),
     May("DescribeLogDirs", "results.*.log_dir", "a place"),

@@ -85,7 +85,7 @@ class Comparison:
         """Compare all cases whose name holds ``only``."""
         chosen = random.Random(self.seed)
         for base in (base for family in FAMILIES for base in family.BASES if only in base.name):
-            for version, mutation in _variants(base):
+            for version, mutation in variants(base):
                 if self.part >= 1 or mutation is None or chosen.random() < self.part:
                     self.compare(base, version, mutation)
 
@@ -147,9 +147,9 @@ def _has_coordinator(answer: FindCoordinatorResponse) -> bool:
     return not answer.coordinators[0].error_code
 
 
-def _variants(base: Base) -> Iterator[tuple[int, Mutation | None]]:
+def variants(base: Base) -> Iterator[tuple[int, Mutation | None]]:
     """The versions of a case, and in each of them the good request and the changed ones."""
-    plain = _sample(base)
+    plain = sample(base)
     api = BY_KEY[plain.api_key]
     for version in _versions(api, base):
         yield version, None
@@ -174,7 +174,7 @@ class _SampleSide(Side):
         return name.encode().ljust(16)[:16]
 
 
-def _sample(base: Base) -> Request:
+def sample(base: Base) -> Request:
     return base.make(_SampleSide("sample", 0, memory=_Anything()))
 
 

@@ -157,6 +157,18 @@ def _list(states: list[str], types: list[str]) -> Base:
 
 
 BASES = (
+    # First, while there are no groups whose members come and go.
+    Base("ListGroups", lambda _: ListGroupsRequest(), before=_stable_and_committed),
+    *(
+        _list(states, types)
+        for states, types in (
+            (["Stable"], []),
+            (["empty"], []),
+            (["Stable", "Empty"], ["classic"]),
+            ([], ["Consumer"]),
+            (["Nonsense"], ["share"]),
+        )
+    ),
     Base("FindCoordinator", lambda side: FindCoordinatorRequest(key=side.group, coordinator_keys=[side.group])),
     _join("new", join),
     Base("JoinGroup, no group", _join_nothing, mutate=False),
@@ -189,15 +201,4 @@ BASES = (
     Base("DeleteGroups, with members", lambda side: DeleteGroupsRequest(groups_names=[side.group]), before=_stable),
     Base("OffsetDelete", _delete_offsets, before=_committed),
     Base("OffsetDelete, subscribed", _delete_offsets, before=_stable_and_committed),
-    Base("ListGroups", lambda _: ListGroupsRequest()),
-    *(
-        _list(states, types)
-        for states, types in (
-            (["Stable"], []),
-            (["empty"], []),
-            (["Stable", "Empty"], ["classic"]),
-            ([], ["Consumer"]),
-            (["Nonsense"], ["share"]),
-        )
-    ),
 )

@@ -92,13 +92,13 @@ def _with_setting(name: str, value: str | None) -> Base:
 
 
 BASES = (
-    Base("CreateTopics", lambda side: _create(side, retention_ms="1000")),
-    Base("CreateTopics, assigned", lambda side: _create(side, node=1)),
+    Base("CreateTopics", lambda side: _create(side, retention_ms="1000"), keep="timeout_ms"),
+    Base("CreateTopics, assigned", lambda side: _create(side, node=1), keep="timeout_ms"),
     Base("CreateTopics that is there", _create, before=own_topic, mutate=False),
     *(_with_setting(name, value) for name, values in SETTINGS for value in values),
-    Base("DeleteTopics", _delete, before=own_topic),
-    Base("DeleteTopics by id", _delete_by_id, before=own_topic, first_version=6),
-    Base("CreatePartitions", _grow, before=own_topic),
-    Base("CreatePartitions, assigned", lambda side: _grow(side, [1, 1]), before=own_topic),
-    Base("DeleteRecords", _shorten, before=_written),
+    Base("DeleteTopics", _delete, before=own_topic, keep="timeout_ms"),
+    Base("DeleteTopics by id", _delete_by_id, before=own_topic, first_version=6, keep="timeout_ms"),
+    Base("CreatePartitions", _grow, before=own_topic, keep="timeout_ms"),
+    Base("CreatePartitions, assigned", lambda side: _grow(side, [1, 1]), before=own_topic, keep="timeout_ms"),
+    Base("DeleteRecords", _shorten, before=_written, keep="timeout_ms"),
 )
