@@ -72,11 +72,9 @@ class Comparison:
                     topics=[DeleteRecordsRequest.Topic(name=FIXED, partitions=partitions)], timeout_ms=1_000
                 )
             )
-            # The coordinators' topics, and a block of producer ids, are made when they are first asked for.
+            # The offsets' topic, and a block of producer ids, are made when they are first asked for.
             coordinator = FindCoordinatorRequest(coordinator_keys=["first"])
             side.ask_until(coordinator, _has_coordinator)
-            transactions = FindCoordinatorRequest(key_type=1, coordinator_keys=["first"])
-            side.ask_until(transactions, _has_coordinator)
             producer_id = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1_000)
             side.ask_until(producer_id, lambda answer: not answer.error_code)
             side.settle("__consumer_offsets")
