@@ -329,11 +329,15 @@ class _Read:
         )
 
     def take(self, records: RecordSlice) -> None:
-        self.size = len(records)
-        if isinstance(records, FileSlice) and self.size <= COPIED_BYTES:
-            data = records.read()
-            records.release()
+        if isinstance(records, FileSlice) and len(records) <= COPIED_BYTES:
+            try:
+                data = records.read()
+            except OSError as failure:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
+            finally:
+                records.release()
             records = data
+        self.size = len(records)
         self.response.records = records
 
     def take_aborted(self, transactions: Sequence[AbortedTransaction]) -> None:

@@ -4,6 +4,7 @@ Each write is one transaction and raises ``metadata_offset`` by one; memory foll
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,6 +14,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ottla.storage.completion import Completion
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "catalog.sqlite"
 
@@ -196,11 +201,18 @@ class Catalog:
 
     @contextmanager
     def _change(self, *, synced: bool = False) -> Iterator[int]:
-        """A transaction that takes the next metadata offset, and gives it to memory when it is committed."""
+        """A transaction that takes the next metadata offset, and gives it to memory when it is committed.
+
+        Raises KafkaError KAFKA_STORAGE_ERROR, and then nothing has changed.
+        """
         offset = self.metadata_offset + 1
-        with self._synced() if synced else nullcontext(), self._transaction():
-            yield offset
-            self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
+        try:
+            with self._synced() if synced else nullcontext(), self._transaction():
+                yield offset
+                self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
+        except sqlite3.OperationalError as failure:  # the disk is full or broken
+            _log.error("the catalog cannot be written: %s", failure)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The catalog cannot be written: {failure}") from failure
         self.metadata_offset = offset
 
     @contextmanager

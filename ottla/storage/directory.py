@@ -251,10 +251,13 @@ class DataDirectory:
                 consistent = False
         if not self._sync_logs():
             consistent = False
-        self.checkpoint(sync=True)
-        self._write_log_start_offsets(sync=True)
-        if consistent:
-            self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
+        try:
+            self.checkpoint(sync=True)
+            self._write_log_start_offsets(sync=True)
+            if consistent:
+                self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
+        except OSError as failure:
+            _log.error("%s could not be closed well; the next start looks at everything: %s", self.root, failure)
         self.abandon()
 
     def _sync_logs(self) -> bool:

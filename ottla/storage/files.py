@@ -330,10 +330,14 @@ class RealFiles:
     def replace(self, path: Path, data: bytes, *, sync: bool) -> None:
         """Write beside the file, then rename over it."""
         fresh = path.with_name(path.name + ".tmp")
-        with _descriptor(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-            _write_all(descriptor, data, 0)
-            if sync and self._durable:
-                _fsync(descriptor)
+        try:
+            with _descriptor(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
+                _write_all(descriptor, data, 0)
+                if sync and self._durable:
+                    _fsync(descriptor)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
         fresh.replace(path)
         if sync:
             self.sync_folder(path.parent)

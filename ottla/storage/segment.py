@@ -327,8 +327,7 @@ class Segment:
             self.recent_offsets, self.recent_positions = array("q"), array("q")
 
     def retire(self) -> None:
-        """Write the indexes for good: nothing is appended any more."""
-        self.seal()
+        """Nothing is appended any more; what ``seal`` wrote last stays."""
         self.recent_offsets = self.recent_positions = _NO_BATCHES
 
     def discard(self) -> None:

@@ -252,10 +252,12 @@ class SegmentLog:
     def roll(self) -> Segment:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
-        closed.retire()
+        closed.seal()
         self.aborted.write()
         self.write_snapshot(sync=False)
+        self.epochs.write(sync=False)
         segment = self.begin_segment(self.log_end_offset)
+        closed.retire()
         self.flushing.rolled()
         return segment
 
@@ -396,10 +398,13 @@ class SegmentLog:
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"Offset {before_offset} is beyond the log's end, {self.log_end_offset}"
             )
         if before_offset > self.log_start_offset:
-            self.move_start(before_offset)
-            self._start_moved()
-            if not trim(self):
-                self.removals.logs_to_trim[self] = None
+            try:
+                self.move_start(before_offset)
+                self._start_moved()
+                if not trim(self):
+                    self.removals.logs_to_trim[self] = None
+            except OSError as failure:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return self.log_start_offset
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:

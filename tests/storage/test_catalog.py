@@ -10,6 +10,7 @@ import pytest
 
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError, PartitionState, Topic
 from ottla.storage.identity import uuid_to_text
+from ottla.wire.errors import KafkaError
 
 ONE = PartitionState(replicas=(1,), isr=(1,), leader=1, leader_epoch=4)
 
@@ -109,7 +110,7 @@ def test_memory_does_not_change_when_the_file_cannot_be_written(tmp_path: Path) 
         catalog.create_topics([topic("a", 1)])
         other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
         other.execute("ALTER TABLE topics RENAME TO elsewhere")
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(KafkaError, match="KAFKA_STORAGE_ERROR: The catalog cannot be written"):
             catalog.create_topics([topic("b", 2)])
         assert list(catalog.topics) == ["a"]
         assert catalog.metadata_offset == 1
