@@ -334,7 +334,10 @@ class SegmentLog:
 
     def last_stable_offset(self, high_watermark: int) -> int:
         """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
-        undecided = self.producers.transactions.first_undecided(high_watermark)
+        transactions = self.producers.transactions
+        if not (transactions.open or transactions.ended):
+            return high_watermark
+        undecided = transactions.first_undecided(high_watermark)
         return high_watermark if undecided is None else min(max(undecided, self.log_start_offset), high_watermark)
 
     def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
