@@ -75,9 +75,7 @@ class Cluster:
         self._producer_ids = iter(range(0))
         for topic in catalog.topics.values():
             self._serve(topic, TopicConfig(config, topic.configs))
-        for found in directory.stored_partitions():
-            if (found.topic, found.partition) not in directory.logs:
-                directory.put_aside(found.topic, found.partition)
+        directory.all_opened()
         self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)

@@ -6,6 +6,8 @@ Follows Apache's ``LogLoader``: a torn tail is cut at the first bad batch, and w
 import logging
 from dataclasses import dataclass
 
+from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
+from ottla.storage.log_config import MAX_INT64
 from ottla.storage.producer_recovery import load_producers
 from ottla.storage.removal import DELETED_SUFFIX
 from ottla.storage.scan import CorruptBatchError, read_headers
@@ -51,12 +53,20 @@ def open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         log.recovery_point = min(shutdown.recovery_point, log.sealed_offset)
     else:
         _recover(log, shutdown.recovery_point)
+        # What the last process did not sync may not be on disk, and later snapshots count batches that are not there.
+        snapshots = _drop_snapshots(log, snapshots, log.recovery_point)
     if log.log_start_offset > log.log_end_offset:
         _start_again(log, log.log_start_offset)
+        snapshots = _drop_snapshots(log, snapshots, -1)
+    if not shutdown.clean and log.epochs.first_start > log.log_start_offset:
+        epochs_are_known = False  # The log's start has gone back to before a deletion whose trace was not synced.
     if not epochs_are_known:
+        log.epochs.forget()
         _scan_epochs(log)
     log.epochs.truncate_from_end(log.log_end_offset)
     log.epochs.truncate_from_start(log.log_start_offset)
+    if not shutdown.clean:
+        log.epochs.write(sync=False)
     log.remove_first(log.segment_number(log.log_start_offset))
     log.activate_last()
     load_producers(
@@ -116,22 +126,39 @@ def _find_end(log: SegmentLog) -> int:
 def _recover(log: SegmentLog, recovery_point: int) -> None:
     """Check the segments from the recovery point on; cut the log at the first bad batch."""
     first = log.segment_number(recovery_point)
+    log.epochs.truncate_from_end(log.segments[first].base_offset)  # They may be of batches that were lost.
     for number in range(first, len(log.segments)):
         segment = log.segments[number]
-        size = segment.size
-        epoch_starts, damage = segment.recover()
+        is_last = number + 1 == len(log.segments)
+        epoch_starts, damage = segment.recover(MAX_INT64 if is_last else log.segments[number + 1].base_offset)
         for header in epoch_starts:
             _note_epoch(log, header)
         if damage is not None:
-            following = log.segments[number + 1 :]
-            lost = size - segment.size + sum(each.size for each in following)
-            _log.warning("%r: %d bytes are cut from %r on, %s", log, lost, segment, damage)
-            log.size_bytes -= size - segment.size
-            log.remove_from(number + 1)
+            _cut(log, number, damage)
+        segment.seal()
+        if damage is not None:
             break
     _find_end(log)
-    log.recovery_point = log.segments[first].base_offset
-    log.epochs.write(sync=False)
+    log.recovery_point = min(recovery_point, log.segments[first].base_offset)
+    # What the last process did not sync may not be on disk either.
+    log.beside.replaced(log.folder / EPOCHS_FILE)
+    log.beside.renamed(log.folder.parent)
+
+
+def _cut(log: SegmentLog, number: int, damage: CorruptBatchError) -> None:
+    """Drop what lies from a bad batch on, in its segment and the later ones.
+
+    That is synced at once: what was cut must not come back behind what is appended next.
+    """
+    segment = log.segments[number]
+    lost = segment.size - damage.position
+    log.size_bytes -= lost
+    lost += sum(each.size for each in log.segments[number + 1 :])
+    _log.warning("%r: %d bytes are cut from %r on, %s", log, lost, segment, damage)
+    segment.cut(damage.position)
+    log.remove_from(number + 1)
+    segment.file.sync()
+    log.files.sync_folder(log.folder)
 
 
 def _scan_epochs(log: SegmentLog) -> None:
@@ -151,8 +178,17 @@ def _note_epoch(log: SegmentLog, header: BatchHeader) -> None:
 
 
 def _start_again(log: SegmentLog, offset: int) -> None:
-    """Begin at ``offset``: the log has lost even what lies below its start."""
+    """Begin at ``offset``: the log has lost even what lies below its start, and what producers wrote there."""
     _log.warning("%r ends before it starts; it goes on empty from offset %d", log, offset)
     log.remove_from(0)
-    log.log_end_offset = log.recovery_point = offset
+    log.log_end_offset = offset
+    log.recovery_point = 0
     log.begin_segment(offset)
+
+
+def _drop_snapshots(log: SegmentLog, snapshots: list[int], last: int) -> list[int]:
+    """Remove the snapshots after offset ``last``; returns the others."""
+    for offset in snapshots:
+        if offset > last:
+            log.files.remove(log.folder / file_name(offset, SNAPSHOT_SUFFIX))
+    return [offset for offset in snapshots if offset <= last]
