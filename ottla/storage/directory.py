@@ -25,7 +25,7 @@ from ottla.storage.identity import (
 )
 from ottla.storage.index import IndexMemory
 from ottla.storage.log_config import LogConfig
-from ottla.storage.recovery import LastShutdown, open_log
+from ottla.storage.recovery import DamagedLogError, LastShutdown, open_log
 from ottla.storage.removal import Removals
 from ottla.storage.segment_log import SegmentLog
 
@@ -96,6 +96,8 @@ class DataDirectory:
         except BaseException:
             self._lock.release()
             raise
+        self._unusable: set[tuple[str, int]] = set()
+        """Logs that could not be opened."""
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
@@ -141,9 +143,10 @@ class DataDirectory:
         return self.root / f"{topic}-{partition}"
 
     def open_log(self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig) -> SegmentLog:
-        """The log of a partition, as it is on disk; empty and without files if there is none. Raises OSError.
+        """The log of a partition, as it is on disk; empty and without files if there is none.
 
-        A folder that belongs to a topic of the same name but another id is put aside, with a warning.
+        A folder that belongs to a topic of the same name but another id is put aside, with a warning. Raises OSError if
+        the log cannot be read or has lost something (DamagedLogError): its files stay as they are.
         """
         key = (topic, partition)
         folder = self._folder(topic, partition)
@@ -168,10 +171,18 @@ class DataDirectory:
                 recovery_point=self._recovery_points.get(key, 0),
                 log_start_offset=self._log_start_offsets.get(key, 0),
             )
-            open_log(log, shutdown)
+            self._unopened.discard(key)
+            try:
+                open_log(log, shutdown)
+            except OSError:
+                self._unusable.add(key)
+                log.abandon()
+                raise
+        elif self._recovery_points.get(key, 0) > self._log_start_offsets.get(key, 0):
+            self._unusable.add(key)
+            raise DamagedLogError(log, "its folder is not there")
         elif key in self._forgotten:
             self._write_off()
-        self._unopened.discard(key)
         self.logs[key] = log
         return log
 
@@ -179,7 +190,7 @@ class DataDirectory:
         """Note that every topic's logs have been opened: what else lies here belongs to none."""
         for topic, partition in sorted(self._unopened):
             self.put_aside(topic, partition)
-        for topic, partition in {*self._recovery_points, *self._log_start_offsets} - self.logs.keys():
+        for topic, partition in {*self._recovery_points, *self._log_start_offsets} - self.logs.keys() - self._unusable:
             self._forget(topic, partition)
 
     def delete_log(self, topic: str, partition: int) -> None:
@@ -201,6 +212,7 @@ class DataDirectory:
         if log is not None:
             log.abandon()
         self._unopened.discard(key)
+        self._unusable.discard(key)
         checkpoints = (self._recovery_points, self._log_start_offsets, self.cleaned_offsets)
         if log is not None or any(key in offsets for offsets in checkpoints):
             self._forgotten.add(key)
@@ -272,7 +284,8 @@ class DataDirectory:
 
     def close(self) -> None:
         """Close every log and mark the directory as clean if all went well. Nothing is scanned at the next start."""
-        consistent = self.was_clean or not self._unopened
+        # What is wrong with a log that could not be opened has to be found at the next start, too.
+        consistent = (self.was_clean or not self._unopened) and not self._unusable
         for log in self.logs.values():
             if log.offline_reason is not None:
                 consistent = False

@@ -5,6 +5,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ottla.storage.files import SegmentFile, SegmentFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
@@ -33,6 +34,14 @@ _log = logging.getLogger(__name__)
 def file_name(offset: int, suffix: str) -> str:
     """Apache's name for a file that belongs to an offset."""
     return f"{offset:020d}{suffix}"
+
+
+class Recovered(NamedTuple):
+    """What a check of all batches found: where the good ones end, which begin an epoch, what is wrong with the next."""
+
+    next_offset: int
+    epoch_starts: list[BatchHeader]
+    damage: CorruptBatchError | None
 
 
 class Segment:
@@ -292,23 +301,23 @@ class Segment:
             _log.debug("%r: %s", self, damage)
         return end
 
-    def recover(self, end_offset: int) -> tuple[list[BatchHeader], CorruptBatchError | None]:
+    def recover(self, end_offset: int) -> "Recovered":
         """Check every batch and rebuild the indexes up to the first bad one; nothing is cut yet.
 
-        ``end_offset`` is where the next segment begins; an offset there or beyond it is wrong. Returns the batches that
-        begin a leader epoch and what was wrong with the bad one, if there was one.
+        ``end_offset`` is where the next segment begins; an offset there or beyond it is wrong.
         """
         epoch_starts: list[BatchHeader] = []
         epoch = -1
-        damage: CorruptBatchError | None = None
+        next_offset = self.base_offset
         try:
             for header in self._index_batches(checked=True, end_offset=end_offset):
+                next_offset = header.next_offset
                 if header.partition_leader_epoch > epoch:
                     epoch = header.partition_leader_epoch
                     epoch_starts.append(header)
-        except CorruptBatchError as corruption:
-            damage = corruption
-        return epoch_starts, damage
+        except CorruptBatchError as damage:
+            return Recovered(next_offset, epoch_starts, damage)
+        return Recovered(next_offset, epoch_starts, None)
 
     def _index_batches(self, *, checked: bool, end_offset: int = MAX_INT64) -> Iterator[BatchHeader]:
         """Fill both indexes anew, batch by batch."""
