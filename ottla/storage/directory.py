@@ -190,11 +190,8 @@ class DataDirectory:
         """Note that every topic's logs have been opened: what else lies here belongs to none."""
         for topic, partition in sorted(self._unopened):
             self.put_aside(topic, partition)
-        for topic, partition in (
-            {*self._recovery_points, *self._log_start_offsets, *self.cleaned_offsets}
-            - self.logs.keys()
-            - self._unusable
-        ):
+        noted = {*self._recovery_points, *self._log_start_offsets, *self.cleaned_offsets}
+        for topic, partition in noted - self.logs.keys() - self._unusable:
             self._forget(topic, partition)
 
     def delete_log(self, topic: str, partition: int) -> None:

@@ -18,6 +18,7 @@ from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.older_batches import FILE_NAME as OLDER_BATCHES
 from ottla.storage.older_batches import write_older_batches
 from ottla.storage.producers import Producers
 from ottla.storage.removal import Removals
@@ -496,6 +497,7 @@ class SegmentLog:
     def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
         """Write the producers as they were at an offset."""
         write_older_batches(self.files, self.folder, producers)
+        self.beside.replaced(self.folder / OLDER_BATCHES)
         path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
         self.files.replace(path, encode_snapshot(producers), sync=sync)
         self.beside.replaced(path)
