@@ -3,6 +3,7 @@
 What is written here is in the catalog first; the partitions that are served follow it.
 """
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -14,19 +15,23 @@ from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
-from ottla.broker.partition import Partition
+from ottla.broker.partition import NOBODY, Partition
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.directory import DataDirectory
+from ottla.storage.offline import OfflineLog
+from ottla.storage.segment_log import SegmentLog
 from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 PRODUCER_ID_BLOCK = 1000
+
+log = logging.getLogger(__name__)
 
 _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "__consumer_offsets": ("offsets.topic", {"cleanup.policy": "compact", "compression.type": "producer"}),
@@ -55,7 +60,7 @@ class Cluster:
         timers: Timers,
         random_source: random.Random,
     ) -> None:
-        """Open the log of every topic that the catalog knows. Raises what ``DataDirectory.open_log`` raises."""
+        """Open the log of every topic that the catalog knows. One that cannot be opened is offline."""
         self.config = config
         self.directory = directory
         self.catalog = catalog
@@ -75,9 +80,7 @@ class Cluster:
         self._producer_ids = iter(range(0))
         for topic in catalog.topics.values():
             self._serve(topic, TopicConfig(config, topic.configs))
-        for found in directory.stored_partitions():
-            if (found.topic, found.partition) not in directory.logs:
-                directory.put_aside(found.topic, found.partition)
+        directory.all_opened()
         self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
@@ -239,18 +242,27 @@ class Cluster:
 
     def _open_partitions(self, topic: Topic, states: Iterable[PartitionState]) -> None:
         for index, state in enumerate(states, len(topic.partitions)):
-            log = self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
+            log = self._open_log(topic, index)
             log.begin_leader_epoch(state.leader_epoch)
             partition = Partition(
                 index=index,
                 log=log,
                 replicas=list(state.replicas),
                 isr=list(state.isr),
-                leader=state.leader,
+                leader=NOBODY if isinstance(log, OfflineLog) else state.leader,
                 leader_epoch=state.leader_epoch,
             )
-            log.on_offline = partial(self._take_offline, partition)
+            if isinstance(log, SegmentLog):
+                log.on_offline = partial(self._take_offline, partition)
             topic.partitions.append(partition)
+
+    def _open_log(self, topic: Topic, index: int) -> SegmentLog | OfflineLog:
+        """Open a log; what is wrong with one keeps no other from being served."""
+        try:
+            return self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
+        except OSError as failure:
+            log.error("%s-%d is offline: %s", topic.name, index, failure)  # noqa: TRY400 - it says all
+            return OfflineLog(str(failure), topic.log_config)
 
     def _take_offline(self, partition: Partition, reason: str) -> None:
         partition.go_offline(reason)

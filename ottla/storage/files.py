@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -108,8 +108,12 @@ class SegmentFiles(Protocol):
         """Remove a folder with all that is in it."""
         ...
 
+    def sync_file(self, path: Path) -> None:
+        """Make what a file that is not kept open holds survive a power cut, if it is there. For any thread."""
+        ...
+
     def sync_folder(self, path: Path) -> None:
-        """Make the names in a folder survive a power cut."""
+        """Make the names in a folder survive a power cut. For any thread."""
         ...
 
 
@@ -366,6 +370,12 @@ class RealFiles:
         import shutil
 
         shutil.rmtree(path, ignore_errors=True)
+
+    def sync_file(self, path: Path) -> None:
+        """Sync a file by its name."""
+        if self._durable:
+            with suppress(FileNotFoundError), _descriptor(path, os.O_RDWR) as descriptor:
+                os.fsync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
         """Sync the folder's names, where the platform has folders as files."""

@@ -155,6 +155,7 @@ def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
                 leader_epoch=partition.leader_epoch,
                 replica_nodes=partition.replicas,
                 isr_nodes=partition.isr,
+                offline_replicas=partition.offline_replicas,
             )
             for partition in topic.partitions
         ],
@@ -235,7 +236,7 @@ def describe_topic_partitions(
                         isr_nodes=partition.isr,
                         eligible_leader_replicas=[],
                         last_known_elr=[],
-                        offline_replicas=[],
+                        offline_replicas=partition.offline_replicas,
                     )
                     for partition in shown
                 ],
