@@ -365,7 +365,12 @@ class Segment:
             self.recent_offsets, self.recent_positions = array("q"), array("q")
 
     def retire(self) -> None:
-        """Nothing is appended any more; what ``seal`` wrote last stays."""
+        """Write the indexes for good: nothing is appended any more."""
+        self.seal()
+        self.forget_recent()
+
+    def forget_recent(self) -> None:
+        """Find batches by the index alone from now on: nothing is appended any more."""
         self.recent_offsets = self.recent_positions = _NO_BATCHES
 
     def discard(self) -> None:

@@ -259,7 +259,7 @@ class SegmentLog:
         self.write_snapshot(sync=False)
         self.epochs.write(sync=False)
         segment = self.begin_segment(self.log_end_offset)
-        closed.retire()
+        closed.forget_recent()
         self.flushing.rolled()
         return segment
 
