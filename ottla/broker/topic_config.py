@@ -24,7 +24,7 @@ class TopicConfig(Settings):
     def __init__(self, broker: BrokerConfig, overrides: Mapping[str, str] | None = None) -> None:
         self.overrides: Mapping[str, str] = dict(overrides or {})
         self._broker = broker
-        values = dict(_defaults(broker))
+        values = dict(topic_defaults(broker))
         for name, text in self.overrides.items():
             values[name] = _read(name, text)
         super().__init__(values)
@@ -76,7 +76,7 @@ def _read(name: str, text: str | None) -> Value:
         raise _invalid(str(error)) from None
 
 
-def _defaults(broker: BrokerConfig) -> Iterator[tuple[str, Value]]:
+def topic_defaults(broker: BrokerConfig) -> Iterator[tuple[str, Value]]:
     """What a topic without settings of its own has (KafkaConfig.extractLogConfigMap)."""
     for name, definition in TOPIC_DEFINITIONS.items():
         yield name, definition.default

@@ -20,7 +20,7 @@ from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, Foun
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.older_batches import FILE_NAME as OLDER_BATCHES
 from ottla.storage.older_batches import write_older_batches
-from ottla.storage.producers import Producers
+from ottla.storage.producers import Producers, ProducerState
 from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
@@ -463,6 +463,10 @@ class SegmentLog:
         del self.segments[first:end], self._base_offsets[first:end]
         self.aborted.forget(gone)
         return gone
+
+    def active_producers(self) -> Iterable[tuple[int, ProducerState]]:
+        """Each producer id that is remembered, with what is known of it."""
+        return self.producers.items()
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers whose last batch is that old."""

@@ -135,3 +135,25 @@ def test_a_file_that_is_no_catalog_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database" * 100)
     with pytest.raises(CatalogError, match="cannot be opened"):
         Catalog(tmp_path / FILE_NAME, cluster_id=uuid_to_text(bytes(16)))
+
+
+def test_entries_are_kept_by_kind_and_name(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        catalog.change_entries("quota", {"a": {"rate": 1.5}, "b": [1]})
+        catalog.change_entries("quota", {"b": None, "c": "x"})
+        catalog.change_entries("other", {"a": 1})
+        before = catalog.metadata_offset
+    with opened(tmp_path) as catalog:
+        assert dict(catalog.entries("quota")) == {"a": {"rate": 1.5}, "c": "x"}
+        assert dict(catalog.entries("none")) == {}
+        assert catalog.metadata_offset == before
+
+
+def test_a_resource_for_which_nothing_is_set_is_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        catalog.replace_configs(32, "g", {"a": "1"})
+        assert catalog.config_names(32) == ["g"]
+        catalog.replace_configs(32, "g", {})
+        assert catalog.config_names(32) == []
+    with opened(tmp_path) as catalog:
+        assert catalog.config_names(32) == []
