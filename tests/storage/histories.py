@@ -18,7 +18,7 @@ from ottla.storage.segment_log import SegmentLog
 from ottla.wire.batch import BatchHeader, check_produced, read_header
 from ottla.wire.records import read_records
 from tests.storage.crashable import MERCIES, CrashableFiles
-from tests.storage.logs import NOW_MS, append, batch_of, read_all
+from tests.storage.logs import NOW_MS, batch_of, read_all
 
 TOPICS = ("apple", "banana", "cherry")
 PRODUCERS = (-1, 1, 2)
@@ -292,5 +292,10 @@ class History:
         for header in last.values():
             if header.base_offset >= log.log_start_offset:
                 producer = (header.producer_id, header.producer_epoch, header.base_sequence)
-                again = append(log, batch_of([b""] * header.record_count, producer=producer))
+                view = memoryview(batch_of([b""] * header.record_count, producer=producer))
+                again = log.append(view, check_produced(view), 0, NOW_MS)
+                if isinstance(again, Completion):
+                    while not again.done:
+                        self.later.do_one(self.random)
+                    again = again.result()
                 assert (again.duplicate, again.base_offset) == (True, header.base_offset), header

@@ -359,6 +359,69 @@ def test_who_waits_for_a_log_that_is_removed_looks_elsewhere(store: Store) -> No
     assert log.offline_reason is None
 
 
+def crash(store: Store) -> None:
+    """End the process: what the disk was asked for is never done."""
+    store.directory.abandon()
+    store.background.jobs.clear()
+    store.background.calls.clear()
+    store.open()
+
+
+def test_what_a_crash_left_unsynced_is_synced_before_anybody_sees_it(store: Store) -> None:
+    begin(store.log(EACH))
+    store.background.end_pass()
+    crash(store)
+    log = store.log(EACH)
+    assert (log.log_end_offset, log.acknowledged_offset) == (1, 0)
+    later = begin(log)
+    assert log.acknowledged_offset == 0
+    store.background.work_to_the_end()
+    assert later.result().base_offset == 1
+    assert (log.acknowledged_offset, log.recovery_point) == (2, 2)
+
+
+def test_what_a_crash_left_unsynced_is_no_duplicate_before_it_is_synced(store: Store) -> None:
+    begin(store.log(EACH), batch_of(producer=(1, 0, 0)))
+    crash(store)
+    log = store.log(EACH)
+    again = begin(log, batch_of(producer=(1, 0, 0)))
+    assert not again.done
+    store.background.work_to_the_end()
+    assert again.result()[:3] == (0, 0, True)
+
+
+def test_a_duplicate_of_what_was_never_synced_waits_under_a_new_policy(store: Store) -> None:
+    log = store.log(LogConfig())
+    append(log, batch_of(producer=(1, 0, 0)))
+    log.configure(EACH)
+    again = begin(log, batch_of(producer=(1, 0, 0)))
+    store.background.work_to_the_end()
+    assert again.result()[:3] == (0, 0, True)
+
+
+def test_after_a_crash_the_time_runs_too(store: Store) -> None:
+    settings = LogConfig(flush_ms=250)
+    append(store.log(settings))
+    crash(store)
+    store.timers.clear()
+    log = store.log(settings)
+    assert log.acknowledged_offset == 1
+    assert store.let_time_pass() == [250]
+    store.background.work_to_the_end()
+    assert log.recovery_point == 1
+
+
+def test_after_a_clean_stop_nothing_is_left_to_sync(store: Store) -> None:
+    begin(store.log(EACH))
+    store.background.work_to_the_end()
+    store.directory.close()
+    store.open()
+    log = store.log(EACH)
+    store.background.work_to_the_end()
+    assert log.acknowledged_offset == 1
+    assert store.files.synced == []
+
+
 def test_flush_is_done_when_everything_before_it_is_synced(store: Store) -> None:
     log = store.log(LogConfig())
     assert log.flush() is None
