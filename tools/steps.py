@@ -59,6 +59,7 @@ ALL = (
     *BEFORE_TESTS,
     Step("tests", "every test, with coverage", (*PYTEST, "--cov", "--cov-report=term")),
     Step("compat", "real clients against Ottla and Apache Kafka", (sys.executable, "compat/run", "--ci")),
+    Step("comparison", "the same requests to both, a part", (sys.executable, "compat/compare", "--part", "0.1")),
 )
 FAST = (
     *BEFORE_TESTS,

@@ -3,30 +3,42 @@
 What is written here is in the catalog first; the partitions that are served follow it.
 """
 
+import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from ottla.broker.answers import Answers
-from ottla.broker.config import BrokerConfig
+from ottla.broker.config import BrokerConfig, acts_on
 from ottla.broker.coordinators.coordinator import GroupCoordinator
 from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import read_settings
+from ottla.broker.definitions import InvalidSettingError
+from ottla.broker.dynamic_settings import usable
+from ottla.broker.features import Features
 from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
-from ottla.broker.partition import Partition
+from ottla.broker.partition import NOBODY, Partition
+from ottla.broker.scram_credentials import ScramCredentials
+from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.directory import DataDirectory
+from ottla.storage.offline import OfflineLog
+from ottla.storage.segment_log import SegmentLog
 from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
+log = logging.getLogger(__name__)
+
 PRODUCER_ID_BLOCK = 1000
+BROKER = 4
+"""The type of a broker's configuration (``ConfigResource.Type``)."""
 
 _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "__consumer_offsets": ("offsets.topic", {"cleanup.policy": "compact", "compression.type": "producer"}),
@@ -55,11 +67,14 @@ class Cluster:
         timers: Timers,
         random_source: random.Random,
     ) -> None:
-        """Open the log of every topic that the catalog knows. Raises what ``DataDirectory.open_log`` raises."""
+        """Open the log of every topic that the catalog knows. One that cannot be opened is offline."""
         self.config = config
         self.directory = directory
         self.catalog = catalog
         self.answers = Answers(catalog)
+        self.features = Features(catalog)
+        self.scram_credentials = ScramCredentials(catalog)
+        self.telemetry = Telemetry(catalog, random_source)
         self.clock = clock
         self.timers = timers
         directory.flusher.later = lambda delay_ms, call: timers.schedule(clock.monotonic() + delay_ms / 1000, call)
@@ -70,14 +85,15 @@ class Cluster:
         self.controller_id = self.node.id
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
+        self.on_config_changed: list[Callable[[], None]] = []
+        """Called after each change of the broker's settings."""
         self.on_topic_deleted: list[Callable[[Topic], None]] = []
         self._collisions: dict[str, set[str]] = {}
         self._producer_ids = iter(range(0))
+        self._take_broker_configs()
         for topic in catalog.topics.values():
             self._serve(topic, TopicConfig(config, topic.configs))
-        for found in directory.stored_partitions():
-            if (found.topic, found.partition) not in directory.logs:
-                directory.put_aside(found.topic, found.partition)
+        directory.all_opened()
         self.expire_producers()
         runtime = GroupRuntime(
             settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
@@ -193,6 +209,35 @@ class Cluster:
         )
         topic.configure(config)
 
+    def set_configs(self, resource_type: int, name: str, configs: Mapping[str, str]) -> None:
+        """Let these be all that is set for a broker, all brokers (""), a group or a metrics subscription.
+
+        The caller has checked them. They are in force at once, for topics too.
+        """
+        self.catalog.replace_configs(resource_type, name, configs)
+        if resource_type == BROKER:
+            self._take_broker_configs()
+            for topic in self.topics.values():
+                try:
+                    topic.configure(TopicConfig(self.config, topic.config.overrides))
+                except KafkaError as error:
+                    log.warning("topic %s keeps the settings that it had: %s", topic.name, error.message)
+            for callback in self.on_config_changed:
+                callback()
+
+    def _take_broker_configs(self) -> None:
+        config = self.config
+        try:
+            config.set_dynamic(
+                own=usable(config, self.catalog.configs(BROKER, str(self.node.id))),
+                defaults=usable(config, self.catalog.configs(BROKER, "")),
+            )
+        except InvalidSettingError as error:
+            log.warning("the settings that were changed while the broker ran are left out: %s", error)
+        idle = [name for name in (*config.dynamic_defaults, *config.dynamic) if not acts_on(name)]
+        if idle:
+            log.info("settings that Kafka has and that change nothing here: %s", ", ".join(idle))
+
     def assign_replicas(self, count: int, replication_factor: int, first_index: int = 0) -> list[list[int]]:
         """Spread ``count`` partitions over the nodes, each with ``replication_factor`` of them."""
         nodes = sorted(self.nodes)
@@ -239,18 +284,27 @@ class Cluster:
 
     def _open_partitions(self, topic: Topic, states: Iterable[PartitionState]) -> None:
         for index, state in enumerate(states, len(topic.partitions)):
-            log = self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
+            log = self._open_log(topic, index)
             log.begin_leader_epoch(state.leader_epoch)
             partition = Partition(
                 index=index,
                 log=log,
                 replicas=list(state.replicas),
                 isr=list(state.isr),
-                leader=state.leader,
+                leader=NOBODY if isinstance(log, OfflineLog) else state.leader,
                 leader_epoch=state.leader_epoch,
             )
-            log.on_offline = partial(self._take_offline, partition)
+            if isinstance(log, SegmentLog):
+                log.on_offline = partial(self._take_offline, partition)
             topic.partitions.append(partition)
+
+    def _open_log(self, topic: Topic, index: int) -> SegmentLog | OfflineLog:
+        """Open a log; what is wrong with one keeps no other from being served."""
+        try:
+            return self.directory.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
+        except OSError as failure:
+            log.error("%s-%d is offline: %s", topic.name, index, failure)  # noqa: TRY400 - it says all
+            return OfflineLog(str(failure), topic.log_config)
 
     def _take_offline(self, partition: Partition, reason: str) -> None:
         partition.go_offline(reason)

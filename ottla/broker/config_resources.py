@@ -1,18 +1,21 @@
-"""What has a configuration, by type and name: describes any of them, and changes that of topics."""
+"""What has a configuration, by type and name: lists them, describes any of them, and changes it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.config_changes import Operation, altered
+from ottla.broker.definitions import Definition
+from ottla.broker.dynamic_settings import check_dynamic
+from ottla.broker.features import ELIGIBLE_LEADER_REPLICAS
 from ottla.broker.group_definitions import (
-    CLIENT_METRICS_DEFINITIONS,
-    GROUP_DEFINITIONS,
+    check_client_metrics,
+    check_group,
     describe_client_metrics,
     describe_group,
 )
-from ottla.broker.log_levels import describe_loggers
+from ottla.broker.log_levels import alter_loggers, describe_loggers
 from ottla.broker.node import Node
 from ottla.broker.settings import Description
 from ottla.broker.topic_config import TopicConfig
@@ -26,6 +29,8 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 Change = tuple[str, int, str | None]
 """A setting's name, the operation on it, and the value."""
 
+Overrides = Mapping[str, str]
+
 
 class ResourceType(IntEnum):
     """What can have a configuration (``ConfigResource.Type``)."""
@@ -35,6 +40,27 @@ class ResourceType(IntEnum):
     BROKER_LOGGER = 8
     CLIENT_METRICS = 16
     GROUP = 32
+
+
+def list_resources(cluster: Cluster, types: Iterable[int]) -> Iterator[tuple[ResourceType, str]]:
+    """Yield the resources of some types, those that have or may have a configuration, in Apache's order of types.
+
+    Groups and subscriptions are there if something is set for them. Raises ``KafkaError`` UNSUPPORTED_VERSION.
+    """
+    wanted = set(types)
+    if not wanted.issubset(set(ResourceType)):
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "A resource type is not known")
+    nodes = [str(node) for node in sorted(cluster.nodes)]
+    names: Mapping[ResourceType, Iterable[str]] = {
+        ResourceType.GROUP: cluster.catalog.config_names(ResourceType.GROUP),
+        ResourceType.CLIENT_METRICS: cluster.catalog.config_names(ResourceType.CLIENT_METRICS),
+        ResourceType.BROKER_LOGGER: nodes,
+        ResourceType.BROKER: nodes,
+        ResourceType.TOPIC: sorted(cluster.topics),
+    }
+    for resource_type, found in names.items():
+        if resource_type in wanted:
+            yield from ((resource_type, name) for name in found)
 
 
 def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType, name: str) -> Iterable[Description]:
@@ -59,10 +85,10 @@ def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType,
             return describe_loggers()
         case ResourceType.CLIENT_METRICS:
             _check_named(name)
-            return describe_client_metrics()
+            return describe_client_metrics(cluster.catalog.configs(resource_type, name))
         case ResourceType.GROUP:
             _check_named(name)
-            return describe_group(cluster.config)
+            return describe_group(cluster.config, cluster.catalog.configs(resource_type, name))
 
 
 def alter_resource(
@@ -72,62 +98,126 @@ def alter_resource(
 
     Raises ``KafkaError``: INVALID_REQUEST, INVALID_CONFIG, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION.
     """
+    _check_changes([(name, value) for name, operation, value in changes if operation != Operation.DELETE])
+    keys = _keys(name for name, _, _ in changes)
     resource_type, name = resource
-    if len({key for key, _, _ in changes}) < len(changes):
+    if resource_type == ResourceType.BROKER_LOGGER:
+        _check_broker(node, name)
+        alter_loggers(changes, validate_only=validate_only)
+        return
+
+    def change(before: Overrides, find: Callable[[str], Definition | None]) -> Overrides:
+        overrides = before
+        for key, operation, value in changes:
+            overrides = altered(overrides, key, find(key), operation=operation, value=value)
+        return overrides
+
+    _change(cluster, node, resource, keys, change, validate_only=validate_only)
+
+
+def replace_resource(
+    cluster: Cluster,
+    node: Node,
+    resource: tuple[int, str],
+    settings: Sequence[tuple[str, str | None]],
+    *,
+    validate_only: bool,
+) -> None:
+    """Let these be all the settings of a resource (KIP-133). Raises what ``alter_resource`` raises."""
+    _check_changes(settings)
+    keys = _keys(name for name, _ in settings)
+    texts = {name: value for name, value in settings if value is not None}
+    _change(cluster, node, resource, keys, lambda _before, _find: texts, validate_only=validate_only)
+
+
+def _check_changes(settings: Sequence[tuple[str, str | None]]) -> None:
+    for name, value in settings:
+        if value is None:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{name} has no value")
+
+
+def _keys(names: Iterable[str]) -> Collection[str]:
+    keys = list(names)
+    if len(set(keys)) < len(keys):
         raise KafkaError(ErrorCode.INVALID_REQUEST, "A setting is changed more than once")
-    for key, operation, value in changes:
-        if value is None and operation != Operation.DELETE:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{key} has no value")
-    if resource_type == ResourceType.TOPIC:
-        _alter_topic(cluster, name, changes, validate_only=validate_only)
-    else:
-        _check_alterable(node, resource_type, name, changes)
+    return keys
 
 
-def _alter_topic(cluster: Cluster, name: str, changes: Sequence[Change], *, validate_only: bool) -> None:
+_Changing = Callable[[Overrides, Callable[[str], Definition | None]], Overrides]
+"""Makes the new settings out of the old ones and of what is known about each name."""
+
+
+def _change(
+    cluster: Cluster,
+    node: Node,
+    resource: tuple[int, str],
+    keys: Collection[str],
+    change: _Changing,
+    *,
+    validate_only: bool,
+) -> None:
+    """Change a resource; ``keys`` are the settings that the client named."""
+    resource_type, name = resource
+    match resource_type:
+        case ResourceType.TOPIC:
+            _change_topic(cluster, name, change, validate_only=validate_only)
+            return
+        case ResourceType.BROKER:
+            before, after = _changed_broker(cluster, node, name, keys, change)
+        case ResourceType.CLIENT_METRICS:
+            _check_named(name)
+            before = cluster.catalog.configs(resource_type, name)
+            after = change(before, lambda _: None)
+            check_client_metrics(after)
+        case ResourceType.GROUP:
+            _check_named(name)
+            before = cluster.catalog.configs(resource_type, name)
+            after = change(before, lambda _: None)
+            check_group(cluster.config, after)
+        case _:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
+    if after != before and not validate_only:
+        cluster.set_configs(resource_type, name, after)
+
+
+def _change_topic(cluster: Cluster, name: str, change: _Changing, *, validate_only: bool) -> None:
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Settings of all topics are settings of the broker")
     check_name(name)
     topic = cluster.topics.get(name)
-    before: Mapping[str, str] = {} if topic is None else topic.config.overrides
-    overrides = before
-    for key, operation, value in changes:
-        overrides = altered(overrides, key, TOPIC_DEFINITIONS.get(key), operation=operation, value=value)
-    TopicConfig(cluster.config, overrides)
+    before: Overrides = {} if topic is None else topic.config.overrides
+    after = change(before, TOPIC_DEFINITIONS.get)
+    TopicConfig(cluster.config, after)
     # Apache looks for the topic last, too: a wrong value is named even where the topic is missing.
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
-    if overrides != before and not validate_only:
-        cluster.set_topic_configs(topic, overrides)
+    if after != before and not validate_only:
+        cluster.set_topic_configs(topic, after)
 
 
-def _check_alterable(node: Node, resource_type: int, name: str, changes: Sequence[Change]) -> None:
-    """Refuse to change what is no topic, in the order in which Apache finds something wrong with it."""
-    match resource_type:
-        case ResourceType.BROKER:
-            if name:
-                _check_broker(node, name)
-        case ResourceType.BROKER_LOGGER:
-            _check_broker(node, name)
-        case ResourceType.CLIENT_METRICS:
-            _check_named(name)
-            _check_known(changes, CLIENT_METRICS_DEFINITIONS, ErrorCode.INVALID_REQUEST)
-        case ResourceType.GROUP:
-            _check_named(name)
-            _check_known(changes, GROUP_DEFINITIONS, ErrorCode.INVALID_CONFIG)
-        case _:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} has a configuration")
-    if changes:
-        raise KafkaError(
-            ErrorCode.INVALID_REQUEST,
-            "Only the settings of topics can be changed while Ottla runs; give the others at its start",
-        )
+_ELR = "min.insync.replicas"
+"""While leaders are eligible by KIP-966, this one is the cluster's: no broker has its own, and it is never unset."""
 
 
-def _check_known(changes: Sequence[Change], definitions: Mapping[str, object], code: ErrorCode) -> None:
-    for key, _, _ in changes:
-        if key not in definitions:
-            raise KafkaError(code, f"There is no setting {key} here")
+def _changed_broker(
+    cluster: Cluster, node: Node, name: str, keys: Collection[str], change: _Changing
+) -> tuple[Overrides, Overrides]:
+    config = cluster.config
+    if name:
+        _check_broker(node, name)
+    before = cluster.catalog.configs(ResourceType.BROKER, name)
+    if not name:
+        before = {_ELR: config.dynamic_defaults[_ELR], **before}
+
+    def find(key: str) -> Definition | None:
+        return None if config.base_name(key) is None else config.definition(key)
+
+    after = change(before, find)
+    check_dynamic(config, after, whole_cluster=not name)
+    always_set = cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0
+    if always_set and ((name and _ELR in keys) or (not name and _ELR not in after)):
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{_ELR} is set for the cluster: for no single broker, and always")
+    return before, after
 
 
 def _check_named(name: str) -> None:

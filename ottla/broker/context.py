@@ -19,6 +19,7 @@ class Context:
         "client_host",
         "client_id",
         "client_name",
+        "client_port",
         "client_software_name",
         "client_software_version",
         "cluster",
@@ -31,6 +32,7 @@ class Context:
         self.node = node
         self.listener = listener
         self.client_host = client_host
+        self.client_port = 0
         self.client_id: str | None = None
         self.client_name: bytes | bytearray | None = None
         """The client id as it came, so that it is decoded when it changes."""

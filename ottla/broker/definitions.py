@@ -24,7 +24,7 @@ class Type(IntEnum):
     CLASS = 8
     PASSWORD = 9
     UNKNOWN = 0
-    """Of a logger's level."""
+    """Of a logger's level, and of a name that only a plugin knows."""
 
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD, _ = Type
@@ -41,6 +41,8 @@ class Source(IntEnum):
     STATIC_BROKER_CONFIG = 4
     DEFAULT_CONFIG = 5
     DYNAMIC_BROKER_LOGGER_CONFIG = 6
+    DYNAMIC_CLIENT_METRICS_CONFIG = 7
+    DYNAMIC_GROUP_CONFIG = 8
 
 
 class InvalidSettingError(ValueError):

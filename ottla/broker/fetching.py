@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 TopicResponse = FetchResponse.Topic
 PartitionResponse = FetchResponse.Topic.Partition
 
+READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
 _NOT_FOUND = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
 COPIED_BYTES = 1 << 14
@@ -37,6 +38,7 @@ class Fetch:
 
     __slots__ = (
         "_by_id",
+        "_by_replica",
         "_cluster",
         "_committed_only",
         "_fetch_set",
@@ -56,6 +58,7 @@ class Fetch:
         self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
         self._min_bytes = min(request.min_bytes, self._max_bytes)
         self._committed_only = request.isolation_level == READ_COMMITTED
+        self._by_replica = request.replica_id >= 0 or request.replica_state.replica_id >= 0
         self._missing = 0
         self._pending: Pending[FetchResponse] | None = None
         self._timer: Timer | None = None
@@ -226,6 +229,8 @@ class Fetch:
     def _read_one(self, read: "_Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
         fetched = read.fetched
         partition.check_leader_epoch(fetched.leader_epoch)
+        if self._by_replica:
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no other broker has a replica of anything here
         response = read.response
         response.high_watermark = partition.high_watermark
         response.last_stable_offset = partition.last_stable_offset
@@ -237,6 +242,8 @@ class Fetch:
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
             read.at_end = True
             return  # the common case of a consumer that has everything
+        if fetched.max_bytes < 0 or self._max_bytes < 0:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         records = partition.log.read(
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
         )
@@ -322,11 +329,15 @@ class _Read:
         )
 
     def take(self, records: RecordSlice) -> None:
-        self.size = len(records)
-        if isinstance(records, FileSlice) and self.size <= COPIED_BYTES:
-            data = records.read()
-            records.release()
+        if isinstance(records, FileSlice) and len(records) <= COPIED_BYTES:
+            try:
+                data = records.read()
+            except OSError as failure:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
+            finally:
+                records.release()
             records = data
+        self.size = len(records)
         self.response.records = records
 
     def take_aborted(self, transactions: Sequence[AbortedTransaction]) -> None:

@@ -78,7 +78,9 @@ class Listener:
             except OSError:
                 sock.close()
                 continue
-            self.loop.add(Connection(sock, self.loop, self._make_context(str(address[0]))))
+            context = self._make_context(str(address[0]))
+            context.client_port = address[1]
+            self.loop.add(Connection(sock, self.loop, context))
 
     def _pause(self, reason: str) -> None:
         if self.loop.now >= self._silent_until:

@@ -46,8 +46,12 @@ class ClusterOffsetsTopic:
                 yield found
                 found = found.result()
             if isinstance(found, FileSlice):
-                data = found.read()
-                found.release()
+                try:
+                    data = found.read()
+                except OSError as failure:
+                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
+                finally:
+                    found.release()
             else:
                 data = found
             view = memoryview(data)

@@ -50,6 +50,11 @@ class Partition:
         self.watchers: dict[Watcher, None] = {}
 
     @property
+    def offline_replicas(self) -> list[int]:
+        """The nodes whose replica cannot be served, because of its disk or its content."""
+        return list(self.replicas) if isinstance(self.log, OfflineLog) else []
+
+    @property
     def log_start_offset(self) -> int:
         """The first offset that can be read."""
         return self.log.log_start_offset

@@ -82,6 +82,11 @@ def place_more_partitions(
     return assignments
 
 
+def check_replicas(cluster: Cluster, replicas: Sequence[int]) -> None:
+    """Refuse a list of replicas that no partition can have. Raises ``KafkaError`` INVALID_REPLICA_ASSIGNMENT."""
+    _check_replicas(cluster, [list(replicas)], len(replicas))
+
+
 def check_enough_nodes(cluster: Cluster, replication_factor: int) -> None:
     """Raise ``KafkaError`` INVALID_REPLICATION_FACTOR if there are fewer nodes than replicas."""
     nodes = len(cluster.nodes)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ottla.broker.takeover import Takeover, TakeoverError
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.checkpoints import read_offsets, write_offsets
+from ottla.storage.checkpoints import OffsetCheckpoint
 from ottla.storage.directory import CLEAN_SHUTDOWN, LOG_START_OFFSETS, RECOVERY_POINTS
 from ottla.storage.files import RealFiles
 from ottla.storage.identity import write_identity
@@ -54,9 +54,9 @@ def copy_logs(found: Takeover, to: Path) -> Iterator[str]:
     for name in _CHECKPOINTS:
         offsets: dict[tuple[str, int], int] = {}
         for source in found.folders:
-            offsets |= read_offsets(files, source / name)
+            offsets |= OffsetCheckpoint(files, source / name).read() or {}
         here = {key: offset for key, offset in offsets.items() if key in found.logs}
-        write_offsets(files, unfinished / name, here, sync=True)
+        OffsetCheckpoint(files, unfinished / name).writing(here, sync=True)()
     if found.was_clean:
         _copy_file(found.folders[0] / CLEAN_SHUTDOWN, unfinished / CLEAN_SHUTDOWN)
     write_identity(files, unfinished, found.identity)

@@ -24,7 +24,7 @@ class TopicConfig(Settings):
     def __init__(self, broker: BrokerConfig, overrides: Mapping[str, str] | None = None) -> None:
         self.overrides: Mapping[str, str] = dict(overrides or {})
         self._broker = broker
-        values = dict(_defaults(broker))
+        values = dict(topic_defaults(broker))
         for name, text in self.overrides.items():
             values[name] = _read(name, text)
         super().__init__(values)
@@ -34,6 +34,11 @@ class TopicConfig(Settings):
     def syncs_appends(self) -> bool:
         """Whether appends wait for the disk. Then the topic itself must be on it before them."""
         return self.integer("flush.messages") != LONG_MAX
+
+    @property
+    def validates_records(self) -> bool:
+        """Whether every record is to be read before it is appended (the broker's ``record.validation``)."""
+        return self._broker["record.validation"] == "full"
 
     def texts(self) -> dict[str, str]:
         """Return all that is set, written as DescribeConfigs shows it."""
@@ -71,7 +76,7 @@ def _read(name: str, text: str | None) -> Value:
         raise _invalid(str(error)) from None
 
 
-def _defaults(broker: BrokerConfig) -> Iterator[tuple[str, Value]]:
+def topic_defaults(broker: BrokerConfig) -> Iterator[tuple[str, Value]]:
     """What a topic without settings of its own has (KafkaConfig.extractLogConfigMap)."""
     for name, definition in TOPIC_DEFINITIONS.items():
         yield name, definition.default

@@ -1,6 +1,7 @@
 """A topic: its name's rules, its partitions, and the settings in force."""
 
 from ottla.broker.partition import Partition
+from ottla.broker.recompression import Compression
 from ottla.broker.topic_config import TopicConfig
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.wire.batch import CREATE_TIME, LOG_APPEND_TIME
@@ -16,7 +17,18 @@ _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 class Topic:
     """One topic. ``partitions[i]`` has index i; ``config`` is replaced whole when a setting changes."""
 
-    __slots__ = ("config", "id", "is_internal", "log_config", "name", "partitions", "produced", "reads_records")
+    __slots__ = (
+        "compression",
+        "config",
+        "id",
+        "is_internal",
+        "log_config",
+        "looks_inside",
+        "name",
+        "partitions",
+        "produced",
+        "reads_records",
+    )
 
     def __init__(self, name: str, topic_id: bytes, config: TopicConfig) -> None:
         self.name = name
@@ -32,8 +44,13 @@ class Topic:
         self.config = config
         self.log_config = log_config_of(config)
         self.reads_records = (
-            self.log_config.is_compacted or self.log_config.message_timestamp_before_max_ms != MAX_INT64
+            self.log_config.is_compacted
+            or self.log_config.message_timestamp_before_max_ms != MAX_INT64
+            or config.validates_records
         )
+        self.compression = Compression.of(self.log_config)
+        self.looks_inside = self.reads_records or self.compression is not None
+        """Whether a batch's header is not enough for an append."""
         for partition in self.partitions:
             partition.log.configure(self.log_config)
 

@@ -4,6 +4,7 @@ Each write is one transaction and raises ``metadata_offset`` by one; memory foll
 """
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -13,6 +14,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ottla.storage.completion import Completion
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "catalog.sqlite"
 
@@ -23,6 +28,11 @@ _SCHEMA = (
     " configs TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE configs (resource_type INTEGER, resource_name TEXT, configs TEXT NOT NULL,"
     " PRIMARY KEY (resource_type, resource_name)) WITHOUT ROWID",
+)
+# What came later: made in older files when they are opened, and no trouble to an older Ottla.
+_LATER_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS entries (kind TEXT, name TEXT, value TEXT NOT NULL,"
+    " PRIMARY KEY (kind, name)) WITHOUT ROWID",
 )
 
 NO_CONFIGS: Mapping[str, str] = MappingProxyType({})
@@ -65,6 +75,7 @@ class Catalog:
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
         self._configs: dict[tuple[int, str], Mapping[str, str]] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
         self._synchronous = synchronous
         self._next_producer_id = 0
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -99,6 +110,10 @@ class Catalog:
             self._put(topic)
         for resource_type, resource_name, configs in self._rows("SELECT * FROM configs"):
             self._configs[resource_type, resource_name] = MappingProxyType(json.loads(configs))
+        for statement in _LATER_SCHEMA:
+            self._database.execute(statement)
+        for kind, name, value in self._rows("SELECT kind, name, value FROM entries"):
+            self._entries.setdefault(kind, {})[name] = json.loads(value)
 
     def _make(self) -> None:
         facts = {
@@ -167,14 +182,41 @@ class Catalog:
         """
         return self._configs.get((resource_type, resource_name), NO_CONFIGS)
 
+    def config_names(self, resource_type: int) -> list[str]:
+        """The resources of a type, topics aside, for which something is set."""
+        return sorted(name for kind, name in self._configs if kind == resource_type)
+
     def replace_configs(self, resource_type: int, resource_name: str, configs: Mapping[str, str]) -> Completion[int]:
-        """Let these be all that is set for a resource that is no topic."""
+        """Let these be all that is set for a resource that is no topic; one for which nothing is set is forgotten."""
         with self._change() as offset:
             self._database.execute(
-                "INSERT OR REPLACE INTO configs VALUES (?, ?, ?)",
-                (resource_type, resource_name, json.dumps(dict(configs))),
+                "DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", (resource_type, resource_name)
             )
-        self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
+            if configs:
+                self._database.execute(
+                    "INSERT INTO configs VALUES (?, ?, ?)", (resource_type, resource_name, json.dumps(dict(configs)))
+                )
+        self._configs.pop((resource_type, resource_name), None)
+        if configs:
+            self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
+        return Completion.of(offset)
+
+    def entries(self, kind: str) -> Mapping[str, Any]:
+        """What is known under a kind (quotas, credentials, features), by name: values that JSON can hold."""
+        return MappingProxyType(self._entries.get(kind, {}))
+
+    def change_entries(self, kind: str, changes: Mapping[str, Any]) -> Completion[int]:
+        """Put values in place by their names, all or none; None removes one."""
+        with self._change() as offset:
+            for name, value in changes.items():
+                if value is None:
+                    self._database.execute("DELETE FROM entries WHERE kind = ? AND name = ?", (kind, name))
+                else:
+                    row = (kind, name, json.dumps(value))
+                    self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
+        # Another dict, so that who looks at the old one is not disturbed.
+        kept = {**self._entries.get(kind, {}), **changes}
+        self._entries[kind] = {name: value for name, value in kept.items() if value is not None}
         return Completion.of(offset)
 
     def allocate_producer_ids(self, count: int = 1000) -> Completion[range]:
@@ -196,11 +238,18 @@ class Catalog:
 
     @contextmanager
     def _change(self, *, synced: bool = False) -> Iterator[int]:
-        """A transaction that takes the next metadata offset, and gives it to memory when it is committed."""
+        """A transaction that takes the next metadata offset, and gives it to memory when it is committed.
+
+        Raises KafkaError KAFKA_STORAGE_ERROR, and then nothing has changed.
+        """
         offset = self.metadata_offset + 1
-        with self._synced() if synced else nullcontext(), self._transaction():
-            yield offset
-            self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
+        try:
+            with self._synced() if synced else nullcontext(), self._transaction():
+                yield offset
+                self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
+        except sqlite3.OperationalError as failure:  # the disk is full or broken
+            _log.error("the catalog cannot be written: %s", failure)
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The catalog cannot be written: {failure}") from failure
         self.metadata_offset = offset
 
     @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 class Completion(Generic[T]):
@@ -56,6 +57,30 @@ class Completion(Generic[T]):
             callback(self)
         else:
             self._callbacks.append(callback)
+
+    def then(self, step: "Callable[[T], S | Completion[S]]") -> "Completion[S]":
+        """What comes of ``step``, which is called with the value once it is there. An error passes it by."""
+        following: Completion[S] = Completion()
+
+        def settle(done: "Completion[S]") -> None:
+            try:
+                following.complete(done.result())
+            except Exception as error:
+                following.fail(error)
+
+        def go_on(done: "Completion[T]") -> None:
+            try:
+                outcome = step(done.result())
+            except Exception as error:
+                following.fail(error)
+                return
+            if isinstance(outcome, Completion):
+                outcome.add_done_callback(settle)
+            else:
+                following.complete(outcome)
+
+        self.add_done_callback(go_on)
+        return following
 
     def _settle(self) -> None:
         self.done = True

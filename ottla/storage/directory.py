@@ -11,9 +11,9 @@ from random import Random
 from typing import NamedTuple
 
 from ottla.storage.background import Background, Inline
-from ottla.storage.checkpoints import read_offsets, write_offsets
+from ottla.storage.checkpoints import OffsetCheckpoint
 from ottla.storage.directory_lock import DirectoryLock
-from ottla.storage.files import RealFiles, SegmentFile, SegmentFiles
+from ottla.storage.files import RealFiles, SegmentFiles
 from ottla.storage.flushing import Flusher
 from ottla.storage.identity import (
     Identity,
@@ -25,7 +25,7 @@ from ottla.storage.identity import (
 )
 from ottla.storage.index import IndexMemory
 from ottla.storage.log_config import LogConfig
-from ottla.storage.recovery import LastShutdown, open_log
+from ottla.storage.recovery import DamagedLogError, LastShutdown, open_log
 from ottla.storage.removal import Removals
 from ottla.storage.segment_log import SegmentLog
 
@@ -73,24 +73,33 @@ class DataDirectory:
         """
         self.root = root
         self._files = files if files is not None else RealFiles()
-        self._background = background if background is not None else Inline()
+        self.background = background if background is not None else Inline()
         self._random = random if random is not None else Random()  # noqa: S311 - ids, not secrets
         self._memory = IndexMemory()
-        self.removals = Removals(self._files, self._background)
-        self.flusher = Flusher(self._files, self._background)
+        self.removals = Removals(self._files, self.background)
+        self.flusher = Flusher(self.background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
         try:
+            self._recovery_point_file = OffsetCheckpoint(self._files, root / RECOVERY_POINTS)
+            self._log_start_offset_file = OffsetCheckpoint(self._files, root / LOG_START_OFFSETS)
             self.identity = self._identify(node_id, cluster_id)
-            self._recovery_points = read_offsets(self._files, root / RECOVERY_POINTS)
-            self._log_start_offsets = read_offsets(self._files, root / LOG_START_OFFSETS)
-            self.cleaned_offsets = read_offsets(self._files, root / CLEANED_OFFSETS)
+            self._cleaned_offset_file = OffsetCheckpoint(self._files, root / CLEANED_OFFSETS)
+            self._recovery_points = self._recovery_point_file.read() or {}
+            self._log_start_offsets = self._log_start_offset_file.read() or {}
+            self.cleaned_offsets = self._cleaned_offset_file.read() or {}
             self.was_clean = self._files.read(root / CLEAN_SHUTDOWN) is not None
-            self._files.remove(root / CLEAN_SHUTDOWN)
+            if self.was_clean:
+                self._files.remove(root / CLEAN_SHUTDOWN)
+                self._files.sync_folder(root)  # A power cut must not bring it back.
             self._unopened = set(self._folders())
         except BaseException:
             self._lock.release()
             raise
+        self._unusable: set[tuple[str, int]] = set()
+        """Logs that could not be opened."""
+        self._forgotten: set[tuple[str, int]] = set()
+        """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
         self._remove_deleted()
 
@@ -99,6 +108,7 @@ class DataDirectory:
         if stored is None:
             stored = Identity(cluster_id or self.new_uuid_text(), node_id or 0, self.new_uuid_text())
             write_identity(self._files, self.root, stored)
+            self._files.sync_folder(self.root.parent)
         if node_id is not None and stored.node_id != node_id:
             raise IdentityError(f"The data directory {self.root} is of node {stored.node_id}, not of node {node_id}.")
         if cluster_id is not None and stored.cluster_id != cluster_id:
@@ -133,9 +143,10 @@ class DataDirectory:
         return self.root / f"{topic}-{partition}"
 
     def open_log(self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig) -> SegmentLog:
-        """The log of a partition, as it is on disk; empty and without files if there is none. Raises OSError.
+        """The log of a partition, as it is on disk; empty and without files if there is none.
 
-        A folder that belongs to a topic of the same name but another id is put aside, with a warning.
+        A folder that belongs to a topic of the same name but another id is put aside, with a warning. Raises OSError if
+        the log cannot be read or has lost something (DamagedLogError): its files stay as they are.
         """
         key = (topic, partition)
         folder = self._folder(topic, partition)
@@ -160,10 +171,28 @@ class DataDirectory:
                 recovery_point=self._recovery_points.get(key, 0),
                 log_start_offset=self._log_start_offsets.get(key, 0),
             )
-            open_log(log, shutdown)
-        self._unopened.discard(key)
+            self._unopened.discard(key)
+            try:
+                open_log(log, shutdown)
+            except OSError:
+                self._unusable.add(key)
+                log.abandon()
+                raise
+        elif self._recovery_points.get(key, 0) > self._log_start_offsets.get(key, 0):
+            self._unusable.add(key)
+            raise DamagedLogError(log, "its folder is not there")
+        elif key in self._forgotten:
+            self._write_off()
         self.logs[key] = log
         return log
+
+    def all_opened(self) -> None:
+        """Note that every topic's logs have been opened: what else lies here belongs to none."""
+        for topic, partition in sorted(self._unopened):
+            self.put_aside(topic, partition)
+        noted = {*self._recovery_points, *self._log_start_offsets, *self.cleaned_offsets}
+        for topic, partition in noted - self.logs.keys() - self._unusable:
+            self._forget(topic, partition)
 
     def delete_log(self, topic: str, partition: int) -> None:
         """Remove a partition's log. Its name is free at once; the files go in the background. Raises OSError."""
@@ -184,11 +213,19 @@ class DataDirectory:
         if log is not None:
             log.abandon()
         self._unopened.discard(key)
-        self._recovery_points.pop(key, None)
-        if self._log_start_offsets.pop(key, None) is not None:
-            self._write_log_start_offsets(sync=False)
-        if self.cleaned_offsets.pop(key, None) is not None:
-            self.write_cleaned_offsets()
+        self._unusable.discard(key)
+        checkpoints = (self._recovery_points, self._log_start_offsets, self.cleaned_offsets)
+        if log is not None or any(key in offsets for offsets in checkpoints):
+            self._forgotten.add(key)
+        for offsets in checkpoints:
+            offsets.pop(key, None)
+
+    def _write_off(self) -> None:
+        """Write the checkpoints without the logs that are gone, so that a new one is not taken for one of them."""
+        self._forgotten.clear()
+        self._recovery_point_file.writing(self._recovery_points, sync=True)()
+        self._write_log_start_offsets(sync=True)
+        self._cleaned_offset_file.writing(self.cleaned_offsets, sync=True)()
 
     def _rename(self, folder: Path, suffix: str) -> Path:
         ending = f".{self._random.randbytes(16).hex()}{suffix}"
@@ -206,7 +243,7 @@ class DataDirectory:
             if error is not None:
                 _log.error("%s could not be removed: %s", folder, error)
 
-        self._background.run(lambda: self._files.remove_folder(folder), removed)
+        self.background.run(lambda: self._files.remove_folder(folder), removed)
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """In every log, forget producers whose last batch is that old."""
@@ -215,19 +252,28 @@ class DataDirectory:
 
     def write_cleaned_offsets(self) -> None:
         """Write down how far each log has been compacted. Raises OSError."""
-        write_offsets(self._files, self.root / CLEANED_OFFSETS, self.cleaned_offsets, sync=False)
+        self._cleaned_offset_file.writing(self.cleaned_offsets, sync=False)()
 
-    def checkpoint(self, *, sync: bool = False) -> None:
-        """Write down up to where each log is synced, so that a crash makes only the rest be checked.
+    def checkpoint(self) -> None:
+        """Write down, in the background, up to where each log is synced: a crash makes only the rest be checked.
 
-        Call it every minute or so (``log.flush.offset.checkpoint.interval.ms``); ``close`` does it too. Without
-        ``sync`` a power cut may take the file, and then everything is checked. Raises OSError.
+        Call it every minute or so (``log.flush.offset.checkpoint.interval.ms``); ``close`` does it too.
         """
+
+        def written(error: BaseException | None) -> None:
+            if error is not None:
+                _log.error("Recovery points could not be written: %s", error)
+
+        if self._note_recovery_points():
+            self.background.run(self._recovery_point_file.writing(self._recovery_points, sync=True), written)
+
+    def _note_recovery_points(self) -> bool:
+        """Take in how far each log is synced; whether any of them has moved."""
         points = dict(self._recovery_points)
         points.update((key, log.recovery_point) for key, log in self.logs.items() if log.recovery_point)
-        if sync or points != self._recovery_points:
-            write_offsets(self._files, self.root / RECOVERY_POINTS, points, sync=sync)
-            self._recovery_points = points
+        moved = points != self._recovery_points
+        self._recovery_points = points
+        return moved
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():
@@ -235,11 +281,12 @@ class DataDirectory:
                 self._log_start_offsets[key] = log.log_start_offset
             else:
                 self._log_start_offsets.pop(key, None)
-        write_offsets(self._files, self.root / LOG_START_OFFSETS, self._log_start_offsets, sync=sync)
+        self._log_start_offset_file.writing(self._log_start_offsets, sync=sync)()
 
     def close(self) -> None:
         """Close every log and mark the directory as clean if all went well. Nothing is scanned at the next start."""
-        consistent = self.was_clean or not self._unopened
+        # What is wrong with a log that could not be opened has to be found at the next start, too.
+        consistent = (self.was_clean or not self._unopened) and not self._unusable
         for log in self.logs.values():
             if log.offline_reason is not None:
                 consistent = False
@@ -251,17 +298,21 @@ class DataDirectory:
                 consistent = False
         if not self._sync_logs():
             consistent = False
-        self.checkpoint(sync=True)
-        self._write_log_start_offsets(sync=True)
-        if consistent:
-            self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
+        try:
+            self._note_recovery_points()
+            self._recovery_point_file.writing(self._recovery_points, sync=True)()
+            self._write_log_start_offsets(sync=True)
+            if consistent:
+                self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
+        except OSError as failure:
+            _log.error("%s could not be closed well; the next start looks at everything: %s", self.root, failure)
         self.abandon()
 
     def _sync_logs(self) -> bool:
         """Sync all logs, many at once: a file system takes hardly longer for sixteen fsyncs than for one."""
         from concurrent.futures import ThreadPoolExecutor
 
-        logs = [log for log in self.logs.values() if log.unsynced()]
+        logs = [log for log in self.logs.values() if log.beside or log.unsynced()]
         good = True
         with ThreadPoolExecutor(_SYNCS_AT_ONCE) as threads:
             for start in range(0, len(logs), _SYNCS_AT_ONCE):
@@ -270,22 +321,19 @@ class DataDirectory:
                     files = log.unsynced()
                     for file in files:
                         file.pin()
-                    under_way.append((log, files, threads.submit(self._sync_log, files, log.folder)))
-                for log, files, syncing in under_way:
-                    failure = syncing.exception()
+                    syncing = log.beside.syncing(files)
+                    under_way.append((log, files, syncing, threads.submit(syncing.run)))
+                for log, files, syncing, running in under_way:
+                    failure = running.exception()
                     for file in files:
                         file.unpin()
                     if failure is None:
+                        syncing.done()
                         log.flushing.synced(log.log_end_offset)
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False
         return good
-
-    def _sync_log(self, files: list[SegmentFile], folder: Path) -> None:
-        for file in files:
-            file.sync()
-        self._files.sync_folder(folder)
 
     def abandon(self) -> None:
         """Give everything back as a crash would, writing nothing."""

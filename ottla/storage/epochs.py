@@ -2,6 +2,7 @@
 
 import logging
 from bisect import bisect_right
+from collections.abc import Callable
 from pathlib import Path
 
 from ottla.storage.checkpoints import read_lines, write_lines
@@ -16,14 +17,16 @@ _log = logging.getLogger(__name__)
 class LeaderEpochs:
     """Start offset of each leader epoch, both growing; the newest is ``latest`` (-1: none)."""
 
-    __slots__ = ("_epochs", "_files", "_path", "_starts", "_unwritten", "latest")
+    __slots__ = ("_epochs", "_files", "_path", "_starts", "_unwritten", "_written", "latest")
 
-    def __init__(self, files: SegmentFiles, path: Path) -> None:
+    def __init__(self, files: SegmentFiles, path: Path, *, written: Callable[[Path], None] = lambda path: None) -> None:
+        """``written`` is called when the checkpoint has been written, but not synced."""
         self._files = files
         self._path = path
         self._epochs: list[int] = []
         self._starts: list[int] = []
         self._unwritten = False
+        self._written = written
         self.latest = NO_EPOCH
 
     @property
@@ -45,6 +48,16 @@ class LeaderEpochs:
             self._put(epoch, start)
         self._unwritten = False
         return True
+
+    def forget(self) -> None:
+        """Know no epoch any more."""
+        self._epochs, self._starts = [], []
+        self._changed()
+
+    @property
+    def first_start(self) -> int:
+        """The first offset whose epoch is known; -1 if none is."""
+        return self._starts[0] if self._starts else NO_OFFSET
 
     def assign(self, epoch: int, start_offset: int) -> None:
         """Let ``epoch`` start at ``start_offset``, unless it is the latest already; later entries go."""
@@ -97,6 +110,8 @@ class LeaderEpochs:
             lines = (f"{epoch} {start}" for epoch, start in self.entries)
             write_lines(self._files, self._path, lines, sync=sync)
             self._unwritten = False
+            if not sync:
+                self._written(self._path)
 
     def _changed(self) -> None:
         self.latest = self._epochs[-1] if self._epochs else NO_EPOCH

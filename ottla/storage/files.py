@@ -8,11 +8,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 Buffer = bytes | bytearray | memoryview
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_SMALL_FILE = 1 << 14
 
 SHARE_OF_DESCRIPTORS = 2
 """Log files may take one in this many of the process's descriptors; the others are for connections."""
@@ -105,8 +108,12 @@ class SegmentFiles(Protocol):
         """Remove a folder with all that is in it."""
         ...
 
+    def sync_file(self, path: Path) -> None:
+        """Make what a file that is not kept open holds survive a power cut, if it is there. For any thread."""
+        ...
+
     def sync_folder(self, path: Path) -> None:
-        """Make the names in a folder survive a power cut."""
+        """Make the names in a folder survive a power cut. For any thread."""
         ...
 
 
@@ -267,7 +274,7 @@ class RealFile:
             os.close(descriptor)
 
     def _open(self, flags: int) -> int:
-        flags |= os.O_RDWR | getattr(os, "O_BINARY", 0)
+        flags |= os.O_RDWR | _BINARY
         self._descriptor = os.open(self._path, flags, 0o644)
         self._open_files.opened(self)
         return self._descriptor
@@ -310,10 +317,13 @@ class RealFiles:
     def read(self, path: Path) -> bytes | None:
         """A whole file."""
         try:
-            with _descriptor(path, os.O_RDONLY) as descriptor:
-                return _read_all(descriptor)
+            descriptor = os.open(path, os.O_RDONLY | _BINARY)
         except FileNotFoundError:
             return None
+        try:
+            return _read_all(descriptor)
+        finally:
+            os.close(descriptor)
 
     def write(self, path: Path, data: Buffer, position: int) -> None:
         """Write into a file and cut it after the data."""
@@ -324,10 +334,14 @@ class RealFiles:
     def replace(self, path: Path, data: bytes, *, sync: bool) -> None:
         """Write beside the file, then rename over it."""
         fresh = path.with_name(path.name + ".tmp")
-        with _descriptor(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
-            _write_all(descriptor, data, 0)
-            if sync and self._durable:
-                _fsync(descriptor)
+        try:
+            with _descriptor(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) as descriptor:
+                _write_all(descriptor, data, 0)
+                if sync and self._durable:
+                    _fsync(descriptor)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
         fresh.replace(path)
         if sync:
             self.sync_folder(path.parent)
@@ -357,6 +371,12 @@ class RealFiles:
 
         shutil.rmtree(path, ignore_errors=True)
 
+    def sync_file(self, path: Path) -> None:
+        """Sync a file by its name."""
+        if self._durable:
+            with suppress(FileNotFoundError), _descriptor(path, os.O_RDWR) as descriptor:
+                os.fsync(descriptor)
+
     def sync_folder(self, path: Path) -> None:
         """Sync the folder's names, where the platform has folders as files."""
         if self._durable and sys.platform != "win32":
@@ -385,7 +405,7 @@ def default_open_limit() -> int:
 
 @contextmanager
 def _descriptor(path: Path, flags: int) -> Iterator[int]:
-    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o644)
+    descriptor = os.open(path, flags | _BINARY, 0o644)
     try:
         yield descriptor
     finally:
@@ -400,7 +420,10 @@ def _write_all(descriptor: int, data: Buffer, position: int) -> None:
 
 
 def _read_all(descriptor: int) -> bytes:
-    parts = []
+    data = os.read(descriptor, _SMALL_FILE)
+    if len(data) < _SMALL_FILE:  # Thousands of files are read at start, and they are small.
+        return data
+    parts = [data]
     while part := os.read(descriptor, os.fstat(descriptor).st_size + 1):
         parts.append(part)
     return b"".join(parts)

@@ -11,14 +11,14 @@ the next one a success. The log goes offline instead.
 import logging
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ottla.storage.background import Background
 from ottla.storage.completion import Completion
-from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.files import SegmentFile
 from ottla.storage.log import Appended
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.unsynced import Syncing
 from ottla.wire.errors import KafkaError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Sync(NamedTuple):
     flushing: "LogFlushing"
     target_offset: int
     files: list[SegmentFile]
-    folders: list[Path]
+    syncing: Syncing
 
 
 class LogFlushing:
@@ -137,7 +137,7 @@ class LogFlushing:
                 file.unpin()
             raise
         self.is_under_way = True
-        return _Sync(self, target, files, log.take_unsynced_folders())
+        return _Sync(self, target, files, log.beside.syncing(files))
 
     def synced(self, target_offset: int) -> None:
         """Everything below ``target_offset`` is synced: answer those who waited for it."""
@@ -175,8 +175,7 @@ class LogFlushing:
 class Flusher:
     """The syncs of a data directory: gathers the logs that want one, and does them in a few threads."""
 
-    def __init__(self, files: SegmentFiles, background: Background) -> None:
-        self._files = files
+    def __init__(self, background: Background) -> None:
         self._background = background
         self._wanted: dict[LogFlushing, bool] = {}
         self._jobs = 0
@@ -220,23 +219,23 @@ class Flusher:
             for number, sync in enumerate(syncs):
                 failure = outcomes[number] if number < len(outcomes) else error
                 if failure is None:
+                    sync.syncing.done()
                     sync.flushing.synced(sync.target_offset)
                 else:
                     sync.flushing.failed(failure)
             self._start()
 
         self._jobs += 1
-        self._background.run(lambda: outcomes.extend(map(self._sync, syncs)), done)
+        self._background.run(lambda: outcomes.extend(map(_outcome, syncs)), done)
 
-    def _sync(self, sync: _Sync) -> OSError | None:
-        try:
-            for file in sync.files:
-                file.sync()
-            for folder in sync.folders:
-                self._files.sync_folder(folder)
-        except OSError as failure:
-            return failure
-        return None
+
+def _outcome(sync: _Sync) -> OSError | None:
+    """Do it, in whatever thread."""
+    try:
+        sync.syncing.run()
+    except OSError as failure:
+        return failure
+    return None
 
 
 def _settle(completion: Completion[T], outcome: T | KafkaError) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from struct import Struct
 
 from ottla.storage.files import SegmentFiles
+from ottla.storage.log_config import MAX_INT64
 
 OFFSET_ENTRY_SIZE = 8
 _TIME_ENTRY = Struct(">qi")
@@ -77,13 +78,16 @@ class OffsetIndex:
         if self.entries - self._written >= _ENTRIES_PER_WRITE:
             self.write()
 
-    def lookup(self, offset: int) -> int:
-        """The position of the last indexed batch whose last offset is not above ``offset``; 0 if there is none."""
+    def lookup(self, offset: int) -> tuple[int, int]:
+        """Position and last offset of the last indexed batch that is not above ``offset``; 0 and no bound without one.
+
+        Whoever reads the batch has to see that it is the right one.
+        """
         offsets = self._offsets
         if offsets is None:
             offsets = self.load()
         entry = bisect_right(offsets, offset - self._base_offset) - 1
-        return self._positions[entry] if entry >= 0 else 0
+        return (self._positions[entry], self._base_offset + offsets[entry]) if entry >= 0 else (0, MAX_INT64)
 
     def offset_beyond(self, position: int) -> int | None:
         """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
@@ -216,17 +220,20 @@ class TimeIndex:
             if len(self._unwritten) >= _ENTRIES_PER_WRITE * TIME_ENTRY_SIZE:
                 self.write()
 
-    def lookup(self, timestamp: int) -> int:
-        """The offset of the last entry whose timestamp is not above ``timestamp``; the segment's base without one."""
+    def lookup(self, timestamp: int) -> tuple[int, int] | None:
+        """Timestamp and offset of the last entry whose timestamp is not above ``timestamp``; None without one.
+
+        Whoever reads the batch that holds the offset has to see that the timestamp is its greatest.
+        """
         self.load()
         self.write()
         raw = self._read() if self.entries else b""
         entries = range(len(raw) // TIME_ENTRY_SIZE)
         entry = bisect_right(entries, timestamp, key=lambda each: _timestamp(raw, each)) - 1
         if entry < 0:
-            return self._base_offset
-        relative: int = _TIME_ENTRY.unpack_from(raw, entry * TIME_ENTRY_SIZE)[1]
-        return self._base_offset + relative
+            return None
+        found, relative = _TIME_ENTRY.unpack_from(raw, entry * TIME_ENTRY_SIZE)
+        return found, self._base_offset + relative
 
     def write(self) -> None:
         """Bring the file up to date; it is exactly as long as its entries."""

@@ -9,9 +9,9 @@ given: a buffer may be used again when the call returns, whenever its answer com
 ``tests/storage/test_log_conformance.py`` holds any log to this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
@@ -19,6 +19,9 @@ from ottla.storage.log_config import LogConfig
 from ottla.storage.steps import Steps
 from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import BatchHeader
+
+if TYPE_CHECKING:
+    from ottla.storage.producers import ProducerState
 
 __all__ = [
     "NO_EPOCH",
@@ -200,6 +203,10 @@ class Log(Protocol):
 
         Nothing at or beyond ``high_watermark`` (exclusive) goes. Returns whether the log's start moved.
         """
+        ...
+
+    def active_producers(self) -> "Iterable[tuple[int, ProducerState]]":
+        """Each producer id that is remembered, with what is known of it; not to be changed."""
         ...
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:

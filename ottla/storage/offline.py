@@ -115,6 +115,10 @@ class OfflineLog:
         return False
         yield
 
+    def active_producers(self) -> NoReturn:
+        """Refuse."""
+        self.refuse()
+
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Nothing is known of producers."""
 

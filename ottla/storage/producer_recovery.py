@@ -13,7 +13,7 @@ from ottla.storage.index import CorruptIndexError
 from ottla.storage.older_batches import add_older_batches
 from ottla.storage.producers import Producers
 from ottla.storage.scan import CorruptBatchError, read_headers
-from ottla.storage.segment import SNAPSHOT_SUFFIX, Segment, file_name
+from ottla.storage.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.segment_log import SegmentLog
 from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
 from ottla.wire.batch import CONTROL_BIT, TRANSACTIONAL_BIT
@@ -108,5 +108,7 @@ def _take_in(log: SegmentLog, producers: Producers, segment: Segment, start: int
             aborted = producers.record_transactional(header, batch, first, last, timestamp)
             if aborted is not None and base_offset in rebuilt:
                 log.aborted.add(base_offset, aborted)
-    except (CorruptBatchError, KafkaError) as damage:
+    except CorruptBatchError as damage:
+        raise CorruptBatchError(damage.position, f"{damage} in {file_name(base_offset, LOG_SUFFIX)}") from damage
+    except KafkaError as damage:
         _log.error("%r: producers are not known from %r on, %s", log, segment, damage)

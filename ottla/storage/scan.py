@@ -6,6 +6,7 @@ from struct import Struct
 from crc32c import crc32c
 
 from ottla.storage.files import SegmentFile
+from ottla.storage.log_config import MAX_INT64
 from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, BatchHeader, read_header
 
 _LOCATION = Struct(">qi4xb6xi")
@@ -25,10 +26,13 @@ class CorruptBatchError(OSError):
         self.position = position
 
 
-def find_batch(file: SegmentFile, position: int, end: int, offset: int) -> tuple[int, int] | None:
+def find_batch(
+    file: SegmentFile, position: int, end: int, offset: int, *, indexed_offset: int = MAX_INT64
+) -> tuple[int, int] | None:
     """Position and size of the first batch at or after ``position`` whose last offset is not below ``offset``.
 
-    None if there is none before ``end``. Raises CorruptBatchError if the bytes on the way are no batches.
+    None if there is none before ``end``. Raises CorruptBatchError if the bytes on the way are no batches, or if the
+    batch at ``position`` goes beyond ``indexed_offset``: then an index leads too far, past batches that were wanted.
     """
     size_to_read = _FIRST_CHUNK
     while position + HEADER_SIZE <= end:
@@ -44,7 +48,10 @@ def find_batch(file: SegmentFile, position: int, end: int, offset: int) -> tuple
             if magic != MAGIC or size < HEADER_SIZE or position + start + size > end:
                 raise CorruptBatchError(position + start, "there is no batch header")
             if base_offset + last_offset_delta >= offset:
+                if base_offset + last_offset_delta > indexed_offset:
+                    raise CorruptBatchError(position, f"it ends beyond {indexed_offset}, where the index has it")
                 return position + start, size
+            indexed_offset = MAX_INT64
             start += size
         position += start
     return None

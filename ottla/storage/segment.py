@@ -5,14 +5,15 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ottla.storage.files import SegmentFile, SegmentFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
-from ottla.storage.log_config import LogConfig
+from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
-from ottla.wire.batch import BatchHeader
+from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
 from ottla.wire.errors import KafkaError
 from ottla.wire.records import Record, read_records
 
@@ -33,6 +34,14 @@ _log = logging.getLogger(__name__)
 def file_name(offset: int, suffix: str) -> str:
     """Apache's name for a file that belongs to an offset."""
     return f"{offset:020d}{suffix}"
+
+
+class Recovered(NamedTuple):
+    """What a check of all batches found: where the good ones end, which begin an epoch, what is wrong with the next."""
+
+    next_offset: int
+    epoch_starts: list[BatchHeader]
+    damage: CorruptBatchError | None
 
 
 class Segment:
@@ -146,10 +155,14 @@ class Segment:
             following = positions[entry + 1] if entry + 1 < len(positions) else self.size
             return position, following - position
         try:
-            return find_batch(self.file, self.index.lookup(offset), self.size, offset)
+            return self._find(offset)
         except (CorruptIndexError, CorruptBatchError) as corruption:
             self._rebuild_indexes(corruption)
-            return find_batch(self.file, self.index.lookup(offset), self.size, offset)
+            return self._find(offset)
+
+    def _find(self, offset: int) -> tuple[int, int] | None:
+        position, indexed_offset = self.index.lookup(offset)
+        return find_batch(self.file, position, self.size, offset, indexed_offset=indexed_offset)
 
     def position_of(self, offset: int) -> int:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
@@ -173,17 +186,35 @@ class Segment:
     def find_timestamp(self, timestamp: int, start_offset: int) -> FoundOffset | None:
         """The first record at or after ``start_offset`` whose timestamp is ``timestamp`` or later."""
         try:
-            offset = self.time_index.lookup(timestamp)
+            position = self._position_for_time(timestamp)
         except CorruptIndexError as corruption:
             self._rebuild_indexes(corruption)
-            offset = self.time_index.lookup(timestamp)
-        position = self.position_of(max(offset, start_offset))
+            position = self._position_for_time(timestamp)
+        position = max(position, self.position_of(start_offset))
         for batch_position, header in read_headers(self.file, position, self.size):
             if header.max_timestamp >= timestamp:
                 for record in self._records(batch_position, header):
                     if record.timestamp >= timestamp and record.offset >= start_offset:
                         return FoundOffset(record.timestamp, record.offset, header.partition_leader_epoch)
         return None
+
+    def _position_for_time(self, timestamp: int) -> int:
+        """Where to begin to look for a timestamp: every batch before it is older. Raises CorruptIndexError."""
+        entry = self.time_index.lookup(timestamp)
+        if entry is None:
+            return 0
+        indexed_timestamp, offset = entry
+        position = self.position_of(offset)
+        self._check_time_entry(position, indexed_timestamp, offset)
+        return position
+
+    def _check_time_entry(self, position: int, timestamp: int, offset: int) -> None:
+        """See that the batch at ``position`` is the one that a time index entry is about. Raises CorruptIndexError."""
+        for _, header in read_headers(self.file, position, self.size):
+            if header.max_timestamp == timestamp and header.base_offset <= offset <= header.last_offset:
+                return
+            break
+        raise CorruptIndexError(f"No batch at offset {offset} has {timestamp} as its greatest timestamp")
 
     def find_max_timestamp(self) -> FoundOffset | None:
         """The first record with the greatest timestamp, in the first batch that has it."""
@@ -207,26 +238,34 @@ class Segment:
     def load_max_timestamp(self) -> int:
         """Find the greatest timestamp: the time index's last entry, or a batch after it."""
         try:
-            self.time_index.load()
+            position = self._position_of_last_time()
         except CorruptIndexError as corruption:
             self._rebuild_indexes(corruption)
-        known = self.time_index.last_timestamp
+            position = self._position_of_last_time()
+        known = self._max_timestamp = self.time_index.last_timestamp
         self._offset_of_max_timestamp = self.time_index.last_offset
-        self._max_timestamp = known
-        position = self.position_of(self.time_index.last_offset) if known >= 0 else 0
         for _, header in read_headers(self.file, position, self.size):
             if header.max_timestamp > known:
                 known = self._max_timestamp = header.max_timestamp
                 self._offset_of_max_timestamp = header.last_offset
         return known
 
+    def _position_of_last_time(self) -> int:
+        index = self.time_index
+        index.load()
+        if index.last_timestamp < 0:
+            return 0
+        position = self.position_of(index.last_offset)
+        self._check_time_entry(position, index.last_timestamp, index.last_offset)
+        return position
+
     def first_timestamp(self) -> int:
         """The greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
-        try:
-            for _, header in read_headers(self.file, 0, self.size):
-                return header.max_timestamp
-        except CorruptBatchError as damage:
-            _log.warning("%r: %s", self, damage)
+        if self.size >= HEADER_SIZE:
+            data = self.file.pread(HEADER_SIZE, 0)
+            if len(data) == HEADER_SIZE and data[MAGIC_OFFSET] == MAGIC:
+                return read_header(data).max_timestamp
+            _log.warning("%r: there is no batch header at its start", self)
         return NO_TIMESTAMP
 
     def last_batch_end(self) -> tuple[int, int]:
@@ -262,27 +301,25 @@ class Segment:
             _log.debug("%r: %s", self, damage)
         return end
 
-    def recover(self) -> tuple[list[BatchHeader], CorruptBatchError | None]:
-        """Check every batch and rebuild the indexes up to the first bad one, where the file is cut.
+    def recover(self, end_offset: int) -> "Recovered":
+        """Check every batch and rebuild the indexes up to the first bad one; nothing is cut yet.
 
-        Returns the batches that begin a leader epoch and what was wrong with the bad one, if there was one.
+        ``end_offset`` is where the next segment begins; an offset there or beyond it is wrong.
         """
         epoch_starts: list[BatchHeader] = []
         epoch = -1
-        damage: CorruptBatchError | None = None
+        next_offset = self.base_offset
         try:
-            for header in self._index_batches(checked=True):
+            for header in self._index_batches(checked=True, end_offset=end_offset):
+                next_offset = header.next_offset
                 if header.partition_leader_epoch > epoch:
                     epoch = header.partition_leader_epoch
                     epoch_starts.append(header)
-        except CorruptBatchError as corruption:
-            damage = corruption
-        if damage is not None:
-            self.cut(damage.position)
-        self.seal()
-        return epoch_starts, damage
+        except CorruptBatchError as damage:
+            return Recovered(next_offset, epoch_starts, damage)
+        return Recovered(next_offset, epoch_starts, None)
 
-    def _index_batches(self, *, checked: bool) -> Iterator[BatchHeader]:
+    def _index_batches(self, *, checked: bool, end_offset: int = MAX_INT64) -> Iterator[BatchHeader]:
         """Fill both indexes anew, batch by batch."""
         self.index.reset()
         self.time_index.reset()
@@ -290,9 +327,10 @@ class Segment:
         self._offset_of_max_timestamp = self.base_offset
         self.bytes_since_index_entry = 0
         walk = check_batches if checked else read_headers
+        end_offset = min(end_offset, self.base_offset + GREATEST_RELATIVE_OFFSET + 1)
         for position, header in walk(self.file, 0, self.size):
             last_offset = header.last_offset
-            if header.base_offset < self.base_offset or last_offset - self.base_offset > GREATEST_RELATIVE_OFFSET:
+            if header.base_offset < self.base_offset or last_offset >= end_offset:
                 raise CorruptBatchError(position, f"offset {header.base_offset} is not of this segment")
             if header.max_timestamp > self._max_timestamp:
                 self._max_timestamp = header.max_timestamp
@@ -329,6 +367,10 @@ class Segment:
     def retire(self) -> None:
         """Write the indexes for good: nothing is appended any more."""
         self.seal()
+        self.forget_recent()
+
+    def forget_recent(self) -> None:
+        """Find batches by the index alone from now on: nothing is appended any more."""
         self.recent_offsets = self.recent_positions = _NO_BATCHES
 
     def discard(self) -> None:

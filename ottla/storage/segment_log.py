@@ -18,8 +18,9 @@ from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
 from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.older_batches import FILE_NAME as OLDER_BATCHES
 from ottla.storage.older_batches import write_older_batches
-from ottla.storage.producers import Producers
+from ottla.storage.producers import Producers, ProducerState
 from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
@@ -27,6 +28,7 @@ from ottla.storage.snapshots import encode_snapshot
 from ottla.storage.steps import Steps
 from ottla.storage.transaction_index import AbortedTransactions
 from ottla.storage.transactions import AbortedTransaction
+from ottla.storage.unsynced import Unsynced
 from ottla.wire.batch import (
     CONTROL_BIT,
     CREATE_TIME,
@@ -77,7 +79,8 @@ class SegmentLog:
         self.size_bytes = 0
         self.producers = Producers()
         self.aborted = AbortedTransactions(files, folder)
-        self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE)
+        self.beside = Unsynced(files)
+        self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE, written=self.beside.replaced)
         self.segments: list[Segment] = []
         self._base_offsets: list[int] = []
         self._active: Segment | None = None
@@ -87,7 +90,6 @@ class SegmentLog:
         self.is_abandoned = False
         self.is_being_cleaned = False
         """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
-        self._unsynced_folders: set[Path] = set()
         self.offline_reason: str | None = None
         self.on_offline: Callable[[str], None] = lambda _reason: None
         """Called with the reason when the disk has failed this log; whoever serves it must serve it no more."""
@@ -239,11 +241,11 @@ class SegmentLog:
 
     def begin_segment(self, base_offset: int) -> Segment:
         """Make the files of a segment, and of the partition if it has none, and append there from now on."""
-        self._unsynced_folders.add(self.folder)
         if not self.segments:
-            self._unsynced_folders.add(self.folder.parent)
             self.files.make_folder(self.folder)
             write_partition_metadata(self.files, self.folder, self.topic_id)
+            self.beside.renamed(self.folder.parent)
+        self.beside.renamed(self.folder)
         segment = self.segment_file(base_offset, size=None)
         self.add_segment(segment)
         self.activate_last()
@@ -252,16 +254,17 @@ class SegmentLog:
     def roll(self) -> Segment:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
-        closed.retire()
+        closed.seal()
         self.aborted.write()
         self.write_snapshot(sync=False)
+        self.epochs.write(sync=False)
         segment = self.begin_segment(self.log_end_offset)
+        closed.forget_recent()
         self.flushing.rolled()
         return segment
 
     def _assign_epoch(self, leader_epoch: int, start_offset: int) -> None:
         self.epochs.assign(leader_epoch, start_offset)
-        self._unsynced_folders.add(self.folder)
         try:
             self.epochs.write(sync=False)
         except OSError as failure:
@@ -332,7 +335,10 @@ class SegmentLog:
 
     def last_stable_offset(self, high_watermark: int) -> int:
         """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
-        undecided = self.producers.transactions.first_undecided(high_watermark)
+        transactions = self.producers.transactions
+        if not (transactions.open or transactions.ended):
+            return high_watermark
+        undecided = transactions.first_undecided(high_watermark)
         return high_watermark if undecided is None else min(max(undecided, self.log_start_offset), high_watermark)
 
     def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
@@ -396,10 +402,13 @@ class SegmentLog:
                 ErrorCode.OFFSET_OUT_OF_RANGE, f"Offset {before_offset} is beyond the log's end, {self.log_end_offset}"
             )
         if before_offset > self.log_start_offset:
-            self.move_start(before_offset)
-            self._start_moved()
-            if not trim(self):
-                self.removals.logs_to_trim[self] = None
+            try:
+                self.move_start(before_offset)
+                self._start_moved()
+                if not trim(self):
+                    self.removals.logs_to_trim[self] = None
+            except OSError as failure:
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return self.log_start_offset
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
@@ -455,6 +464,10 @@ class SegmentLog:
         self.aborted.forget(gone)
         return gone
 
+    def active_producers(self) -> Iterable[tuple[int, ProducerState]]:
+        """Each producer id that is remembered, with what is known of it."""
+        return self.producers.items()
+
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """Forget producers whose last batch is that old."""
         self.producers.expire(now_ms, expiration_ms)
@@ -496,8 +509,10 @@ class SegmentLog:
     def write_snapshot_at(self, offset: int, producers: Producers, *, sync: bool) -> None:
         """Write the producers as they were at an offset."""
         write_older_batches(self.files, self.folder, producers)
+        self.beside.replaced(self.folder / OLDER_BATCHES)
         path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
         self.files.replace(path, encode_snapshot(producers), sync=sync)
+        self.beside.replaced(path)
         self.snapshot_offset = max(self.snapshot_offset, offset)
 
     def unsynced(self, end_offset: int | None = None) -> list[SegmentFile]:
@@ -508,11 +523,6 @@ class SegmentLog:
         number = self.segment_number(self.recovery_point)
         files = [segment.file for segment in self.segments[number:] if segment.base_offset < end_offset]
         return files + self.aborted.files_from(self.segments[number].base_offset)
-
-    def take_unsynced_folders(self) -> list[Path]:
-        """The folders whose names have changed since this was last asked; the inner one first."""
-        folders, self._unsynced_folders = self._unsynced_folders, set()
-        return sorted(folders, reverse=True)
 
     def flush(self) -> Completion[None] | None:
         """Sync everything appended so far."""

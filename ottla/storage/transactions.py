@@ -22,39 +22,32 @@ class AbortedTransaction(NamedTuple):
 class Transactions:
     """The undecided transactions of one log, by their first offsets."""
 
-    __slots__ = ("_ended", "_open")
+    __slots__ = ("ended", "open")
 
     def __init__(self) -> None:
-        self._open: dict[int, int] = {}  # First offset and producer id, in the order of the log.
-        self._ended: dict[int, int] = {}  # First offset and the marker's.
-
-    def __len__(self) -> int:
-        """How many are open."""
-        return len(self._open)
-
-    @property
-    def undecided(self) -> int:
-        """How many are open, or have ended where the high watermark has not been seen yet."""
-        return len(self._open) + len(self._ended)
+        self.open: dict[int, int] = {}
+        """First offset and producer id, in the order of the log."""
+        self.ended: dict[int, int] = {}
+        """First offset and the marker's, of those that were not below the high watermark when that was last asked."""
 
     def begin(self, first_offset: int, producer_id: int) -> None:
         """Note a transaction that starts behind all others."""
-        self._open[first_offset] = producer_id
+        self.open[first_offset] = producer_id
 
     def begin_all(self, transactions: Iterable[tuple[int, int]]) -> None:
         """Take over open transactions, first offset and producer id each, in any order."""
-        self._open.update(sorted(transactions))
+        self.open.update(sorted(transactions))
 
     def end(self, first_offset: int, marker_offset: int) -> int:
         """Note a marker; returns the offset before which every transaction has one."""
-        del self._open[first_offset]
-        self._ended[first_offset] = marker_offset
-        return next(iter(self._open), marker_offset + 1)
+        self.open.pop(first_offset, None)
+        self.ended[first_offset] = marker_offset
+        return next(iter(self.open), marker_offset + 1)
 
     def first_undecided(self, high_watermark: int) -> int | None:
         """The first offset of the first undecided transaction."""
-        first = next(iter(self._open), None)
-        if self._ended:
-            self._ended = {start: marker for start, marker in self._ended.items() if marker >= high_watermark}
-            return min((*self._ended, *([] if first is None else [first])), default=None)
+        first = next(iter(self.open), None)
+        if self.ended:
+            self.ended = {start: marker for start, marker in self.ended.items() if marker >= high_watermark}
+            return min((*self.ended, *([] if first is None else [first])), default=None)
         return first

@@ -27,6 +27,7 @@ from ottla.wire.errors import KafkaError
 
 HEADER = Struct(">qiibIhiqqqhii")
 HEADER_SIZE = HEADER.size
+LENGTH_OFFSET = 8
 LENGTH_OVERHEAD = 12
 """Bytes before those that the length field counts."""
 
@@ -41,17 +42,18 @@ TIMESTAMP_TYPE_BIT = 0x08
 TRANSACTIONAL_BIT = 0x10
 CONTROL_BIT = 0x20
 DELETE_HORIZON_BIT = 0x40
-_KNOWN_ATTRIBUTES = 0x7F
+KNOWN_ATTRIBUTES = 0x7F
 
 CREATE_TIME = 0
 LOG_APPEND_TIME = 1
 
 _BASE_OFFSET = Struct(">q")
 _LEADER_EPOCH = Struct(">i")
+LENGTH = Struct(">i")
 _CRC = Struct(">I")
-_ATTRIBUTES = Struct(">h")
+ATTRIBUTES = Struct(">h")
 _TIMESTAMP = Struct(">q")
-_LENGTH = Struct(">8xi")
+_LENGTH_AT_START = Struct(">8xi")
 _SMALLEST_LENGTH = 14  # Apache's reader takes anything down to a v0 record's overhead for a batch.
 _GREATEST_LENGTH = 0x7FFFFFFF - LENGTH_OVERHEAD
 _LAST_CODEC = 4
@@ -199,15 +201,15 @@ def set_max_timestamp(batch: bytearray | memoryview, timestamp_type: int, timest
 
     Nothing changes if both are so already; else attribute bits without a meaning are cleared, as Apache does.
     """
-    (attributes,) = _ATTRIBUTES.unpack_from(batch, ATTRIBUTES_OFFSET)
-    wanted = attributes & _KNOWN_ATTRIBUTES & ~TIMESTAMP_TYPE_BIT
+    (attributes,) = ATTRIBUTES.unpack_from(batch, ATTRIBUTES_OFFSET)
+    wanted = attributes & KNOWN_ATTRIBUTES & ~TIMESTAMP_TYPE_BIT
     if timestamp_type == LOG_APPEND_TIME:
         wanted |= TIMESTAMP_TYPE_BIT
     if (attributes ^ wanted) & TIMESTAMP_TYPE_BIT == 0 and (timestamp_ms,) == _TIMESTAMP.unpack_from(
         batch, MAX_TIMESTAMP_OFFSET
     ):
         return
-    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_OFFSET, wanted)
+    ATTRIBUTES.pack_into(batch, ATTRIBUTES_OFFSET, wanted)
     _TIMESTAMP.pack_into(batch, MAX_TIMESTAMP_OFFSET, timestamp_ms)
     write_crc(batch)
 
@@ -243,7 +245,7 @@ def _batch_size(buffer: memoryview) -> int | None:
     """The size of the batch of any format at the start; None unless it is all there (``ByteBufferLogInputStream``)."""
     if len(buffer) < LENGTH_OVERHEAD:
         return None
-    (length,) = _LENGTH.unpack_from(buffer)
+    (length,) = _LENGTH_AT_START.unpack_from(buffer)
     if length < _SMALLEST_LENGTH:
         raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"A batch cannot have length {length}")
     if len(buffer) <= MAGIC_OFFSET:

@@ -34,14 +34,19 @@ _CHUNK_SIZE = Struct(">i")
 _SNAPPY_RATIO = 32  # no element of the format makes more than 64 bytes out of 3
 
 _LZ4_STEP = 1 << 20
+_LZ4_FAST = 0
 _LZ4_BLOCK_64_KIB = 4  # the frame format's number for the block size that Java's writer uses
 
 
-def compress(codec: int, data: Buffer) -> bytes:
-    """``data`` in the form that Java's producer sends for this codec."""
+LEVELS = {GZIP: -1, LZ4: 9, ZSTD: 3}
+"""Kafka's default level of each codec that has levels (``CompressionType.defaultLevel``)."""
+
+
+def compress(codec: int, data: Buffer, level: int | None = None) -> bytes:
+    """``data`` in the form that Java's producer sends for this codec; ``level`` is Kafka's, by default its default."""
     if codec == NONE:
         return bytes(data)
-    return _COMPRESSORS[codec](data)
+    return _COMPRESSORS[codec](data, LEVELS.get(codec, 0) if level is None else level)
 
 
 def decompress(codec: int, data: Buffer, limit: int = DECOMPRESSED_LIMIT) -> bytes:
@@ -101,8 +106,8 @@ class _Output:
 # gzip ---------------------------------------------------------------------------------------------------------------
 
 
-def _compress_gzip(data: Buffer) -> bytes:
-    compressor = zlib.compressobj(wbits=_GZIP_WINDOW)
+def _compress_gzip(data: Buffer, level: int) -> bytes:
+    compressor = zlib.compressobj(level, wbits=_GZIP_WINDOW)
     return compressor.compress(data) + compressor.flush()
 
 
@@ -131,7 +136,7 @@ def _snappy() -> "ModuleType":
     return cramjam.snappy
 
 
-def _compress_snappy(data: Buffer) -> bytes:
+def _compress_snappy(data: Buffer, _: int) -> bytes:
     """In the framing of the xerial library, as Java writes it."""
     compress_raw = _snappy().compress_raw
     framed = bytearray(_XERIAL_HEADER)
@@ -182,11 +187,17 @@ def _decompress_snappy_block(block: memoryview, output: _Output) -> bytes:
 # lz4 ----------------------------------------------------------------------------------------------------------------
 
 
-def _compress_lz4(data: Buffer) -> bytes:
+def _compress_lz4(data: Buffer, level: int) -> bytes:
     import lz4.frame  # type: ignore[import-untyped]
 
+    # Kafka's default level stands for the fast compressor, any other for the high one.
     framed: bytes = lz4.frame.compress(
-        data, block_size=_LZ4_BLOCK_64_KIB, block_linked=False, content_checksum=False, store_size=False
+        data,
+        compression_level=_LZ4_FAST if level == LEVELS[LZ4] else level,
+        block_size=_LZ4_BLOCK_64_KIB,
+        block_linked=False,
+        content_checksum=False,
+        store_size=False,
     )
     return framed
 
@@ -222,8 +233,8 @@ def _zstd() -> Any:
     return zstd
 
 
-def _compress_zstd(data: Buffer) -> bytes:
-    compressed: bytes = _zstd().compress(data)
+def _compress_zstd(data: Buffer, level: int) -> bytes:
+    compressed: bytes = _zstd().compress(data, level)
     return compressed
 
 
@@ -243,7 +254,7 @@ def _decompress_zstd(data: Buffer, limit: int) -> bytes:
     return output.joined()
 
 
-_COMPRESSORS: dict[int, Callable[[Buffer], bytes]] = {
+_COMPRESSORS: dict[int, Callable[[Buffer, int], bytes]] = {
     GZIP: _compress_gzip,
     SNAPPY: _compress_snappy,
     LZ4: _compress_lz4,

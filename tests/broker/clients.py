@@ -74,6 +74,7 @@ def fetch_request(
     session: tuple[int, int] = (0, -1),
     forget: Sequence[tuple[str, int]] = (),
     isolation_level: int = 0,
+    replica_id: int = -1,
     **partition: int,
 ) -> FetchRequest:
     """A fetch of (topic name or id, partition, offset[, max bytes]); ``session`` is its id and epoch."""
@@ -90,6 +91,7 @@ def fetch_request(
         session_id=session[0],
         session_epoch=session[1],
         isolation_level=isolation_level,
+        replica_id=replica_id,
         topics=[FetchRequest.Topic(**_named(name), partitions=each) for name, each in topics.items()],
         forgotten_topics_data=[
             FetchRequest.ForgottenTopic(**_named(name), partitions=[index]) for name, index in forget

@@ -5,7 +5,15 @@ import pytest
 
 from tests.broker.single_broker import Broker, SlowBroker
 
-OVER_SLOW_LOGS_TOO = {"test_fetch", "test_fetch_sessions", "test_groups", "test_offsets", "test_produce", "test_topics"}
+OVER_SLOW_LOGS_TOO = {
+    "test_compression_type",
+    "test_fetch",
+    "test_fetch_sessions",
+    "test_groups",
+    "test_offsets",
+    "test_produce",
+    "test_topics",
+}
 """These handlers use logs: their tests hold whether a log answers at once or later."""
 
 

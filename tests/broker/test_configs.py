@@ -1,11 +1,10 @@
-"""DescribeConfigs, IncrementalAlterConfigs, DescribeLogDirs, as Apache 4.3.1 answered the same requests."""
+"""DescribeConfigs, and IncrementalAlterConfigs of topics, as Apache 4.3.1 answered the same requests."""
 
 import pytest
 
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.configs import (
     DescribeConfigsRequest,
-    DescribeLogDirsRequest,
     IncrementalAlterConfigsRequest,
 )
 from tests.broker.single_broker import Broker
@@ -334,72 +333,3 @@ def test_a_resource_that_is_named_twice_is_left_alone(broker):
 )
 def test_other_resources_are_checked_as_in_apache(broker, kind, name, key, code):
     assert alter(broker, (kind, name, [(key, SET, "1")])) == [code]
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "key"),
-    [
-        (BROKER, "1", "log.retention.ms"),
-        (BROKER, "", "log.retention.ms"),
-        (LOGGER, "1", "root"),
-        (GROUP, "g", "consumer.session.timeout.ms"),
-        (METRICS, "m", "interval.ms"),
-    ],
-)
-def test_settings_that_are_fixed_at_the_start_are_refused_and_not_forgotten(broker, kind, name, key):
-    # docs/deviations.md
-    assert alter(broker, (kind, name, [(key, SET, "60000")])) == [ErrorCode.INVALID_REQUEST]
-
-
-# --- DescribeLogDirs
-
-
-def log_dirs(broker, topics=None, version=5):
-    Topic = DescribeLogDirsRequest.Topic  # noqa: N806
-    wanted = None if topics is None else [Topic(topic=name, partitions=indexes) for name, indexes in topics]
-    response = broker.ask(DescribeLogDirsRequest(topics=wanted), version)
-    assert response.error_code == NONE
-    (directory,) = response.results
-    assert directory.error_code == NONE
-    return directory
-
-
-def sizes(directory):
-    return {
-        (each.name, partition.partition_index): partition.partition_size
-        for each in directory.topics
-        for partition in each.partitions
-    }
-
-
-@pytest.mark.parametrize("version", range(1, 6))
-def test_the_data_directory_tells_its_sizes(broker, version):
-    topic(broker, "t", 2)
-    broker.append("t", 10)
-    directory = log_dirs(broker, version=version)
-    size = (broker.cluster.directory.root / "t-0" / f"{0:020}.log").stat().st_size
-    assert sizes(directory) == {("t", 0): size, ("t", 1): 0}
-    assert size > 0
-    assert directory.log_dir == str(broker.cluster.directory.root)
-    assert not directory.is_cordoned
-    if version >= 4:
-        assert directory.total_bytes >= directory.usable_bytes > 0
-    else:
-        assert (directory.total_bytes, directory.usable_bytes) == (-1, -1)
-
-
-@pytest.mark.parametrize(
-    ("topics", "shown"),
-    [
-        (None, {("t", 0), ("t", 1), ("u", 0)}),
-        ([], set()),
-        ([("t", [])], set()),
-        ([("t", [1])], {("t", 1)}),
-        ([("t", [0, 0, 7, -1]), ("t", [1])], {("t", 0), ("t", 1)}),
-        ([("u", [0]), ("unknown", [0])], {("u", 0)}),
-    ],
-)
-def test_only_the_partitions_that_are_asked_for_and_are_there_are_shown(broker, topics, shown):
-    topic(broker, "t", 2)
-    topic(broker, "u")
-    assert set(sizes(log_dirs(broker, topics))) == shown

@@ -97,7 +97,25 @@ def test_both_isolation_levels_read_what_is_committed(filled):
     assert committed.aborted_transactions == []
 
 
+@pytest.mark.parametrize("level", [-1, 2, 127])
+@pytest.mark.parametrize(("version", "told"), [(12, [ErrorCode.UNKNOWN_SERVER_ERROR]), (13, [])])
+def test_an_unknown_isolation_level_fails_the_whole_fetch(filled, level, version, told):
+    topic = filled.cluster.topics["topic"].id if version >= 13 else "topic"
+    answer = fetch(filled, (topic, 0, 0), version=version, isolation_level=level)
+    assert code(answer) is ErrorCode.UNKNOWN_SERVER_ERROR
+    assert [code(each) for each in partitions_of(answer).values()] == told
+
+
+def test_nobody_replicates_from_here(filled):
+    assert code(fetch_one(filled, replica_id=7, version=12)) is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
 # --- how much
+
+
+def test_a_negative_limit_is_an_error_where_there_is_something_to_read(filled):
+    assert code(fetch_one(filled, max_bytes=-1)) is ErrorCode.UNKNOWN_SERVER_ERROR
+    assert code(fetch_one(filled, 3, max_bytes=-1)) is NONE
 
 
 def sizes(response):

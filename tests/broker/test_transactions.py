@@ -10,6 +10,7 @@ from ottla.wire.markers import Marker
 from ottla.wire.messages.fetch import ListOffsetsRequest
 from tests.broker.clients import batch_of, fetch, fetch_one, fetch_request, new_topic, produce
 from tests.broker.single_broker import Broker
+from tests.storage.held import Held
 from tests.storage.logs import offsets
 
 COMMITTED = {"isolation_level": 1}
@@ -24,7 +25,7 @@ def partition(broker):
     return new_topic(broker).partition(0)
 
 
-def write(broker, partition, producer_id, sequence=0, count=1, *, epoch=0, timestamp=None):
+def begin_write(broker, partition, producer_id, sequence=0, count=1, *, epoch=0, timestamp=None):
     batch = batch_of(
         [b"x" * 100] * count,
         producer=(producer_id, epoch, sequence),
@@ -32,19 +33,25 @@ def write(broker, partition, producer_id, sequence=0, count=1, *, epoch=0, times
         is_transactional=True,
     )
     header = read_header(batch)
-    return partition.append_transactional(
-        memoryview(batch), header, broker.clock.wall_ms(), transaction_version=2
-    ).base_offset
+    return partition.append_transactional(memoryview(batch), header, broker.clock.wall_ms(), transaction_version=2)
 
 
-def end(broker, partition, producer_id, *, commits, epoch=1, coordinator_epoch=0):
+def write(*arguments, **options):
+    return begin_write(*arguments, **options).base_offset
+
+
+def begin_end(broker, partition, producer_id, *, commits, epoch=1, coordinator_epoch=0):
     return partition.append_end_transaction_marker(
         Marker(commits, coordinator_epoch),
         producer_id=producer_id,
         producer_epoch=epoch,
         transaction_version=2,
         now_ms=broker.clock.wall_ms(),
-    ).base_offset
+    )
+
+
+def end(*arguments, **options):
+    return begin_end(*arguments, **options).base_offset
 
 
 def aborted(answer):
@@ -158,6 +165,28 @@ def test_a_committed_reader_gives_up_waiting_at_its_deadline(broker, partition):
     assert not partition.watchers
 
 
+# --- what is not synced yet (flush.messages)
+
+
+def test_a_transaction_is_decided_when_its_marker_is_synced(tmp_path):
+    disk = Held()
+    broker = Broker(tmp_path, background=disk)
+    partition = new_topic(broker, flush_messages="1").partition(0)
+    begin_write(broker, partition, 7)
+    disk.work()
+    ending = begin_end(broker, partition, 7, commits=True)
+    disk.end_pass()
+    assert not ending.done
+    assert (partition.log.log_end_offset, partition.high_watermark, partition.last_stable_offset) == (2, 1, 0)
+    answer = broker.begin(fetch_request(("topic", 0, 0), **WAITING), 12)
+    assert not answer.done
+    disk.work()
+    assert ending.result().base_offset == 1
+    found = answer.response().responses[0].partitions[0]
+    assert (found.last_stable_offset, offsets(bytes(found.records))) == (2, [0, 1])
+    broker.close()
+
+
 # --- looking up
 
 
@@ -194,7 +223,8 @@ def test_markers_alone_leave_nothing_to_remember(broker, partition):
     for number in range(50):
         write(broker, partition, 7, epoch=number)
         end(broker, partition, 7, commits=True, epoch=number + 1)
-    assert partition.log.producers.transactions.undecided == 0
+    transactions = partition.log.producers.transactions
+    assert (transactions.open, transactions.ended) == ({}, {})
     assert partition.last_stable_offset == 100
 
 

@@ -11,6 +11,8 @@ from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.records import read_records
 from tests.storage.logs import split
 
+NAMED = 40
+"""So many bytes of a value name it."""
 PATCHED_BYTES = 16
 """The base offset, the length and the leader epoch stand before the part of a batch that nobody may touch."""
 
@@ -44,7 +46,9 @@ class Ledger:
             with self._lock:  # of clients that call from threads of their own
                 known = self.acknowledged.setdefault(value, offset)
             if known != offset:
-                raise BrokenPromiseError(f"{self.name}: {value!r} was acknowledged at {known}, and again at {offset}")
+                raise BrokenPromiseError(
+                    f"{self.name}: {value[:NAMED]!r} was acknowledged at {known}, and again at {offset}"
+                )
 
     def promised(self) -> dict[bytes, int]:
         """What has been acknowledged by now."""
@@ -88,7 +92,7 @@ class Journal:
         for ledger in self.ledgers:
             if value in ledger.sent:
                 return ledger
-        raise BrokenPromiseError(f"{self}: nobody sent {value!r}")
+        raise BrokenPromiseError(f"{self}: nobody sent {value[:NAMED]!r}")
 
     def _compare_bytes(self, writer: Ledger, values: list[bytes], batch: bytes, header: BatchHeader) -> None:
         if writer.batches and writer.batches.get(values[0]) != batch[PATCHED_BYTES:]:
@@ -100,10 +104,10 @@ class Journal:
         offset = len(self.values)
         if value in self._offsets:
             raise BrokenPromiseError(
-                f"{self}: {value!r} of {writer.name} lies at {self._offsets[value]} and at {offset}"
+                f"{self}: {value[:NAMED]!r} of {writer.name} lies at {self._offsets[value]} and at {offset}"
             )
         if writer.sent[value] <= self._last_sent.get(writer.name, -1):
-            raise BrokenPromiseError(f"{self}: {value!r} of {writer.name} at {offset} is out of order")
+            raise BrokenPromiseError(f"{self}: {value[:NAMED]!r} of {writer.name} at {offset} is out of order")
         self._last_sent[writer.name] = writer.sent[value]
         self._offsets[value] = offset
         self.values.append(value)
@@ -117,6 +121,6 @@ class Journal:
         for value, offset in promised.items():
             if self._offsets.get(value) != offset:
                 raise BrokenPromiseError(
-                    f"{self}: {value!r} was acknowledged at {offset}, and lies at {self._offsets.get(value)}; "
+                    f"{self}: {value[:NAMED]!r} was acknowledged at {offset}, and lies at {self._offsets.get(value)}; "
                     f"the log ends at {len(self.values)}"
                 )

@@ -4,6 +4,7 @@ They speak in bytes, so that what they sent is known to the last one. Stock clie
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from random import Random
@@ -16,12 +17,13 @@ from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest, P
 from ottla.wire.records import Record, build_batch
 from tests.broker.raw import RawClient
 from tests.crash.gate import Gate, WorkIsOverError
-from tests.crash.journal import BrokenPromiseError, Journal
+from tests.crash.journal import NAMED, BrokenPromiseError, Journal
 
 IN_FLIGHT = 5
 PRODUCE_VERSION = 9
 COMMIT_VERSION = 5
-START_MS = 1_700_000_000_000
+START_MS = time.time_ns() // 1_000_000
+"""Producers whose last record is old are forgotten; these must not be."""
 ASK_AGAIN = {
     ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
     ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -117,7 +119,7 @@ class BytesProducer(Worker):
         [answer] = response.responses[0].partition_responses
         values, _ = self._unacknowledged.popleft()
         if answer.error_code:
-            raise BrokenPromiseError(f"{self.name} got {ErrorCode(answer.error_code).name} for {values[0]!r}")
+            raise BrokenPromiseError(f"{self.name} got {ErrorCode(answer.error_code).name} for {values[0][:NAMED]!r}")
         self._ledger.acknowledge(values, answer.base_offset)
         self.gate.count(len(values))
 

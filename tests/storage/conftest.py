@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ottla.storage.background import Background, Inline
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles, SegmentFiles
 from ottla.storage.log_config import LogConfig
@@ -20,10 +21,11 @@ class Disk:
         self.folder = root / "topic-0"
         self.directory: DataDirectory | None = None
         self.files: SegmentFiles = RealFiles(durable=False)
+        self.background: Background = Inline()
 
     def open(self, config: LogConfig = DEFAULTS) -> SegmentLog:
         """Open the directory and its log."""
-        self.directory = DataDirectory(self.root, node_id=1, files=self.files)
+        self.directory = DataDirectory(self.root, node_id=1, files=self.files, background=self.background)
         return self.directory.open_log("topic", 0, topic_id=TOPIC_ID, config=config)
 
     def close(self) -> None:

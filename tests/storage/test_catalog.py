@@ -10,6 +10,7 @@ import pytest
 
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError, PartitionState, Topic
 from ottla.storage.identity import uuid_to_text
+from ottla.wire.errors import KafkaError
 
 ONE = PartitionState(replicas=(1,), isr=(1,), leader=1, leader_epoch=4)
 
@@ -109,7 +110,7 @@ def test_memory_does_not_change_when_the_file_cannot_be_written(tmp_path: Path) 
         catalog.create_topics([topic("a", 1)])
         other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
         other.execute("ALTER TABLE topics RENAME TO elsewhere")
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(KafkaError, match="KAFKA_STORAGE_ERROR: The catalog cannot be written"):
             catalog.create_topics([topic("b", 2)])
         assert list(catalog.topics) == ["a"]
         assert catalog.metadata_offset == 1
@@ -134,3 +135,25 @@ def test_a_file_that_is_no_catalog_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database" * 100)
     with pytest.raises(CatalogError, match="cannot be opened"):
         Catalog(tmp_path / FILE_NAME, cluster_id=uuid_to_text(bytes(16)))
+
+
+def test_entries_are_kept_by_kind_and_name(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        catalog.change_entries("quota", {"a": {"rate": 1.5}, "b": [1]})
+        catalog.change_entries("quota", {"b": None, "c": "x"})
+        catalog.change_entries("other", {"a": 1})
+        before = catalog.metadata_offset
+    with opened(tmp_path) as catalog:
+        assert dict(catalog.entries("quota")) == {"a": {"rate": 1.5}, "c": "x"}
+        assert dict(catalog.entries("none")) == {}
+        assert catalog.metadata_offset == before
+
+
+def test_a_resource_for_which_nothing_is_set_is_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        catalog.replace_configs(32, "g", {"a": "1"})
+        assert catalog.config_names(32) == ["g"]
+        catalog.replace_configs(32, "g", {})
+        assert catalog.config_names(32) == []
+    with opened(tmp_path) as catalog:
+        assert catalog.config_names(32) == []

@@ -12,12 +12,13 @@ from ottla.storage.completion import Completion
 from ottla.storage.directory import CLEAN_SHUTDOWN, DataDirectory
 from ottla.storage.files import RealFile, RealFiles
 from ottla.storage.flushing import JOBS_AT_ONCE
-from ottla.storage.log import Appended
+from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from ottla.wire.batch import check_produced
+from ottla.wire.batch import check_produced, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from ottla.wire.markers import Marker, build_marker
 from tests.storage.held import Held
 from tests.storage.logs import NOW_MS, TOPIC_ID, batch_of, read_all
 
@@ -263,6 +264,20 @@ def test_a_closed_segment_and_its_name_are_synced_before_the_recovery_point_move
         "topic-0/",
         f"{store.root.name}/",
     ]
+
+
+def test_a_transaction_index_and_its_name_are_synced_before_the_recovery_point_moves(store: Store) -> None:
+    log = store.log(SMALL_SEGMENTS)
+    data = batch_of(producer=(1, 0, 0), transactional=True)
+    marker = build_marker(Marker(False, 0), producer_id=1, producer_epoch=0, timestamp_ms=NOW_MS)
+    for batch in (data, marker):
+        log.append(memoryview(batch), read_header(batch), 0, NOW_MS, AppendOrigin.COORDINATOR)
+    while len(log.segments) < 2:
+        append(log)
+    assert (store.files.synced, log.recovery_point) == ([], 0)
+    store.background.work_to_the_end()
+    assert {"00000000000000000000.txnindex", "topic-0/"} <= set(store.files.synced)
+    assert log.recovery_point == log.segments[-1].base_offset
 
 
 def test_segments_closed_during_a_sync_are_not_forgotten(store: Store) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from ottla.storage.files import RealFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
+from ottla.storage.log_config import MAX_INT64
 
 
 def offset_index(folder: Path, memory: IndexMemory, name: str = "index", *, new: bool = True) -> OffsetIndex:
@@ -21,14 +22,15 @@ def test_an_offset_leads_to_the_last_entry_not_above_it(tmp_path: Path) -> None:
     for offset, position in ((105, 4000), (110, 8000), (130, 12000)):
         index.append(offset, position)
     found = [index.lookup(offset) for offset in (100, 104, 105, 109, 110, 129, 130, 1000)]
-    assert found == [0, 0, 4000, 4000, 8000, 8000, 12000, 12000]
+    first, second, third = (4000, 105), (8000, 110), (12000, 130)
+    assert found == [(0, MAX_INT64), (0, MAX_INT64), first, first, second, second, third, third]
     index.seal()
     entries = [(5, 4000), (10, 8000), (30, 12000)]
     assert (tmp_path / "index").read_bytes() == b"".join(
         offset.to_bytes(4, "big") + position.to_bytes(4, "big") for offset, position in entries
     )
     again = offset_index(tmp_path, IndexMemory(), new=False)
-    assert again.lookup(110) == 8000
+    assert again.lookup(110) == (8000, 110)
     assert again.last_entry() == (12000, 130)
 
 
@@ -42,10 +44,10 @@ def test_indexes_leave_memory_when_there_are_too_many(tmp_path: Path) -> None:
     assert 0 < len(loaded) <= 3
     for index in indexes:
         assert index.entries == 1024
-        assert index.lookup(100 + 77) == 770
+        assert index.lookup(100 + 77) == (770, 177)
     # One that was unloaded takes further entries.
     indexes[0].append(5000, 20_000)
-    assert indexes[0].lookup(5000) == 20_000
+    assert indexes[0].lookup(5000) == (20_000, 5000)
     indexes[0].seal()
     assert (tmp_path / "0.index").stat().st_size == 1025 * 8
 
@@ -55,8 +57,8 @@ def test_an_empty_index_is_an_empty_file(tmp_path: Path) -> None:
     index.seal()
     times.seal()
     assert (tmp_path / "index").read_bytes() == (tmp_path / "timeindex").read_bytes() == b""
-    assert offset_index(tmp_path, IndexMemory(), new=False).lookup(500) == 0
-    assert time_index(tmp_path, new=False).lookup(500) == 100
+    assert offset_index(tmp_path, IndexMemory(), new=False).lookup(500) == (0, MAX_INT64)
+    assert time_index(tmp_path, new=False).lookup(500) is None
 
 
 def test_a_time_leads_to_the_last_entry_not_above_it(tmp_path: Path) -> None:
@@ -64,14 +66,15 @@ def test_a_time_leads_to_the_last_entry_not_above_it(tmp_path: Path) -> None:
     for timestamp, offset in ((1000, 105), (1000, 107), (900, 109), (2000, 120)):
         index.maybe_append(timestamp, offset)
     assert index.entries == 2
-    assert [index.lookup(time) for time in (0, 999, 1000, 1999, 2000, 9999)] == [100, 100, 105, 105, 120, 120]
+    found = [index.lookup(time) for time in (0, 999, 1000, 1999, 2000, 9999)]
+    assert found == [None, None, (1000, 105), (1000, 105), (2000, 120), (2000, 120)]
     expected = b"".join(time.to_bytes(8, "big") + offset.to_bytes(4, "big") for time, offset in ((1000, 5), (2000, 20)))
     assert (tmp_path / "timeindex").read_bytes() == expected
     again = time_index(tmp_path, new=False)
     again.maybe_append(2000, 130)
     assert (again.entries, again.last_timestamp, again.last_offset) == (2, 2000, 120)
     again.maybe_append(3000, 130)
-    assert again.lookup(3000) == 130
+    assert again.lookup(3000) == (3000, 130)
 
 
 @pytest.mark.parametrize("content", [None, b"1234567", bytes(8) + b"\1" * 16, b"\2" * 8 + b"\1" * 8])

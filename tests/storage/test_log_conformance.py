@@ -4,6 +4,7 @@ The tests know the interface only, no file; each of them holds for a log that an
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -27,6 +28,7 @@ from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
 from tests.storage.conftest import Disk
+from tests.storage.held import Held
 from tests.storage.logs import DEFAULTS, NOW_MS, batch_of, offsets, split
 from tests.storage.slow_log import SlowLog, Slowness
 
@@ -82,7 +84,22 @@ class SlowSegments(Segments):
         self.slowness.settle()
 
 
-KINDS: list[Callable[[Path], Kind]] = [Segments, SlowSegments]
+class SyncedSegments(Segments):
+    """Logs in segment files, each append of which waits for an fsync that others may share."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._held = self._disk.background = Held()
+
+    def open(self, config: LogConfig = DEFAULTS) -> Log:
+        self.settle()
+        return super().open(replace(config, flush_messages=1))
+
+    def settle(self) -> None:
+        self._held.work_to_the_end()
+
+
+KINDS: list[Callable[[Path], Kind]] = [Segments, SlowSegments, SyncedSegments]
 
 
 class Tried:

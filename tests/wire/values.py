@@ -17,6 +17,8 @@ def _integers(kind: str, name: str) -> st.SearchStrategy[int]:
         return st.integers(-1, 100)
     if kind == "int64" and name.endswith(("timestamp", "time_ms")):
         return st.integers(EARLIEST, LATEST)
+    if kind == "int64" and name.endswith(("timestamp_ms", "period_ms")):
+        return st.integers(0, LATEST)  # kio has dates and spans of time there, and none for -1
     bits = BITS[kind]
     return st.integers(0, 2**bits - 1) if kind.startswith("u") else st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 

@@ -56,14 +56,14 @@ class GroupCoordinator:
     ) -> JoinGroupResponse | Pending[JoinGroupResponse]:
         """Let a member join its group; the answer comes when a generation begins."""
         settings = self.runtime.settings
+        named_after = client_id if request.group_instance_id is None else request.group_instance_id
         asked = JoinAsked(
             request,
             client_id=client_id,
             client_host=client_host,
-            new_member_id="" if request.member_id else self._member_id(request.group_instance_id or client_id),
+            new_member_id="" if request.member_id else self._member_id(named_after),
             requires_member_id=JoinGroupRequest.requires_member_id(version),
             may_skip_assignment=JoinGroupRequest.may_skip_assignment(version),
-            no_protocol_name=JoinGroupResponse.no_protocol_name(version),
         )
         if not request.group_id:
             return asked.refused(ErrorCode.INVALID_GROUP_ID, request.member_id)

@@ -21,7 +21,6 @@ class JoinAsked(Asked[JoinGroupResponse]):
         "client_id",
         "may_skip_assignment",
         "new_member_id",
-        "no_protocol_name",
         "request",
         "requires_member_id",
     )
@@ -35,7 +34,6 @@ class JoinAsked(Asked[JoinGroupResponse]):
         new_member_id: str,
         requires_member_id: bool,
         may_skip_assignment: bool,
-        no_protocol_name: str | None,
     ) -> None:
         super().__init__(self.refused)
         self.request = request
@@ -47,8 +45,6 @@ class JoinAsked(Asked[JoinGroupResponse]):
         """The client first learns its id and then joins with it (KIP-394)."""
         self.may_skip_assignment = may_skip_assignment
         """A returning static leader can be told not to assign again (KIP-814)."""
-        self.no_protocol_name = no_protocol_name
-        """What stands for no protocol: null since version 7, before that an empty string."""
 
     @property
     def rebalance_timeout_ms(self) -> int:
@@ -58,9 +54,7 @@ class JoinAsked(Asked[JoinGroupResponse]):
 
     def refused(self, code: ErrorCode, member_id: str = "") -> JoinGroupResponse:
         """Return the answer that refuses."""
-        return JoinGroupResponse(
-            error_code=code, protocol_name=self.no_protocol_name, leader="", member_id=member_id, members=[]
-        )
+        return JoinGroupResponse(error_code=code, protocol_name=None, leader="", member_id=member_id, members=[])
 
 
 SyncAsked = Asked[SyncGroupResponse]

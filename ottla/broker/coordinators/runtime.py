@@ -242,7 +242,11 @@ class GroupRuntime:
             else:
                 appending.complete(outcome)
 
-        creating = self._topic.ensure()
+        try:
+            creating = self._topic.ensure()
+        except KafkaError as error:
+            appending.fail(error)
+            return appending
         if creating is None:
             append(None)
         else:

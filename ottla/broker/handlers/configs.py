@@ -1,26 +1,34 @@
-"""What an administrator reads and alters: DescribeConfigs, IncrementalAlterConfigs, DescribeLogDirs."""
+"""Configurations: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources."""
 
-import shutil
 from collections import Counter
+from collections.abc import Iterable
 
-from ottla.broker.config_resources import ResourceType, alter_resource, describe_resource
+from ottla.broker.config_resources import (
+    ResourceType,
+    alter_resource,
+    describe_resource,
+    list_resources,
+    replace_resource,
+)
 from ottla.broker.context import Context
+from ottla.broker.definitions import Source
 from ottla.broker.settings import Description
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.configs import (
+    AlterConfigsRequest,
+    AlterConfigsResponse,
     DescribeConfigsRequest,
     DescribeConfigsResponse,
-    DescribeLogDirsRequest,
-    DescribeLogDirsResponse,
     IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
+    ListConfigResourcesRequest,
+    ListConfigResourcesResponse,
 )
 
 DescribedResource = DescribeConfigsResponse.Resource
 DescribedConfig = DescribedResource.Config
 AlteredResource = IncrementalAlterConfigsResponse.Resource
-LogDir = DescribeLogDirsResponse.LogDir
 
 
 def describe_configs(context: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
@@ -66,7 +74,7 @@ def _show(setting: Description, *, include_synonyms: bool) -> DescribedConfig:
             for synonym in (setting.synonyms if include_synonyms else ())
         ],
         config_type=setting.type,
-        documentation=None,
+        documentation="" if setting.source is Source.DYNAMIC_BROKER_LOGGER_CONFIG else None,
     )
 
 
@@ -74,7 +82,7 @@ def incremental_alter_configs(
     context: Context, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
     """Change single settings of each resource; one that is named twice is not touched."""
-    times = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
+    twice = _named_twice((each.resource_type, each.resource_name) for each in request.resources)
     answers = []
     for asked in request.resources:
         resource = (asked.resource_type, asked.resource_name)
@@ -82,8 +90,7 @@ def incremental_alter_configs(
             error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
         )
         try:
-            if times[resource] > 1:
-                raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource is named more than once")
+            _check_once(resource, twice)
             alter_resource(
                 context.cluster,
                 context.node,
@@ -98,37 +105,53 @@ def incremental_alter_configs(
     return IncrementalAlterConfigsResponse(responses=answers)
 
 
-def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
-    """Tell what lies in the data directory, with the size of its disk (KIP-827); partitions that are not there lack."""
-    cluster = context.cluster
-    wanted: dict[str, set[int]] | None = None
-    if request.topics is not None:
-        wanted = {}
-        for each in request.topics:
-            wanted.setdefault(each.topic, set()).update(each.partitions)
-    topics = []
-    for topic in cluster.topics.values():
-        indexes = None if wanted is None else wanted.get(topic.name, set())
-        partitions = [
-            LogDir.Topic.Partition(
-                partition_index=partition.index,
-                partition_size=partition.log.size_bytes,
-                offset_lag=0,
-                is_future_key=False,
+def alter_configs(context: Context, request: AlterConfigsRequest) -> AlterConfigsResponse:
+    """Replace all settings of each resource; one that is named twice is not touched."""
+    twice = _named_twice((each.resource_type, each.resource_name) for each in request.resources)
+    answers = []
+    for asked in request.resources:
+        resource = (asked.resource_type, asked.resource_name)
+        answer = AlterConfigsResponse.Resource(
+            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+        )
+        try:
+            _check_once(resource, twice)
+            replace_resource(
+                context.cluster,
+                context.node,
+                resource,
+                [(config.name, config.value) for config in asked.configs],
+                validate_only=request.validate_only,
             )
-            for partition in topic.partitions
-            if indexes is None or partition.index in indexes
-        ]
-        if partitions:
-            topics.append(LogDir.Topic(name=topic.name, partitions=partitions))
-    disk = shutil.disk_usage(cluster.directory.root)
-    return DescribeLogDirsResponse(
-        results=[
-            LogDir(
-                log_dir=str(cluster.directory.root.absolute()),
-                topics=topics,
-                total_bytes=disk.total,
-                usable_bytes=disk.free,
-            )
+        except KafkaError as error:
+            answer.error_code = error.code
+            answer.error_message = error.message
+        answers.append(answer)
+    return AlterConfigsResponse(responses=answers)
+
+
+def _named_twice(resources: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
+    return {resource for resource, times in Counter(resources).items() if times > 1}
+
+
+def _check_once(resource: tuple[int, str], twice: set[tuple[int, str]]) -> None:
+    if resource in twice:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource is named more than once")
+
+
+def list_config_resources(context: Context, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse:
+    """Name what has a configuration: of the types that are asked for, or of all."""
+    if not ListConfigResourcesRequest.names_types(context.api_version):
+        types: Iterable[int] = [ResourceType.CLIENT_METRICS]
+    else:
+        types = request.resource_types or list(ResourceType)
+    try:
+        found = list(list_resources(context.cluster, types))
+    except KafkaError as error:
+        return ListConfigResourcesResponse(error_code=error.code, config_resources=[])
+    return ListConfigResourcesResponse(
+        config_resources=[
+            ListConfigResourcesResponse.Resource(resource_name=name, resource_type=resource_type)
+            for resource_type, name in found
         ]
     )

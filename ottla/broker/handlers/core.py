@@ -5,6 +5,7 @@ from typing import cast
 
 from ottla.broker.apis import APIS
 from ottla.broker.context import Context
+from ottla.broker.features import FEATURES
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -27,9 +28,6 @@ ALL_TOPIC_OPERATIONS = 3576
 OPERATIONS_NOT_ASKED = -(2**31)
 BROKER_ENDPOINT = 1
 
-METADATA_VERSIONS = (7, 30)
-"""Metadata versions 3.3-IV3 to 4.3-IV0, the levels of the feature ``metadata.version``."""
-
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -51,15 +49,14 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
             if api.advertised is not None
         ],
         supported_features=[
-            ApiVersionsResponse.SupportedFeature(
-                name="metadata.version", min_version=METADATA_VERSIONS[0], max_version=METADATA_VERSIONS[1]
-            )
+            ApiVersionsResponse.SupportedFeature(name=name, min_version=served.least, max_version=served.most)
+            for name, served in FEATURES.items()
+            if served.least > 0 or ApiVersionsRequest.knows_level_zero(context.api_version)
         ],
         finalized_features_epoch=context.cluster.catalog.metadata_offset,
         finalized_features=[
-            ApiVersionsResponse.FinalizedFeature(
-                name="metadata.version", max_version_level=METADATA_VERSIONS[1], min_version_level=METADATA_VERSIONS[1]
-            )
+            ApiVersionsResponse.FinalizedFeature(name=name, max_version_level=level, min_version_level=level)
+            for name, level in context.cluster.features.in_force()
         ],
     )
 
@@ -155,6 +152,7 @@ def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
                 leader_epoch=partition.leader_epoch,
                 replica_nodes=partition.replicas,
                 isr_nodes=partition.isr,
+                offline_replicas=partition.offline_replicas,
             )
             for partition in topic.partitions
         ],
@@ -235,7 +233,7 @@ def describe_topic_partitions(
                         isr_nodes=partition.isr,
                         eligible_leader_replicas=[],
                         last_known_elr=[],
-                        offline_replicas=[],
+                        offline_replicas=partition.offline_replicas,
                     )
                     for partition in shown
                 ],

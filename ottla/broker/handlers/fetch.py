@@ -5,7 +5,7 @@ from functools import partial
 
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, once_stored, then
-from ottla.broker.fetching import READ_COMMITTED, Fetch
+from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
@@ -24,6 +24,7 @@ from ottla.wire.schema import LAST_VERSION
 
 Listed = ListOffsetsResponse.Topic.Partition
 
+ISOLATION_LEVELS = (READ_UNCOMMITTED, READ_COMMITTED)
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -46,33 +47,52 @@ OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
 def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[FetchResponse]:
     """Answer with batches, at least ``min_bytes`` of them or after ``max_wait_ms``."""
     cluster = context.cluster
+    by_id = FetchRequest.names_topics_by_id(context.api_version)
     try:
-        fetch_set = context.node.fetch_sessions.resolve(
-            request,
-            by_id=FetchRequest.names_topics_by_id(context.api_version),
-            now=cluster.clock.monotonic(),
-        )
+        fetch_set = context.node.fetch_sessions.resolve(request, by_id=by_id, now=cluster.clock.monotonic())
     except KafkaError as error:
         return FetchResponse(error_code=error.code, responses=[])
+    if request.isolation_level not in ISOLATION_LEVELS:
+        return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     return Fetch(cluster, request, fetch_set).start(request.max_wait_ms)
+
+
+def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:
+    """Refuse the whole request. Clients that name topics look for the error at each partition."""
+    topics = [
+        FetchResponse.Topic(
+            topic=topic.topic,
+            partitions=[
+                FetchResponse.Topic.Partition(
+                    partition_index=each.partition,
+                    error_code=code,
+                    high_watermark=-1,
+                    aborted_transactions=[],
+                    records=b"",
+                )
+                for each in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    return FetchResponse(error_code=code, responses=[] if by_id else topics)
 
 
 def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
     """Find the offset for each timestamp; the negative ones have names of their own."""
-    names: list[str] = []
-    answers: list[Listed | Pending[Listed]] = []
-    for topic in request.topics:
-        named = Counter(each.partition_index for each in topic.partitions)
-        for each in {each.partition_index: each for each in topic.partitions}.values():
-            names.append(topic.name)
-            answers.append(_list_offset(context, request, topic.name, each, times=named[each.partition_index]))
-    return then(gather(answers), partial(_listed, request, names))
+    asked = [(topic.name, each) for topic in request.topics for each in topic.partitions]
+    times = Counter((name, each.partition_index) for name, each in asked)
+    once = {(name, each.partition_index): each for name, each in asked}
+    answers = [
+        _list_offset(context, request, name, each, times=times[name, index]) for (name, index), each in once.items()
+    ]
+    return then(gather(answers), partial(_listed, [name for name, _ in once]))
 
 
-def _listed(request: ListOffsetsRequest, names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
-    found: dict[str, list[Listed]] = {topic.name: [] for topic in request.topics}
+def _listed(names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
+    found: dict[str, list[Listed]] = {}
     for name, partition in zip(names, partitions, strict=True):
-        found[name].append(partition)
+        found.setdefault(name, []).append(partition)
     return ListOffsetsResponse(
         topics=[ListOffsetsResponse.Topic(name=name, partitions=each) for name, each in found.items()]
     )
@@ -94,6 +114,8 @@ def _list_offset(
         return answer
 
     try:
+        if request.isolation_level not in ISOLATION_LEVELS:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         if times > 1:
             raise KafkaError(ErrorCode.INVALID_REQUEST)
         if asked.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION):

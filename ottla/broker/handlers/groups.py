@@ -1,5 +1,7 @@
 """The classic group APIs: turns names and ids of topics into one another, and leaves the rest to the coordinator."""
 
+from functools import partial
+
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, then
 from ottla.broker.waiting import Pending
@@ -96,12 +98,19 @@ def _check_key(key_type: int, key: str, *, version: int) -> None:
 
 def join_group(context: Context, request: JoinGroupRequest) -> JoinGroupResponse | Pending[JoinGroupResponse]:
     """Let a member join; the answer comes when the group's next generation begins."""
-    return context.cluster.groups.join(
+    version = context.api_version
+    joined = context.cluster.groups.join(
         request,
-        version=context.api_version,
+        version=version,
         client_id=context.client_id or "",
         client_host=_java_address(context.client_host),
     )
+    return then(joined, partial(_name_protocol, version))
+
+
+def _name_protocol(version: int, response: JoinGroupResponse) -> JoinGroupResponse:
+    response.protocol_name = response.protocol_name or JoinGroupResponse.no_protocol_name(version)
+    return response
 
 
 def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse | Pending[SyncGroupResponse]:

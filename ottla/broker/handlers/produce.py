@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
+from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.partition import Partition
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
@@ -15,6 +17,7 @@ from ottla.wire.batch import (
     LOG_APPEND_TIME,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
+    BatchHeader,
     check_produced,
     read_header,
     set_max_timestamp,
@@ -87,7 +90,7 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
         if topic is None or acks == ACKS_NONE or length < 1 or buffer[last:end] != tail:
             return None
         try:
-            appended = _append(topic, index, memoryview(buffer)[first:last], acks, takes_zstd, cluster.clock.wall_ms())
+            appended = _append(cluster, topic, index, memoryview(buffer)[first:last], acks, takes_zstd)
         except KafkaError:
             return None
         if isinstance(appended, Completion):
@@ -107,17 +110,16 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
     by_id = ProduceRequest.names_topics_by_id(version)
     takes_zstd = ProduceRequest.takes_zstd(version)
     acks = request.acks
-    now_ms = cluster.clock.wall_ms()
     outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
-    for data in request.topic_data:
+    for data, partitions in _last_of_each(request.topic_data):
         topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
         found: list[tuple[int, Outcome]] = []
-        for each in _last_of_each(data.partition_data):
+        for each in partitions:
             try:
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 records = cast("memoryview | None", each.records)
-                found.append((each.index, _append(topic, each.index, records, acks, takes_zstd, now_ms)))
+                found.append((each.index, _append(cluster, topic, each.index, records, acks, takes_zstd)))
             except KafkaError as error:
                 found.append((each.index, error))
         outcomes.append((data, found))
@@ -177,13 +179,18 @@ def _accept(answer: PartitionResponse, appended: Appended) -> None:
     answer.log_append_time_ms = appended.log_append_time_ms
 
 
-def _last_of_each(partitions: list[PartitionData]) -> Iterable[PartitionData]:
+def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable[PartitionData]]]:
     """Return what counts where a partition is named twice: Apache appends the last one and answers once."""
-    return {each.index: each for each in partitions}.values()
+    found: dict[tuple[str, bytes], tuple[TopicData, dict[int, PartitionData]]] = {}
+    for data in topics:
+        if data.partition_data:
+            _, partitions = found.setdefault((data.name, data.topic_id), (data, {}))
+            partitions.update((each.index, each) for each in data.partition_data)
+    return ((data, partitions.values()) for data, partitions in found.values())
 
 
 def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
-    topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool, now_ms: int
+    cluster: Cluster, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
     partition = topic.partition(index)
@@ -208,12 +215,34 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     size = header.length + LENGTH_OVERHEAD
     if size != len(batch):
         batch = batch[:size]
+    if topic.looks_inside:
+        return _append_looking_inside(cluster, topic, partition, batch, header)
+    return partition.append(batch, header, cluster.clock.wall_ms())
+
+
+def _append_looking_inside(
+    cluster: Cluster, topic: Topic, partition: Partition, batch: memoryview, header: BatchHeader
+) -> Appended | Completion[Appended]:
+    """Check the records of a batch, and give it the topic's codec, if the topic's settings ask for that."""
+    now_ms = cluster.clock.wall_ms()
     if topic.reads_records:
         greatest_timestamp = topic.check_records(batch, now_ms)
         if greatest_timestamp != header.max_timestamp:
             set_max_timestamp(batch, header.timestamp_type, greatest_timestamp)
             header = read_header(batch)
-    return partition.append(batch, header, now_ms)
+    if topic.compression is None or topic.compression.codec == header.codec:
+        return partition.append(batch, header, now_ms)
+
+    def append(compressed: bytearray) -> Appended | Completion[Appended]:
+        if partition.gone:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        header = read_header(compressed)
+        if header.size > topic.log_config.max_message_bytes:
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"With the topic's codec the batch has {header.size} bytes")
+        return partition.append(memoryview(compressed), header, now_ms)
+
+    compressed = topic.compression.apply(batch, cluster.directory.background)
+    return compressed.then(append) if isinstance(compressed, Completion) else append(compressed)
 
 
 def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error: KafkaError) -> None:

@@ -116,7 +116,10 @@ def _create(
     if validate_only:
         topic_id = cluster.new_topic_id()
     else:
-        topic_id = cluster.create_topic(name, assignments=assignments, configs=settings.overrides).id
+        try:
+            topic_id = cluster.create_topic(name, assignments=assignments, configs=settings.overrides).id
+        except KafkaError as error:
+            return _not_created(name, error)
     return CreatedTopic(
         name=name,
         topic_id=topic_id,
@@ -172,7 +175,11 @@ def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopic
         topic = cluster.topics_by_id[topic_id]
         answer = DeletedTopic(name=topic.name, topic_id=topic_id)
         if len(names) == 1:
-            cluster.delete_topic(topic)
+            try:
+                cluster.delete_topic(topic)
+            except KafkaError as error:
+                answer.error_code = error.code
+                answer.error_message = error.message
         else:
             answer.error_code = ErrorCode.INVALID_REQUEST
             answer.error_message = f"{topic.name} is given by name and by id"

@@ -1,6 +1,6 @@
-"""What an administrator reads and alters: configurations and log directories."""
+"""What an administrator reads and alters: the configurations of topics, brokers, groups and subscriptions."""
 
-from ottla.wire.schema import Request, Response, Struct, i8, i16, i32, i64, since
+from ottla.wire.schema import Request, Response, Struct, i8, i16, i32, since
 
 
 class DescribeConfigsRequest(Request, key=32, versions=(1, 4), flexible=4):
@@ -75,37 +75,53 @@ class IncrementalAlterConfigsResponse(Response, key=44, versions=(0, 1), flexibl
     responses: list[Resource]
 
 
-class DescribeLogDirsRequest(Request, key=35, versions=(1, 5), flexible=2):
-    """Ask for the sizes of partitions on disk (KIP-113); None means all topics."""
+class AlterConfigsRequest(Request, key=33, versions=(0, 2), flexible=2):
+    """Replace all that is set for each resource (KIP-133); what is not named goes back to its default."""
 
-    class Topic(Struct):
-        topic: str
-        partitions: list[i32]
-
-    topics: list[Topic] | None
-
-
-class DescribeLogDirsResponse(Response, key=35, versions=(1, 5), flexible=2):
-    """Log directories and what they hold, with free space from version 4 (KIP-827)."""
-
-    class LogDir(Struct):
-        class Topic(Struct):
-            class Partition(Struct):
-                partition_index: i32
-                partition_size: i64
-                offset_lag: i64
-                is_future_key: bool
-
+    class Resource(Struct):
+        class Config(Struct):
             name: str
-            partitions: list[Partition]
+            value: str | None
 
+        resource_type: i8
+        resource_name: str
+        configs: list[Config]
+
+    resources: list[Resource]
+    validate_only: bool
+
+
+class AlterConfigsResponse(Response, key=33, versions=(0, 2), flexible=2):
+    """How each resource's change went."""
+
+    class Resource(Struct):
         error_code: i16 = 0
-        log_dir: str
-        topics: list[Topic]
-        total_bytes: i64 = since(4, default=-1)
-        usable_bytes: i64 = since(4, default=-1)
-        is_cordoned: bool = since(5, default=False)
+        error_message: str | None
+        resource_type: i8
+        resource_name: str
 
     throttle_time_ms: i32 = 0
-    error_code: i16 = since(3, default=0)
-    results: list[LogDir]
+    responses: list[Resource]
+
+
+class ListConfigResourcesRequest(Request, key=74, versions=(0, 1), flexible=0):
+    """Ask what has a configuration: client metrics in version 0 (KIP-714), any types from version 1 (KIP-1142)."""
+
+    resource_types: list[i8] = since(1, default=[])
+
+    @staticmethod
+    def names_types(version: int) -> bool:
+        """Whether the client says which types it wants, and none means all."""
+        return version >= 1
+
+
+class ListConfigResourcesResponse(Response, key=74, versions=(0, 1), flexible=0):
+    """The names of what has a configuration."""
+
+    class Resource(Struct):
+        resource_name: str
+        resource_type: i8 = since(1, default=16)
+
+    throttle_time_ms: i32 = 0
+    error_code: i16 = 0
+    config_resources: list[Resource]

@@ -14,6 +14,11 @@ class ApiVersionsRequest(Request, key=18, versions=(0, 4), flexible=3):
         """Tell whether the client says what it is (KIP-511)."""
         return version >= 3
 
+    @staticmethod
+    def knows_level_zero(version: int) -> bool:
+        """Tell whether the client reads features that begin at level 0 (KIP-1022)."""
+        return version >= 4
+
 
 class ApiVersionsResponse(Response, key=18, versions=(0, 4), flexible=3):
     """The served versions of each API; from version 3, the features too (KIP-584). Its header stays at version 0."""

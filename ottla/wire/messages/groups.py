@@ -88,7 +88,7 @@ class JoinGroupResponse(Response, key=11, versions=(0, 9), flexible=6):
 
     @staticmethod
     def no_protocol_name(version: int) -> str | None:
-        """Return what stands for no protocol."""
+        """Return what stands for no protocol, and for one whose name is empty."""
         return None if version >= 7 else ""
 
 

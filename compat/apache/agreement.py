@@ -1,0 +1,127 @@
+"""Compares two answers field by field. What may differ stands here, with the reason; an error code never may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from compat.apache.side import Side
+from ottla.wire.schema import ArrayOf, Primitive, Response, Struct
+
+RANDOM_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+IDENTITIES = (
+    "api_key",
+    "name",
+    "topic",
+    "topic_id",
+    "topic_name",
+    "group_id",
+    "key",
+    "partition_index",
+    "partition",
+    "index",
+    "resource_type",
+    "resource_name",
+    "config_name",
+    "member_id",
+    "node_id",
+)
+"""What tells the entries of a list apart; Apache takes many lists from hash maps, so their order means nothing."""
+
+
+class May(NamedTuple):
+    """A field that may differ: API, path with ``*`` for any part, why."""
+
+    api: str
+    path: str
+    reason: str
+
+
+MAY_DIFFER = (
+    May("*", "*error_message", "texts are for people; whether there is one, and the code, must agree"),
+    May("*", "*host", "an address"),
+    May("*", "*port", "an address"),
+    May("*", "*cluster_id", "an id made at the first start"),
+    May("*", "*throttle_time_ms", "a time"),
+    May("CreateTopics", "topics.*.topic_id", "an id made by the broker"),
+    May("DescribeLogDirs", "results.*.partition_size", "how the coordinator's records were batched"),
+    May("InitProducerId", "producer_id", "an id made by the broker"),
+    May("Fetch", "session_id", "a random number"),
+    May("DescribeLogDirs", "results.*.log_dir", "a place"),
+    May("DescribeLogDirs", "results.*.total_bytes", "the disk"),
+    May("DescribeLogDirs", "results.*.usable_bytes", "the disk"),
+    May("DescribeConfigs", "*documentation", "texts are for people"),
+    May("ApiVersions", "api_keys*", "what is served yet; README's table"),
+    May("ApiVersions", "supported_features*", "what is served yet; README's table"),
+    May("ApiVersions", "finalized_features*", "what is served yet; README's table"),
+)
+
+
+class Difference(NamedTuple):
+    """Where two answers disagree, and what each says."""
+
+    path: str
+    apache: Any
+    ottla: Any
+
+
+def differences(
+    api: str, version: int, apache: tuple[Side, Response | str], ottla: tuple[Side, Response | str]
+) -> list[Difference]:
+    """All fields that disagree and may not."""
+    ours, theirs = (
+        answer if isinstance(answer, str) else _plain(answer, version, side) for side, answer in (ottla, apache)
+    )
+    return [found for found in _compare("", theirs, ours) if not _may_differ(api, found)]
+
+
+def _may_differ(api: str, found: Difference) -> bool:
+    for each in MAY_DIFFER:
+        if fnmatchcase(api, each.api) and fnmatchcase(found.path, each.path):
+            return not each.path.endswith("error_message") or (found.apache is None) == (found.ottla is None)
+    return False
+
+
+def _plain(value: Any, version: int, side: Side) -> Any:
+    """A message as dictionaries and lists, with names in place of ids that the broker made."""
+    if not isinstance(value, Struct):
+        return _named(value, side)
+    plain = {}
+    for each in value.fields():
+        if each.in_version(version):
+            content = getattr(value, each.name)
+            if isinstance(each.type, ArrayOf) and content is not None:
+                entries = [_plain(entry, version, side) for entry in content]
+                content = sorted(entries, key=_identity) if not isinstance(each.type.element, Primitive) else entries
+            else:
+                content = _plain(content, version, side)
+            plain[each.name] = content
+    return plain
+
+
+def _named(value: Any, side: Side) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        name = side.topic_names.get(data)
+        return data.hex() if name is None else f"the id of {name}"
+    if isinstance(value, str):
+        return RANDOM_UUID.sub("(uuid)", value)
+    return value
+
+
+def _identity(entry: Any) -> str:
+    return repr([entry[name] for name in IDENTITIES if name in entry]) if isinstance(entry, dict) else repr(entry)
+
+
+def _compare(path: str, apache: Any, ottla: Any) -> Iterator[Difference]:
+    if isinstance(apache, dict) and isinstance(ottla, dict):
+        for name in apache:
+            yield from _compare(f"{path}.{name}" if path else name, apache[name], ottla[name])
+    elif isinstance(apache, list) and isinstance(ottla, list) and len(apache) == len(ottla):
+        for number, (one, other) in enumerate(zip(apache, ottla, strict=True)):
+            yield from _compare(f"{path}.{number}", one, other)
+    elif apache != ottla:
+        yield Difference(path, apache, ottla)

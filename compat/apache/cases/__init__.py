@@ -1,0 +1,5 @@
+"""The good requests from which bad ones are made, a module for each family of APIs."""
+
+from compat.apache.cases import configs, core, fetch, groups, produce, topics
+
+FAMILIES = (core, produce, fetch, groups, topics, configs)

@@ -1,0 +1,52 @@
+"""Configurations read and changed."""
+
+from __future__ import annotations
+
+from compat.apache.base import FIXED, Base, own_topic
+from compat.apache.cases.topics import SETTINGS
+from compat.apache.side import Side
+from ottla.wire.messages.configs import DescribeConfigsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest
+
+TOPIC = 2
+Described = DescribeConfigsRequest.Resource
+Altered = IncrementalAlterConfigsRequest.Resource
+
+
+def _describe(name: str, *keys: str, kind: int = TOPIC) -> DescribeConfigsRequest:
+    resource = Described(resource_type=kind, resource_name=name, configuration_keys=list(keys) or None)
+    return DescribeConfigsRequest(resources=[resource], include_synonyms=True)
+
+
+def _alter(side: Side, name: str, operation: int, value: str | None) -> IncrementalAlterConfigsRequest:
+    config = Altered.Config(name=name, config_operation=operation, value=value)
+    resource = Altered(resource_type=TOPIC, resource_name=side.topic, configs=[config])
+    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+
+
+def _altered(name: str, operation: int, value: str | None) -> Base:
+    return Base(
+        f"IncrementalAlterConfigs, {name} {operation} {value!r}",
+        lambda side: _alter(side, name, operation, value),
+        before=own_topic,
+        first_version=1,
+        mutate=False,
+    )
+
+
+def _log_dirs(_: Side) -> DescribeLogDirsRequest:
+    topic = DescribeLogDirsRequest.Topic(topic=FIXED, partitions=[0, 1])
+    return DescribeLogDirsRequest(topics=[topic])
+
+
+BASES = (
+    Base("DescribeConfigs", lambda _: _describe(FIXED, "retention.ms", "cleanup.policy")),
+    Base("DescribeConfigs, all of a topic", lambda _: _describe(FIXED)),
+    Base("IncrementalAlterConfigs", lambda side: _alter(side, "retention.ms", 0, "5000"), before=own_topic),
+    *(_altered(name, 0, value) for name, values in SETTINGS for value in values),
+    _altered("retention.ms", 1, None),
+    _altered("retention.ms", 2, "5"),
+    _altered("cleanup.policy", 2, "compact"),
+    _altered("cleanup.policy", 3, "delete"),
+    _altered("cleanup.policy", 3, "compact"),
+    Base("DescribeLogDirs", _log_dirs),
+)

@@ -1,0 +1,75 @@
+"""Where partitions lie on disk: DescribeLogDirs, AlterReplicaLogDirs."""
+
+import shutil
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.context import Context
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.log_dirs import (
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirsResponse,
+    DescribeLogDirsRequest,
+    DescribeLogDirsResponse,
+)
+
+LogDir = DescribeLogDirsResponse.LogDir
+MovedTopic = AlterReplicaLogDirsResponse.Topic
+
+
+def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
+    """Tell what lies in the data directory, with the size of its disk (KIP-827); partitions that are not there lack."""
+    cluster = context.cluster
+    wanted: dict[str, set[int]] | None = None
+    if request.topics is not None:
+        wanted = {}
+        for each in request.topics:
+            wanted.setdefault(each.topic, set()).update(each.partitions)
+    topics = []
+    for topic in cluster.topics.values():
+        indexes = None if wanted is None else wanted.get(topic.name, set())
+        partitions = [
+            LogDir.Topic.Partition(
+                partition_index=partition.index,
+                partition_size=partition.log.size_bytes,
+                offset_lag=0,
+                is_future_key=False,
+            )
+            for partition in topic.partitions
+            if indexes is None or partition.index in indexes
+        ]
+        if partitions:
+            topics.append(LogDir.Topic(name=topic.name, partitions=partitions))
+    disk = shutil.disk_usage(cluster.directory.root)
+    return DescribeLogDirsResponse(
+        results=[
+            LogDir(
+                log_dir=str(cluster.directory.root.absolute()),
+                topics=topics,
+                total_bytes=disk.total,
+                usable_bytes=disk.free,
+            )
+        ]
+    )
+
+
+def alter_replica_log_dirs(context: Context, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse:
+    """Move replicas to the one log directory that there is, where they are; a replica named twice goes to the last."""
+    wanted = {
+        (topic.name, index): each.path for each in request.dirs for topic in each.topics for index in topic.partitions
+    }
+    topics: dict[str, MovedTopic] = {}
+    for (name, index), path in wanted.items():
+        answer = MovedTopic.Partition(partition_index=index)
+        try:
+            _move(context.cluster, name, index, path)
+        except KafkaError as error:
+            answer.error_code = error.code
+        topics.setdefault(name, MovedTopic(topic_name=name, partitions=[])).partitions.append(answer)
+    return AlterReplicaLogDirsResponse(results=list(topics.values()))
+
+
+def _move(cluster: Cluster, name: str, index: int, path: str) -> None:
+    if path != str(cluster.directory.root.absolute()):
+        raise KafkaError(ErrorCode.LOG_DIR_NOT_FOUND)
+    cluster.partition(name, index)

@@ -1,0 +1,150 @@
+"""The controllers, as a cluster of one node shows them: DescribeQuorum, voters, UpdateFeatures, UnregisterBroker."""
+
+from ottla.broker.context import Context
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.quorum import (
+    AddRaftVoterRequest,
+    AddRaftVoterResponse,
+    DescribeQuorumRequest,
+    DescribeQuorumResponse,
+    RemoveRaftVoterRequest,
+    RemoveRaftVoterResponse,
+    ReplicaState,
+    UnregisterBrokerRequest,
+    UnregisterBrokerResponse,
+    UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
+)
+from ottla.wire.schema import ZERO_UUID
+
+CLUSTER_METADATA = "__cluster_metadata"
+FIRST_EPOCH = 1
+"""There is one controller, and nobody ever takes its place."""
+
+DescribedTopic = DescribeQuorumResponse.Topic
+ControllerNode = DescribeQuorumResponse.Node
+
+
+def describe_quorum(context: Context, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
+    """Describe the one partition of the metadata log. Whoever asks for another, or for more, hears of none."""
+    asked = [(topic.topic_name, each.partition_index) for topic in request.topics for each in topic.partitions]
+    if not asked or asked == [(CLUSTER_METADATA, 0)]:
+        topics = [
+            DescribedTopic(topic_name=topic.topic_name, partitions=[_described(context) for _ in topic.partitions])
+            for topic in request.topics
+        ]
+        return DescribeQuorumResponse(error_message="", topics=topics, nodes=_controllers(context) if asked else [])
+    return DescribeQuorumResponse(
+        error_message="",
+        topics=[
+            DescribedTopic(
+                topic_name=topic.topic_name, partitions=[_unknown(each.partition_index) for each in topic.partitions]
+            )
+            for topic in request.topics
+        ],
+    )
+
+
+def _described(context: Context) -> DescribedTopic.Partition:
+    cluster = context.cluster
+    end_offset = cluster.catalog.metadata_offset + 1
+    now_ms = cluster.clock.wall_ms()
+    return DescribedTopic.Partition(
+        partition_index=0,
+        error_message="",
+        leader_id=cluster.controller_id,
+        leader_epoch=FIRST_EPOCH,
+        high_watermark=end_offset,
+        current_voters=[
+            ReplicaState(
+                replica_id=cluster.controller_id,
+                log_end_offset=end_offset,
+                last_fetch_timestamp=now_ms,
+                last_caught_up_timestamp=now_ms,
+                replica_directory_id=ZERO_UUID,
+            )
+        ],
+        observers=[],
+    )
+
+
+def _unknown(index: int) -> DescribedTopic.Partition:
+    return DescribedTopic.Partition(
+        partition_index=index,
+        error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        error_message=f"Only {CLUSTER_METADATA}-0 has a quorum",
+        leader_id=0,
+        leader_epoch=0,
+        high_watermark=0,
+        current_voters=[],
+        observers=[],
+    )
+
+
+def _controllers(context: Context) -> list[ControllerNode]:
+    """Where the controller would be found; Ottla has no listener for it, so this names the brokers' own."""
+    cluster = context.cluster
+    endpoint = cluster.nodes[cluster.controller_id].endpoints[context.listener]
+    names = cluster.config.names("controller.listener.names")
+    listener = ControllerNode.Listener(name=names[0] if names else "CONTROLLER", host=endpoint.host, port=endpoint.port)
+    return [ControllerNode(node_id=cluster.controller_id, listeners=[listener])]
+
+
+def add_raft_voter(context: Context, request: AddRaftVoterRequest) -> AddRaftVoterResponse:
+    """Refuse: voters can come and go from kraft.version 1 on."""
+    try:
+        _check_voter(context, request.cluster_id, request.voter_id, request.voter_directory_id)
+        names = context.cluster.config.names("controller.listener.names")
+        if not {listener.name for listener in request.listeners} & set(names[:1]):
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "The voter has no address for the controller's listener")
+    except KafkaError as error:
+        return AddRaftVoterResponse(error_code=error.code, error_message=error.message)
+    return AddRaftVoterResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=_FIXED_QUORUM)
+
+
+def remove_raft_voter(context: Context, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse:
+    """Refuse, as above."""
+    try:
+        _check_voter(context, request.cluster_id, request.voter_id, request.voter_directory_id)
+    except KafkaError as error:
+        return RemoveRaftVoterResponse(error_code=error.code, error_message=error.message)
+    return RemoveRaftVoterResponse(error_code=ErrorCode.UNSUPPORTED_VERSION, error_message=_FIXED_QUORUM)
+
+
+_FIXED_QUORUM = "The quorum is fixed: kraft.version is 0"
+
+
+def _check_voter(context: Context, cluster_id: str | None, voter_id: int, directory_id: bytes) -> None:
+    if cluster_id not in {None, context.cluster.id}:
+        raise KafkaError(ErrorCode.INCONSISTENT_CLUSTER_ID, f"This is cluster {context.cluster.id}")
+    if voter_id < 0 or directory_id == ZERO_UUID:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A voter has an id and a directory id")
+
+
+def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse:
+    """Change the levels of features, all or none."""
+    wanted = {each.feature: (each.max_version_level, each.upgrade_type) for each in request.feature_updates}
+    try:
+        context.cluster.features.update(wanted, validate_only=request.validate_only)
+    except KafkaError as error:
+        return UpdateFeaturesResponse(error_code=error.code, error_message=error.message)
+    return UpdateFeaturesResponse(
+        error_message=None,
+        results=[
+            # Apache writes the name of no error where there is none.
+            UpdateFeaturesResponse.Result(feature=each.feature, error_message=ErrorCode.NONE.name)
+            for each in request.feature_updates
+        ],
+    )
+
+
+def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse:
+    """Refuse to forget a broker that is there, and one that never was."""
+    if request.broker_id not in context.cluster.nodes:
+        return UnregisterBrokerResponse(
+            error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"
+        )
+    return UnregisterBrokerResponse(
+        error_code=ErrorCode.INVALID_REQUEST, error_message=f"Broker {request.broker_id} is running"
+    )

@@ -1,0 +1,149 @@
+"""Who holds, leads and writes to partitions: elections, reassignments, DescribeProducers."""
+
+from ottla.broker.cluster import Cluster
+from ottla.broker.context import Context
+from ottla.broker.partition import Partition
+from ottla.broker.placement import check_replicas
+from ottla.broker.topics import check_name
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.replicas import (
+    AlterPartitionReassignmentsRequest,
+    AlterPartitionReassignmentsResponse,
+    DescribeProducersRequest,
+    DescribeProducersResponse,
+    ElectLeadersRequest,
+    ElectLeadersResponse,
+    ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsResponse,
+)
+
+PREFERRED, UNCLEAN = 0, 1
+"""Types of elections."""
+
+ElectedTopic = ElectLeadersResponse.Topic
+ReassignedTopic = AlterPartitionReassignmentsResponse.Topic
+WrittenTopic = DescribeProducersResponse.Topic
+
+
+def elect_leaders(context: Context, request: ElectLeadersRequest) -> ElectLeadersResponse:
+    """Let partitions be led by their first replica, or by any (KIP-460); if none are named, by all that need it."""
+    cluster = context.cluster
+    asked = request.topic_partitions
+    refusal = _refusal_of_elections(request)
+    if asked is None:
+        every = [] if refusal else list(cluster.topics.values())
+        topics = [(topic.name, list(range(len(topic.partitions)))) for topic in every]
+    else:
+        topics = [(each.topic, each.partitions) for each in asked]
+    answers = []
+    for name, indexes in topics:
+        results = []
+        for index in indexes:
+            result = ElectedTopic.Partition(partition_id=index, error_message=None)
+            try:
+                if refusal is not None:
+                    raise refusal
+                _elect(_find(cluster, name, index), request.election_type)
+            except KafkaError as error:
+                if asked is None and error.code == ErrorCode.ELECTION_NOT_NEEDED:
+                    continue
+                result.error_code, result.error_message = error.code, error.message
+            results.append(result)
+        answers.append(ElectedTopic(topic=name, partition_result=results))
+    code = ErrorCode.NONE if refusal is None or asked == [] else refusal.code
+    return ElectLeadersResponse(error_code=code, replica_election_results=answers)
+
+
+def _refusal_of_elections(request: ElectLeadersRequest) -> KafkaError | None:
+    if request.election_type not in {PREFERRED, UNCLEAN}:
+        return KafkaError(ErrorCode.INVALID_REQUEST, f"There is no election of type {request.election_type}")
+    return KafkaError(ErrorCode.REQUEST_TIMED_OUT) if request.timeout_ms <= 0 else None
+
+
+def _find(cluster: Cluster, name: str, index: int) -> Partition:
+    try:
+        return cluster.partition(name, index)
+    except KafkaError as error:
+        raise KafkaError(error.code, f"There is no partition {index} of {name}") from None
+
+
+def _elect(partition: Partition, election_type: int) -> None:
+    """Raise ``KafkaError`` ELECTION_NOT_NEEDED, or what says why nobody can be elected."""
+    if partition.leader >= 0 and (election_type == UNCLEAN or partition.leader == partition.replicas[0]):
+        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, f"Broker {partition.leader} leads it")
+    if election_type == PREFERRED:
+        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its first replica is not there")
+    raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "None of its replicas is there")
+
+
+def alter_partition_reassignments(
+    context: Context, request: AlterPartitionReassignmentsRequest
+) -> AlterPartitionReassignmentsResponse:
+    """Give partitions other replicas (KIP-455): on one broker there is but the one that they have."""
+    timed_out = request.timeout_ms <= 0
+    topics = []
+    for topic in request.topics:
+        answers = []
+        for each in topic.partitions:
+            answer = ReassignedTopic.Partition(partition_index=each.partition_index, error_message=None)
+            try:
+                if timed_out:
+                    raise KafkaError(ErrorCode.REQUEST_TIMED_OUT)
+                _find(context.cluster, topic.name, each.partition_index)
+                if each.replicas is None:
+                    raise KafkaError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
+                check_replicas(context.cluster, each.replicas)
+            except KafkaError as error:
+                answer.error_code, answer.error_message = error.code, error.message
+            answers.append(answer)
+        topics.append(ReassignedTopic(name=topic.name, partitions=answers))
+    if not topics:  # Apache's answer
+        return AlterPartitionReassignmentsResponse(error_message="", responses=[])
+    return AlterPartitionReassignmentsResponse(
+        allow_replication_factor_change=request.allow_replication_factor_change,
+        error_code=ErrorCode.REQUEST_TIMED_OUT if timed_out else ErrorCode.NONE,
+        error_message=None,
+        responses=topics,
+    )
+
+
+def list_partition_reassignments(
+    context: Context,
+    request: ListPartitionReassignmentsRequest,
+) -> ListPartitionReassignmentsResponse:
+    """Tell which reassignments are under way: none, as they end when they begin."""
+    return ListPartitionReassignmentsResponse(error_message=None, topics=[])
+
+
+def describe_producers(context: Context, request: DescribeProducersRequest) -> DescribeProducersResponse:
+    """Tell who has written to partitions with a producer id, and what transactions are open (KIP-664)."""
+    topics = []
+    for topic in request.topics:
+        answers = []
+        for index in topic.partition_indexes:
+            answer = WrittenTopic.Partition(partition_index=index, active_producers=[])
+            try:
+                answer.active_producers = _producers(context.cluster, topic.name, index)
+            except KafkaError as error:
+                answer.error_code, answer.error_message = error.code, error.message
+            answers.append(answer)
+        topics.append(WrittenTopic(name=topic.name, partitions=answers))
+    return DescribeProducersResponse(topics=topics)
+
+
+def _producers(cluster: Cluster, name: str, index: int) -> list[WrittenTopic.Partition.Producer]:
+    check_name(name)
+    if name not in cluster.topics:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
+    return [
+        WrittenTopic.Partition.Producer(
+            producer_id=producer_id,
+            producer_epoch=state.epoch,
+            last_sequence=state.last_sequence,
+            last_timestamp=state.last_timestamp,
+            coordinator_epoch=state.coordinator_epoch,
+            current_txn_start_offset=state.transaction_offset,
+        )
+        for producer_id, state in cluster.partition(name, index).log.active_producers()
+    ]
