@@ -40,6 +40,7 @@ class Segment:
 
     __slots__ = (
         "_folder",
+        "_is_preallocated",
         "_max_timestamp",
         "_offset_of_max_timestamp",
         "base_offset",
@@ -74,6 +75,7 @@ class Segment:
         self.base_offset = base_offset
         self.file: SegmentFile = files.create(path) if size is None else files.file(path)
         self.size = size or 0
+        self._is_preallocated = False
         self.index = OffsetIndex(
             files,
             folder / file_name(base_offset, INDEX_SUFFIX + suffix),
@@ -326,8 +328,20 @@ class Segment:
         if self.recent_offsets is _NO_BATCHES:
             self.recent_offsets, self.recent_positions = array("q"), array("q")
 
+    def preallocate(self, size: int) -> None:
+        """Give the file its full size before it is written, as Apache does: it ends with zeros until ``trim``."""
+        self.file.truncate(size)
+        self._is_preallocated = True
+
+    def trim(self) -> None:
+        """Give back what was allocated and not written."""
+        if self._is_preallocated:
+            self.file.truncate(self.size)
+            self._is_preallocated = False
+
     def retire(self) -> None:
         """Write the indexes for good: nothing is appended any more."""
+        self.trim()
         self.seal()
         self.recent_offsets = self.recent_positions = _NO_BATCHES
 

@@ -245,6 +245,8 @@ class SegmentLog:
             self.files.make_folder(self.folder)
             write_partition_metadata(self.files, self.folder, self.topic_id)
         segment = self.segment_file(base_offset, size=None)
+        if self._config.preallocate:
+            segment.preallocate(self._config.segment_bytes)
         self.add_segment(segment)
         self.activate_last()
         return segment
@@ -524,6 +526,7 @@ class SegmentLog:
         What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
+            self.segments[-1].trim()
             self.segments[-1].seal()
             self.aborted.write()
             self.write_snapshot(sync=False)
