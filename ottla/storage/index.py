@@ -77,6 +77,15 @@ class OffsetIndex:
         if self.entries - self._written >= _ENTRIES_PER_WRITE:
             self.write()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a lookup needs no file."""
+        return self._offsets is not None
+
+    def read_ahead(self) -> None:
+        """Bring the file into the system's memory. For a thread: this waits for the disk."""
+        self._files.read(self._path)
+
     def lookup(self, offset: int) -> int:
         """The position of the last indexed batch whose last offset is not above ``offset``; 0 if there is none."""
         offsets = self._offsets

@@ -6,11 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import LogConfig
-from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.storage.scan import FIRST_CHUNK, CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
 from ottla.wire.errors import KafkaError
@@ -152,6 +152,15 @@ class Segment:
         except (CorruptIndexError, CorruptBatchError) as corruption:
             self._rebuild_indexes(corruption)
             return find_batch(self.file, self.index.lookup(offset), self.size, offset)
+
+    def beginning_of_search(self, offset: int) -> RecordSlice:
+        """What ``locate`` reads first to find ``offset``."""
+        try:
+            position = self.index.lookup(offset)
+        except CorruptIndexError:  # ``locate`` mends it
+            return b""
+        size = min(FIRST_CHUNK, self.size - position)
+        return self.file.slice(position, size) if size > 0 else b""
 
     def position_of(self, offset: int) -> int:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
