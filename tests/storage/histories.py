@@ -19,7 +19,7 @@ from ottla.wire.batch import BatchHeader, check_produced, read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import read_records
 from tests.storage.crashable import MERCIES, CrashableFiles
-from tests.storage.logs import NOW_MS, append, batch_of, read_all
+from tests.storage.logs import NOW_MS, batch_of, read_all
 from tests.storage.transaction_truth import compare_transactions
 
 TOPICS = ("apple", "banana", "cherry")
