@@ -85,7 +85,7 @@ class TransactionHistory(RuleBasedStateMachine):
     def crash_with_a_torn_tail(self, data: st.DataObject) -> None:
         tail = self.batches[-1]
         base = self.log.segments[-1].base_offset
-        if read_header(tail).base_offset < max(base, self.start):
+        if read_header(tail).base_offset < max(base, self.start, self.log.recovery_point):
             return
         lost = data.draw(st.integers(1, len(tail) - 1))
         self.disk.crash()
