@@ -32,27 +32,23 @@ class Housekeeping:
     def __init__(self, cluster: "Cluster", background: Background) -> None:
         self._cluster = cluster
         self._background = background
-        config = cluster.config
-        self._cleaner = Cleaner(
-            cluster.directory,
-            CompactionSettings(
-                dedupe_buffer_bytes=config.integer("log.cleaner.dedupe.buffer.size"),
-                load_factor=config.number("log.cleaner.io.buffer.load.factor"),
-                io_buffer_bytes=config.integer("log.cleaner.io.buffer.size"),
-                io_bytes_per_second=config.number("log.cleaner.io.max.bytes.per.second"),
-            ),
-        )
+        self._cleaner = Cleaner(cluster.directory)
 
     def start(self) -> None:
         """Begin, and go on for as long as the cluster's timers run."""
         config = self._cluster.config
-        delay_s = config.integer("log.initial.task.delay.ms") / 1000
-        retention_s = config.integer("log.retention.check.interval.ms") / 1000
-        self._later(REMOVAL_S, partial(self._repeat, "removing", self.remove, REMOVAL_S))
-        self._later(delay_s, partial(self._repeat, "retention", self.apply_retention, retention_s))
+        self._later(REMOVAL_S, partial(self._repeat, "removing", self.remove, lambda: REMOVAL_S))
+        self._later(
+            config.integer("log.initial.task.delay.ms") / 1000,
+            partial(self._repeat, "retention", self.apply_retention, self._seconds("log.retention.check.interval.ms")),
+        )
         if config.boolean("log.cleaner.enable"):
-            backoff_s = config.integer("log.cleaner.backoff.ms") / 1000
-            self._later(0, partial(self._repeat, "compaction", self.compact, backoff_s))
+            pause_s = self._seconds("log.cleaner.backoff.ms")
+            self._later(0, partial(self._repeat, "compaction", self.compact, pause_s))
+
+    def _seconds(self, name: str) -> Callable[[], float]:
+        """A setting as it is when it is asked for: it may change while the broker runs."""
+        return lambda: self._cluster.config.integer(name) / 1000
 
     def remove(self) -> Steps[None]:
         """Unlink the files whose time has come, and go on with logs that had much to give up."""
@@ -67,10 +63,20 @@ class Housekeeping:
 
     def compact(self) -> Steps[None]:
         """Compact every log that is filthy enough, the filthiest first; then let go what is too old in such logs."""
-        cluster = self._cluster
-        while (yield from self._cleaner.clean_filthiest(cluster.clock.wall_ms(), self._last_stable_offset)):
+        clock = self._cluster.clock
+        cleaner = self._cleaner
+        while (yield from cleaner.clean_filthiest(self._settings(), clock.wall_ms(), self._last_stable_offset)):
             pass
         yield from self.apply_retention(to_compacted=True)
+
+    def _settings(self) -> CompactionSettings:
+        config = self._cluster.config
+        return CompactionSettings(
+            dedupe_buffer_bytes=config.integer("log.cleaner.dedupe.buffer.size"),
+            load_factor=config.number("log.cleaner.io.buffer.load.factor"),
+            io_buffer_bytes=config.integer("log.cleaner.io.buffer.size"),
+            io_bytes_per_second=config.number("log.cleaner.io.max.bytes.per.second"),
+        )
 
     def _last_stable_offset(self, key: tuple[str, int]) -> int:
         return self._cluster.partition(*key).last_stable_offset
@@ -93,11 +99,11 @@ class Housekeeping:
         if (yield from partition.log.apply_retention(self._cluster.clock.wall_ms(), partition.high_watermark)):
             partition.start_moved()
 
-    def _repeat(self, name: str, task: Callable[[], Steps[None]], pause_s: float) -> None:
+    def _repeat(self, name: str, task: Callable[[], Steps[None]], pause_s: Callable[[], float]) -> None:
         """Do ``task``, and again ``pause_s`` after its end, whatever came of it."""
 
         def again(_: object) -> None:
-            self._later(pause_s, partial(self._repeat, name, task, pause_s))
+            self._later(pause_s(), partial(self._repeat, name, task, pause_s))
 
         def failed(error: Exception) -> None:
             log.error("%s failed", name, exc_info=error)

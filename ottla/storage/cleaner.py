@@ -26,12 +26,13 @@ _log = logging.getLogger(__name__)
 class Cleaner:
     """The compaction of one data directory. One log at a time."""
 
-    def __init__(self, directory: DataDirectory, settings: CompactionSettings) -> None:
+    def __init__(self, directory: DataDirectory) -> None:
         self._directory = directory
-        self._settings = settings
         self._uncleanable: WeakSet[SegmentLog] = WeakSet()
 
-    def clean_filthiest(self, now_ms: int, last_stable_offset: Callable[[Key], int]) -> Steps[bool]:
+    def clean_filthiest(
+        self, settings: CompactionSettings, now_ms: int, last_stable_offset: Callable[[Key], int]
+    ) -> Steps[bool]:
         """Compact the filthiest log, if any is filthy enough; returns whether one was.
 
         ``last_stable_offset`` is asked for topic and partition. A log whose batches cannot be read is left alone from
@@ -46,7 +47,7 @@ class Cleaner:
             if count % _LOGS_PER_STEP == 0:
                 yield None
         for part, key in sorted(filthy, key=lambda each: each[0].ratio, reverse=True):
-            if (yield from self._clean(part, key, now_ms)):
+            if (yield from self._clean(part, key, settings, now_ms)):
                 return True
         return False
 
@@ -60,13 +61,13 @@ class Cleaner:
             _log.warning("%r cannot be looked at for compaction: %s", log, failure)
             return None
 
-    def _clean(self, part: Cleanable, key: Key, now_ms: int) -> Steps[bool]:
+    def _clean(self, part: Cleanable, key: Key, settings: CompactionSettings, now_ms: int) -> Steps[bool]:
         """Compact a log; returns whether that came to an end."""
         log = part.log
         try:
             if log.is_abandoned:
                 return False
-            done = yield from compact(part, self._settings, now_ms)
+            done = yield from compact(part, settings, now_ms)
         except LogClosedError:
             return False
         except (CorruptBatchError, KafkaError) as damage:

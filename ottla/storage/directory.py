@@ -162,6 +162,7 @@ class DataDirectory:
             memory=self._memory,
             removals=self.removals,
             flusher=self.flusher,
+            background=self.background,
             random=self._random,
             start_moved=lambda: self._write_log_start_offsets(sync=False),
         )
@@ -178,6 +179,7 @@ class DataDirectory:
                 self._unusable.add(key)
                 log.abandon()
                 raise
+            log.flushing.reopened()
         elif self._recovery_points.get(key, 0) > self._log_start_offsets.get(key, 0):
             self._unusable.add(key)
             raise DamagedLogError(log, "its folder is not there")

@@ -34,7 +34,7 @@ def load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool, checke
     rebuilt = _damaged_indexes(log, checked_from) if clean else {base for base in bases if base >= checked_from}
     for base in rebuilt:
         log.aborted.reset(base)
-    if clean and not good and not rebuilt:
+    if clean and not snapshots and not rebuilt:
         return  # As Apache: without any snapshot, a log that was closed well is taken to have no producers.
     start, producers = _newest_snapshot(log, good, min(rebuilt, default=end_offset))
     log.snapshot_offset = good[-1] if good else 0

@@ -213,3 +213,15 @@ def commit(broker: Broker, offset: int) -> int:
     )
     error_code: int = broker.ask(request, 7).topics[0].partitions[0].error_code
     return error_code
+
+
+def test_settings_of_the_broker_count_from_the_next_time_on(kept: Kept) -> None:
+    kept.create("t", cleanup_policy="compact", internal_segment_bytes="200", file_delete_delay_ms="0")
+    kept.broker.cluster.config.set_dynamic(own={"log.cleaner.backoff.ms": "3600000"}, defaults={})
+    kept.pass_time(20)
+    for _ in range(50):
+        kept.broker.append("t", 1)
+    kept.pass_time(600)
+    assert len(keys_of(kept, "t")) == 50
+    kept.pass_time(3600)
+    assert len(keys_of(kept, "t")) <= 3

@@ -8,12 +8,11 @@ import pytest
 
 from ottla.storage.cleanable import Cleanable, assess
 from ottla.storage.cleaner import Cleaner
-from ottla.storage.compaction import CompactionSettings
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles
 from ottla.storage.segment_log import SegmentLog
 from ottla.storage.steps import take_all
-from tests.storage.compacting import compacted_config, contents, put, put_each
+from tests.storage.compacting import SMALL, compacted_config, contents, put, put_each
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, TOPIC_ID
 from tests.storage.stepping import take_measured, without_collections
@@ -39,14 +38,14 @@ class House:
 
     def open(self) -> None:
         self.directory = DataDirectory(self.root, node_id=1, files=RealFiles(durable=False))
-        self.cleaner = Cleaner(self.directory, CompactionSettings(io_buffer_bytes=1 << 16))
+        self.cleaner = Cleaner(self.directory)
 
     def log(self, topic: str) -> SegmentLog:
         return self.directory.open_log(topic, 0, topic_id=TOPIC_ID, config=self.config)
 
     def clean(self, now_ms: int = NOW_MS) -> bool:
         logs = self.directory.logs
-        return take_all(self.cleaner.clean_filthiest(now_ms, lambda key: logs[key].log_end_offset))
+        return take_all(self.cleaner.clean_filthiest(SMALL, now_ms, lambda key: logs[key].log_end_offset))
 
     def checkpoint(self) -> dict[str, int]:
         lines = (self.root / "cleaner-offset-checkpoint").read_text().splitlines()[2:]
@@ -158,8 +157,9 @@ def test_a_topics_successor_is_dirty_from_its_start(house: House) -> None:
     fill(house.log("t"))
     assert house.clean()
     house.directory.delete_log("t", 0)
+    successor = house.log("t")
     assert house.checkpoint() == {}
-    fill(house.log("t"))
+    fill(successor)
     assert house.clean()
 
 
@@ -213,7 +213,7 @@ def test_ten_thousand_segments_are_compacted_without_a_long_step(tmp_path: Path)
     assert len(log.segments) == 10_001
     log.configure(compacted_config(segment_bytes=20_000, file_delete_delay_ms=0))
     with without_collections():
-        taken = take_measured(house.cleaner.clean_filthiest(NOW_MS, lambda _: log.log_end_offset))
+        taken = take_measured(house.cleaner.clean_filthiest(SMALL, NOW_MS, lambda _: log.log_end_offset))
     assert taken.outcome is True
     assert len(contents(log)) == 998
     assert len(log.segments) < 200
