@@ -22,6 +22,9 @@ from confluent_kafka.admin import (
     ConfigSource,
     NewTopic,
     ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
 )
 
 TIMEOUT_S = 30
@@ -132,6 +135,16 @@ class Clients:
             }
             for resource, described in found.items()
         }
+
+    def give_password(self, user: str, password: bytes, iterations: int) -> None:
+        mechanism = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, iterations)
+        change = UserScramCredentialUpsertion(user, mechanism, password)
+        self.admin.alter_user_scram_credentials([change])[user].result(TIMEOUT_S)
+
+    def iterations(self) -> dict[str, list[int]]:
+        """Of the passwords of each user."""
+        found = self.admin.describe_user_scram_credentials().result(TIMEOUT_S)
+        return {user: [each.iterations for each in known.scram_credential_infos] for user, known in found.items()}
 
     def alter(self, topic: str, **configs: str) -> None:
         entries = [ConfigEntry(name.replace("_", "."), value) for name, value in configs.items()]

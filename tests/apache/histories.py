@@ -13,6 +13,7 @@ from ottla.storage.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import Record, build_batch, read_records
+from tests.storage.compacting import clean, compacted_config
 from tests.storage.logs import NOW_MS, TOPIC_ID
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -27,6 +28,7 @@ CONFIGS: dict[str, LogConfig] = {
     "wide": LogConfig(segment_bytes=60_000),
     "transactions": LogConfig(segment_bytes=6_000, index_interval_bytes=500),
     "retention": LogConfig(segment_bytes=6_000, index_interval_bytes=500, retention_bytes=30_000),
+    "compacted": compacted_config(segment_bytes=6_000, delete_retention_ms=100_000),
 }
 COORDINATOR_EPOCH = 5
 TRANSACTIONAL = (100, 101, 102)
@@ -87,11 +89,14 @@ class History:
         actions = [self.append] * 40 + [self.delete_records, self.elect, self.restart, self.crash]
         if self.name == "transactions":
             actions += [self.append_transactional] * 30 + [self.end_transaction] * 15
+        if self.config.is_compacted:
+            actions += [self.compact] * 3
         if self.config.retention_bytes > 0:
             actions += [self.apply_retention] * 5
         for _ in range(steps):
             self.random.choice(actions)()
         self.append()  # not always just sealed
+        self.start = self.log.log_start_offset
         self.directory.close()
 
     def append(self) -> None:
@@ -181,6 +186,10 @@ class History:
     def apply_retention(self) -> None:
         for _ in self.log.apply_retention(self.now_ms, self.log.log_end_offset):
             pass
+
+    def compact(self) -> None:
+        if self.log.segments:
+            clean(self.log, self.now_ms)
 
     def _record(self) -> Record:
         random = self.random

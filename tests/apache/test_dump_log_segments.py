@@ -1,7 +1,7 @@
 """Apache's DumpLogSegments reads directories with a past, finds nothing to complain of, and what was appended."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from tests.apache.histories import CONFIGS, COORDINATOR_EPOCH, Appended, History
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 
 STEPS = 150
+WITHOUT_GAPS = [name for name in CONFIGS if name != "compacted"]
 INDEX_LINE = r"offset: \d+ position: \d+|.*\.index is empty\."
 TIME_INDEX_LINE = r"timestamp: \d+ offset: \d+"
 
@@ -35,22 +36,23 @@ def dumped(apache_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Dumpe
     for history in histories.values():
         history.live(STEPS)
 
-    def files(*suffixes: str) -> list[Path]:
-        return [
-            path
-            for history in histories.values()
-            for path in sorted(history.folder.iterdir())
-            if path.suffix in suffixes
-        ]
+    def files(*suffixes: str, names: Iterable[str] = CONFIGS) -> list[Path]:
+        folders = [histories[name].folder for name in names]
+        return [path for folder in folders for path in sorted(folder.iterdir()) if path.suffix in suffixes]
 
+    indexes = files(".index", ".timeindex", names=WITHOUT_GAPS)
+    compacted = files(".index", ".timeindex", names=["compacted"])
+    deep = "--deep-iteration", "--print-data-log"
     # A log is read with its index: the tool compares them.
     return Dumped(
         histories=histories,
-        logs=dump(apache_jars, files(".log"), "--deep-iteration", "--print-data-log"),
-        indexes=dump(apache_jars, files(".index", ".timeindex")),
+        logs=dump(apache_jars, files(".log", names=WITHOUT_GAPS), *deep)
+        | dump(apache_jars, files(".log", names=["compacted"]), *deep, compacted=True),
+        indexes=dump(apache_jars, indexes) | dump(apache_jars, compacted, compacted=True),
         snapshots=dump(apache_jars, files(".snapshot")),
-        checked=dump(apache_jars, files(".index", ".timeindex"), "--index-sanity-check"),
-        verified=dump(apache_jars, files(".index", ".timeindex"), "--verify-index-only"),
+        checked=dump(apache_jars, indexes + compacted, "--index-sanity-check"),
+        verified=dump(apache_jars, indexes, "--verify-index-only")
+        | dump(apache_jars, compacted, "--verify-index-only", compacted=True),
         aborted=dump(apache_jars, files(".txnindex")),
     )
 
@@ -107,7 +109,9 @@ def record_line(batch: Appended, index: int) -> str:
     return line
 
 
-def test_apache_reads_from_the_segments_what_was_appended(history: History, dumped: Dumped) -> None:
+@pytest.mark.parametrize("name", WITHOUT_GAPS)
+def test_apache_reads_from_the_segments_what_was_appended(name: str, dumped: Dumped) -> None:
+    history = dumped.histories[name]
     expected = iter(history.in_files())
     for path, lines in of(history, dumped.logs, ".log").items():
         position = 0
@@ -123,6 +127,23 @@ def test_apache_reads_from_the_segments_what_was_appended(history: History, dump
             assert [next(rest) for _ in batch.records] == [record_line(batch, i) for i in range(len(batch.records))]
         assert position == path.stat().st_size
     assert next(expected, None) is None
+
+
+def test_apache_reads_from_compacted_segments_the_newest_record_of_each_key(dumped: Dumped) -> None:
+    history = dumped.histories["compacted"]
+    lines = [line for each in of(history, dumped.logs, ".log").values() for line in each if line.startswith("| ")]
+    appended = {
+        record.offset: (record_line(batch, index), record)
+        for batch in history.appended
+        for index, record in enumerate(batch.records)
+    }
+    offsets = [int(fields(line)["offset"]) for line in lines]
+    assert lines == [appended[offset][0] for offset in offsets]
+    assert len(offsets) < len(appended) / 2
+    newest = {record.key: record for _, record in appended.values() if record.key is not None}
+    kept = {record.offset for record in newest.values() if record.value is not None}
+    start = history.start
+    assert {offset for offset in kept if offset >= start} <= set(offsets)
 
 
 def test_apache_finds_each_index_entry_in_the_segment(history: History, dumped: Dumped) -> None:

@@ -40,6 +40,7 @@ class Seen:
     ids: dict[str, str]
     configs: dict[str, Any]
     offsets: dict[str, dict[Place, int]]
+    passwords: dict[str, list[int]]
 
     @classmethod
     def by(cls, clients: Clients) -> "Seen":
@@ -49,6 +50,7 @@ class Seen:
             ids=clients.ids(),
             configs=clients.configs(),
             offsets={group: clients.committed(group) for group in ("classic", "modern")},
+            passwords=clients.iterations(),
         )
 
     def values(self, place: Place) -> list[bytes | None]:
@@ -100,6 +102,7 @@ def write_with_apache(clients: Clients) -> None:
         producer.commit_transaction(TIMEOUT_S) if number % 2 else producer.abort_transaction(TIMEOUT_S)
     clients.admin.delete_topics(["gone"])["gone"].result(TIMEOUT_S)
     clients.admin.delete_records([TopicPartition("small", 0, 77)])[TopicPartition("small", 0)].result(TIMEOUT_S)
+    clients.give_password("alice", b"secret", 5000)
     clients.take("classic", "codecs", 30)
     clients.take("modern", "codecs", 20, group_protocol="consumer")
 
@@ -191,6 +194,10 @@ def test_ottla_knows_what_groups_had_committed(story: Story) -> None:
     assert story.taken_over.offsets == story.apache.offsets
     assert sum(story.taken_over.offsets["classic"].values()) == 30
     assert sum(story.taken_over.offsets["modern"].values()) == 20
+
+
+def test_ottla_knows_who_has_a_password(story: Story) -> None:
+    assert story.taken_over.passwords == story.apache.passwords == {"alice": [5000]}
 
 
 def test_apache_serves_segments_that_ottla_wrote(story: Story) -> None:
