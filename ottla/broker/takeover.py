@@ -14,6 +14,7 @@ from pathlib import Path
 from ottla.broker.config import BrokerConfig
 from ottla.broker.config_resources import ResourceType
 from ottla.broker.features import FEATURES
+from ottla.broker.quotas import Entity
 from ottla.broker.topic_config import TopicConfig
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import PartitionState
@@ -50,6 +51,7 @@ class Takeover:
     configs: dict[tuple[int, str], Mapping[str, str]] = field(default_factory=dict)
     features: dict[str, int] = field(default_factory=dict)
     scram_credentials: list[UserScramCredentialRecord] = field(default_factory=list)
+    quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
     next_producer_id: int = 0
     notes: list[str] = field(default_factory=list)
     """What is left out, or will not be as it was: sentences for a person."""
@@ -105,6 +107,7 @@ def _examine(folders: tuple[Path, ...], *, without_acls: bool) -> Takeover:
         found.topics.append(_topic(found, image, topic, broker))
     found.next_producer_id = image.next_producer_id
     found.scram_credentials = list(image.scram_credentials.values())
+    found.quotas = image.quotas
     found.features = {
         name: level
         for name, level in image.features.items()
@@ -237,7 +240,6 @@ def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:
     for count, what in (
         (len(image.acls), "ACLs"),
         (len(image.delegation_tokens), "delegation tokens"),
-        (len(image.quotas), "quotas"),
     ):
         if count:
             found.notes.append(f"Left out, because Ottla has none yet: {count} {what}.")

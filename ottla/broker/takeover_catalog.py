@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ottla.broker.features import KIND as FEATURES_KIND
+from ottla.broker.quotas import Quotas
 from ottla.broker.scram_credentials import ScramCredentials
 from ottla.broker.takeover import Takeover, TakeoverError
 from ottla.storage.catalog import FILE_NAME, Catalog
@@ -17,13 +18,14 @@ from ottla.storage.checkpoints import OffsetCheckpoint
 from ottla.storage.directory import CLEAN_SHUTDOWN, LOG_START_OFFSETS, RECOVERY_POINTS
 from ottla.storage.files import RealFiles
 from ottla.storage.identity import write_identity
+from ottla.wire.errors import KafkaError
 
 _UNFINISHED = ".importing"
 _CHECKPOINTS = (RECOVERY_POINTS, LOG_START_OFFSETS)
 
 
 def write_catalog(found: Takeover, folder: Path) -> None:
-    """Make ``folder``, which holds the logs, Ottla's. Raises OSError."""
+    """Make ``folder``, which holds the logs, Ottla's. Raises TakeoverError, OSError."""
     unfinished = folder / (FILE_NAME + _UNFINISHED)
     for leftover in folder.glob(f"{FILE_NAME}*"):
         leftover.unlink()
@@ -33,6 +35,8 @@ def write_catalog(found: Takeover, folder: Path) -> None:
         for (resource_type, name), configs in found.configs.items():
             catalog.replace_configs(resource_type, name, configs)
         catalog.change_entries(FEATURES_KIND, found.features)
+        for entity, values in found.quotas.items():
+            Quotas(catalog).alter(entity, list(values.items()), validate_only=False)
         for credential in found.scram_credentials:
             ScramCredentials(catalog).restore(
                 credential.name,
@@ -43,6 +47,8 @@ def write_catalog(found: Takeover, folder: Path) -> None:
                 server_key=credential.server_key,
             )
         catalog.reserve_producer_ids(found.next_producer_id)
+    except KafkaError as refusal:
+        raise TakeoverError(f"What the cluster knows cannot be kept: {refusal.message}.") from refusal
     finally:
         catalog.close()
     unfinished.replace(folder / FILE_NAME)

@@ -67,7 +67,8 @@ class MetadataImage:
         self.acls: set[bytes] = set()
         self.scram_credentials: dict[tuple[str, int], UserScramCredentialRecord] = {}
         """By user and mechanism."""
-        self.quotas: set[tuple[tuple[tuple[str, str | None], ...], str]] = set()
+        self.quotas: dict[tuple[tuple[str, str | None], ...], dict[str, float]] = {}
+        """By the types and names of who is bound."""
         self.delegation_tokens: set[str] = set()
 
     @classmethod
@@ -154,11 +155,12 @@ class MetadataImage:
             case RemoveDelegationTokenRecord():
                 self.delegation_tokens.discard(record.token_id)
             case ClientQuotaRecord():
-                key = (tuple((each.entity_type, each.entity_name) for each in record.entity), record.key)
+                entity = tuple(sorted((each.entity_type, each.entity_name) for each in record.entity))
+                values = self.quotas.setdefault(entity, {})
                 if record.remove:
-                    self.quotas.discard(key)
+                    values.pop(record.key, None)
                 else:
-                    self.quotas.add(key)
+                    values[record.key] = record.value
 
     def _topic(self, topic_id: bytes) -> TopicImage:
         topic = self.topics.get(topic_id)

@@ -7,6 +7,7 @@ import pytest
 
 from ottla.broker.features import Features
 from ottla.broker.options import StartError
+from ottla.broker.quotas import Quotas
 from ottla.broker.scram_credentials import Mechanism, ScramCredentials
 from ottla.broker.server import refuse_logs_of_others
 from ottla.broker.takeover import Takeover, TakeoverError, describe, examined
@@ -15,6 +16,7 @@ from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory_lock import DirectoryLock
 from ottla.wire.messages.metadata_records import (
     AccessControlEntryRecord,
+    ClientQuotaRecord,
     ConfigRecord,
     DelegationTokenRecord,
     FeatureLevelRecord,
@@ -101,6 +103,36 @@ def test_credentials_and_features_go_into_the_catalog(root):
     ]
     assert Features(catalog).level("metadata.version") == 25
     catalog.close()
+
+
+def quota(key: str, value: float, **entity: str | None) -> ClientQuotaRecord:
+    parts = [
+        ClientQuotaRecord.EntityData(entity_type=kind.replace("_", "-"), entity_name=name)
+        for kind, name in entity.items()
+    ]
+    return ClientQuotaRecord(entity=parts, key=key, value=value, remove=False)
+
+
+def test_quotas_go_into_the_catalog(root):
+    records = [
+        quota("producer_byte_rate", 1000.0, user="alice", client_id=None),
+        quota("request_percentage", 50.0, user="alice", client_id=None),
+        quota("connection_creation_rate", 5.0, ip="10.0.0.1"),
+    ]
+    write_catalog(examine(apache_folder(root, records)), root)
+    catalog = catalog_of(root)
+    assert dict(Quotas(catalog).describe([], strict=False)) == {
+        (("client-id", None), ("user", "alice")): {"producer_byte_rate": 1000.0, "request_percentage": 50.0},
+        (("ip", "10.0.0.1"),): {"connection_creation_rate": 5.0},
+    }
+    catalog.close()
+
+
+def test_a_quota_that_ottla_cannot_keep_is_refused_and_nothing_is_taken_over(root):
+    apache_folder(root, [*topic("a"), quota("connection_creation_rate", 5.0, ip="host.example")], "a-0")
+    with pytest.raises(TakeoverError, match=r"host\.example is not an address"):
+        write_catalog(examine(root), root)
+    assert not (root / FILE_NAME).exists()
 
 
 def test_a_setting_for_all_topics_is_looked_at_too(root):
