@@ -27,7 +27,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 _QUIET = {"log_level": 0}
 
 

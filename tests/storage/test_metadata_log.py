@@ -1,5 +1,9 @@
-"""What is read from an Apache metadata log, and how what cannot be read is named."""
+"""What is read from an Apache metadata log, and how what cannot be read is named.
 
+``apache-4.3.1-metadata`` is from the story of tests/apache/test_takeover.py, with the newest of its snapshots.
+"""
+
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,9 @@ from ottla.wire.messages.metadata_records import (
 from ottla.wire.schema import MetadataRecord
 from tests.storage.apache_metadata import NO_OP, frame, topic, topic_id, write_log, write_snapshot
 
+APACHE = Path(__file__).parent / "apache-4.3.1-metadata"
+FIRST_SEGMENT = f"{0:020d}.log"
+
 
 def names(folder: Path, *, was_clean: bool = True) -> list[str]:
     """The topics that the log knows."""
@@ -36,6 +43,37 @@ def names(folder: Path, *, was_clean: bool = True) -> list[str]:
 
 def image(*records: MetadataRecord) -> MetadataImage:
     return MetadataImage.of(records)
+
+
+def test_apaches_snapshot_and_the_log_after_it_say_what_the_whole_log_says(tmp_path):
+    shutil.copyfile(APACHE / FIRST_SEGMENT, tmp_path / FIRST_SEGMENT)
+    whole = MetadataImage.of(read_metadata(tmp_path, was_clean=True))
+    found = MetadataImage.of(read_metadata(APACHE, was_clean=True))
+    assert {key: value for key, value in vars(found).items() if key != "configs"} == {
+        key: value for key, value in vars(whole).items() if key != "configs"
+    }
+    assert found.configs == {key: value for key, value in whole.configs.items() if value}
+    assert {topic.name: len(topic.partitions) for topic in found.topics.values()} == {
+        "__consumer_offsets": 3,
+        "__transaction_state": 2,
+        "appended": 1,
+        "codecs": 5,
+        "compacted": 1,
+        "small": 1,
+        "swapped": 1,
+        "transactions": 1,
+    }
+    assert found.configs[2, "compacted"] == {
+        "cleanup.policy": "compact",
+        "retention.ms": "100000",
+        "segment.ms": "60000",
+    }
+    (partition,) = (
+        each for topic in found.topics.values() if topic.name == "small" for each in topic.partitions.values()
+    )
+    assert (partition.replicas, partition.isr, partition.leader_epoch) == ([1], [1], 2)
+    assert (found.next_producer_id, found.features["metadata.version"]) == (1000, 30)
+    assert list(found.scram_credentials) == [("alice", 2)]
 
 
 def test_every_segment_is_read_and_records_about_processes_are_passed_over(tmp_path):
