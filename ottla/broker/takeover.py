@@ -25,7 +25,9 @@ from ottla.storage.identity import Identity, IdentityError, read_identity, read_
 from ottla.storage.metadata_image import MetadataImage, TopicImage
 from ottla.storage.metadata_log import FOLDER as METADATA_FOLDER
 from ottla.storage.metadata_log import MetadataLogError, read_metadata
-from ottla.storage.segment import LOG_SUFFIX
+from ottla.storage.producers import Producers
+from ottla.storage.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
+from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot
 from ottla.wire.batch import MAGIC, MAGIC_OFFSET
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.metadata_records import UserScramCredentialRecord
@@ -253,10 +255,27 @@ def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:
     ]
     if unclaimed:
         found.notes.append(f"Left out: {_some(unclaimed, 'folder')} of no topic.")
+    files = RealFiles()
+    open_ones = [f"{name}-{number}" for (name, number), folder in found.logs.items() if _has_open(files, folder)]
+    if open_ones:
+        found.notes.append(
+            f"{_some(open_ones, 'partition')} in an open transaction: consumers with read_committed wait there until "
+            "it is ended."
+        )
     if not found.was_clean:
         found.notes.append(
             "The broker was not stopped well: at its first start, Ottla checks what lies above the recovery points."
         )
+
+
+def _has_open(files: RealFiles, folder: Path) -> bool:
+    """Whether the newest snapshot of a log's producers, written when it was closed, has an open transaction."""
+    newest = max((name for name in files.names(folder) if name.endswith(SNAPSHOT_SUFFIX)), default=None)
+    try:
+        producers = decode_snapshot(files.read(folder / newest) or b"") if newest else Producers()
+    except CorruptSnapshotError:
+        return False  # It is made anew from the log.
+    return any(state.transaction_offset >= 0 for _, state in producers.items())
 
 
 def _some(names: Sequence[str], noun: str) -> str:

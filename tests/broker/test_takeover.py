@@ -14,6 +14,8 @@ from ottla.broker.takeover import Takeover, TakeoverError, describe, examined
 from ottla.broker.takeover_catalog import copy_logs, write_catalog
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory_lock import DirectoryLock
+from ottla.storage.producers import Producers, ProducerState
+from ottla.storage.snapshots import encode_snapshot
 from ottla.wire.messages.metadata_records import (
     AccessControlEntryRecord,
     ClientQuotaRecord,
@@ -306,6 +308,20 @@ def test_what_is_left_out_or_different_is_said(root):
         f"Cluster {CLUSTER_ID}, node 1: 1 topics, 1 partitions",
         "  a  YS4uLi4uLi4uLi4uLi4uLg  1 partitions min.insync.replicas=2",
     ]
+
+
+def test_open_transactions_are_said(root):
+    apache_folder(root, topic("a", partitions=3), "a-0", "a-1", "a-2")
+    producers = Producers()
+    state = ProducerState(0)
+    producers.put_all({7: state})
+    (root / "a-0" / f"{5:020d}.snapshot").write_bytes(encode_snapshot(producers))
+    (root / "a-2" / f"{5:020d}.snapshot").write_bytes(b"damaged")
+    state.transaction_offset = 3
+    (root / "a-0" / f"{4:020d}.snapshot").write_bytes(encode_snapshot(producers))
+    (root / "a-1" / f"{5:020d}.snapshot").write_bytes(encode_snapshot(producers))
+    (note,) = examine(root).notes
+    assert note.startswith("1 partition (a-1) is in an open transaction")
 
 
 def test_a_folder_that_is_ottlas_already_is_refused(root):
