@@ -34,6 +34,7 @@ def main() -> None:
     ottla serve                serve on localhost:9092, keep the data
     ottla serve --ephemeral    serve, and forget everything at the end
     ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
+    ottla log check DIR        see whether a stopped broker's data is all right
     ottla apis                 which Kafka APIs are served, and where their code is
     """  # noqa: D301
 
