@@ -15,6 +15,7 @@ import click
 
 import ottla
 from ottla.cli_import import import_data
+from ottla.cli_log import log as log_commands
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
@@ -38,6 +39,7 @@ def main() -> None:
 
 
 main.add_command(import_data)
+main.add_command(log_commands)
 
 
 class _Address(click.ParamType[Any]):

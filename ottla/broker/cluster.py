@@ -294,7 +294,7 @@ class Cluster:
                 leader=NOBODY if isinstance(log, OfflineLog) else state.leader,
                 leader_epoch=state.leader_epoch,
             )
-            if isinstance(log, SegmentLog):
+            if not isinstance(log, OfflineLog):
                 log.on_offline = partial(self._take_offline, partition)
             topic.partitions.append(partition)
 

@@ -68,10 +68,23 @@ class ScramCredentials:
         """Set a credential that has been checked."""
         digest = Mechanism(mechanism).digest
         client_key = hmac.digest(salted_password, b"Client Key", digest)
+        self.restore(
+            user,
+            mechanism,
+            iterations=iterations,
+            salt=salt,
+            stored_key=hashlib.new(digest, client_key).digest(),
+            server_key=hmac.digest(salted_password, b"Server Key", digest),
+        )
+
+    def restore(
+        self, user: str, mechanism: int, *, iterations: int, salt: bytes, stored_key: bytes, server_key: bytes
+    ) -> None:
+        """Set a credential as it is kept, which is how Apache keeps it, too."""
         credential = {
             "salt": salt.hex(),
-            "stored_key": hashlib.new(digest, client_key).hexdigest(),
-            "server_key": hmac.digest(salted_password, b"Server Key", digest).hex(),
+            "stored_key": stored_key.hex(),
+            "server_key": server_key.hex(),
             "iterations": iterations,
         }
         self._catalog.change_entries(KIND, {_name(user, mechanism): credential})

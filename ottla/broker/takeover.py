@@ -13,10 +13,11 @@ from pathlib import Path
 
 from ottla.broker.config import BrokerConfig
 from ottla.broker.config_resources import ResourceType
+from ottla.broker.features import FEATURES
 from ottla.broker.topic_config import TopicConfig
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import PartitionState
-from ottla.storage.directory import CLEAN_SHUTDOWN
+from ottla.storage.directory import CLEAN_SHUTDOWN, DELETED_SUFFIX
 from ottla.storage.directory_lock import DirectoryInUseError, DirectoryLock
 from ottla.storage.files import RealFiles
 from ottla.storage.identity import Identity, IdentityError, read_identity, read_partition_metadata, uuid_to_text
@@ -26,10 +27,10 @@ from ottla.storage.metadata_log import MetadataLogError, read_metadata
 from ottla.storage.segment import LOG_SUFFIX
 from ottla.wire.batch import MAGIC, MAGIC_OFFSET
 from ottla.wire.errors import KafkaError
+from ottla.wire.messages.metadata_records import UserScramCredentialRecord
 
 _MOST_NAMED = 5
-_FORMATTED = {"min.insync.replicas": "1"}
-"""What formatting an Apache broker's folder sets for all brokers; it is the default here, too."""
+_MIN_INSYNC = "min.insync.replicas"
 
 
 class TakeoverError(Exception):
@@ -47,6 +48,8 @@ class Takeover:
     logs: dict[tuple[str, int], Path] = field(default_factory=dict)
     """The folder of each partition's log."""
     configs: dict[tuple[int, str], Mapping[str, str]] = field(default_factory=dict)
+    features: dict[str, int] = field(default_factory=dict)
+    scram_credentials: list[UserScramCredentialRecord] = field(default_factory=list)
     next_producer_id: int = 0
     notes: list[str] = field(default_factory=list)
     """What is left out, or will not be as it was: sentences for a person."""
@@ -101,6 +104,12 @@ def _examine(folders: tuple[Path, ...], *, without_acls: bool) -> Takeover:
     for topic in sorted(image.topics.values(), key=lambda topic: topic.name):
         found.topics.append(_topic(found, image, topic, broker))
     found.next_producer_id = image.next_producer_id
+    found.scram_credentials = list(image.scram_credentials.values())
+    found.features = {
+        name: level
+        for name, level in image.features.items()
+        if name in FEATURES and FEATURES[name].least <= level <= FEATURES[name].most
+    }
     _take_configs(found, image)
     _note_what_is_left_out(found, image)
     return found
@@ -203,36 +212,30 @@ def _topic_configs(found: Takeover, image: MetadataImage, name: str, broker: Bro
         except KafkaError as refusal:
             del configs[setting]
             found.notes.append(f"{name}: {setting}={value} is left out: {refusal.message}.")
-    if int(configs.get("min.insync.replicas", "1")) > 1:
-        found.notes.append(
-            f"{name}: min.insync.replicas={configs['min.insync.replicas']}, and there is one replica now: producers "
-            "with acks=all are refused until it is 1."
-        )
     return configs
 
 
 def _take_configs(found: Takeover, image: MetadataImage) -> None:
     """Keep the settings of what is no topic; those of other brokers and of loggers mean nothing here."""
     mine = {"", str(found.identity.node_id)}
-    changed: set[str] = set()
     for (resource_type, name), configs in image.configs.items():
-        is_brokers = resource_type == ResourceType.BROKER
-        if configs and (is_brokers and name in mine) | (
-            resource_type in {ResourceType.CLIENT_METRICS, ResourceType.GROUP}
+        if configs and (
+            (resource_type == ResourceType.BROKER and name in mine)
+            or resource_type in {ResourceType.CLIENT_METRICS, ResourceType.GROUP}
         ):
             found.configs[resource_type, name] = configs
-            changed.update(each for each, value in configs.items() if not is_brokers or _FORMATTED.get(each) != value)
-    if changed:
+    for_all = image.configs.get((ResourceType.BROKER, ""), {}).get(_MIN_INSYNC, "1")
+    stuck = [topic.name for topic in found.topics if int(topic.configs.get(_MIN_INSYNC, for_all)) > 1]
+    if stuck:
         found.notes.append(
-            f"Kept, but not in force: {', '.join(sorted(changed))}, set while brokers ran. Give the broker's "
-            "to `ottla serve`."
+            f"{_some(stuck, 'topic')} set to {_MIN_INSYNC} above 1, and there is one replica now: producers with "
+            "acks=all are refused until it is 1."
         )
 
 
 def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:
     for count, what in (
         (len(image.acls), "ACLs"),
-        (len(image.scram_credentials), "SCRAM credentials"),
         (len(image.delegation_tokens), "delegation tokens"),
         (len(image.quotas), "quotas"),
     ):
@@ -244,6 +247,7 @@ def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:
         for folder in found.folders
         for path in sorted(folder.iterdir())
         if path.is_dir() and path.name != METADATA_FOLDER and path not in known
+        if not path.name.endswith(DELETED_SUFFIX)
     ]
     if unclaimed:
         found.notes.append(f"Left out: {_some(unclaimed, 'folder')} of no topic.")

@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ottla.broker.features import KIND as FEATURES_KIND
+from ottla.broker.scram_credentials import ScramCredentials
 from ottla.broker.takeover import Takeover, TakeoverError
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.checkpoints import OffsetCheckpoint
@@ -30,6 +32,16 @@ def write_catalog(found: Takeover, folder: Path) -> None:
         catalog.create_topics(found.topics)
         for (resource_type, name), configs in found.configs.items():
             catalog.replace_configs(resource_type, name, configs)
+        catalog.change_entries(FEATURES_KIND, found.features)
+        for credential in found.scram_credentials:
+            ScramCredentials(catalog).restore(
+                credential.name,
+                credential.mechanism,
+                iterations=credential.iterations,
+                salt=credential.salt,
+                stored_key=credential.stored_key,
+                server_key=credential.server_key,
+            )
         catalog.reserve_producer_ids(found.next_producer_id)
     finally:
         catalog.close()

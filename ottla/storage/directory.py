@@ -178,6 +178,7 @@ class DataDirectory:
                 self._unusable.add(key)
                 log.abandon()
                 raise
+            log.flushing.reopened()
         elif self._recovery_points.get(key, 0) > self._log_start_offsets.get(key, 0):
             self._unusable.add(key)
             raise DamagedLogError(log, "its folder is not there")

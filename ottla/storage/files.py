@@ -348,7 +348,7 @@ class RealFiles:
 
     def rename(self, old: Path, new: Path) -> None:
         """Rename a file or folder."""
-        old.rename(new)
+        old.replace(new)
 
     def remove(self, path: Path) -> None:
         """Remove a file, if it is there. Windows keeps files that are open: those are tried again later."""

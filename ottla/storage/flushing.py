@@ -11,7 +11,7 @@ the next one a success. The log goes offline instead.
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ottla.storage.background import Background
 from ottla.storage.completion import Completion
@@ -84,22 +84,31 @@ class LogFlushing:
         return completion
 
     def repeated(self, appended: Appended) -> Appended | Completion[Appended]:
-        """Answer a duplicate: not before the batch that it repeats."""
+        """Answer a duplicate: not before the batch that it repeats, nor while that is less safe than is asked for.
+
+        It may have been written before a crash and never synced.
+        """
+        log = self._log
         original = next((each for each in self.waiting if each.appended.base_offset == appended.base_offset), None)
-        if original is None:
+        if original is not None:
+            return _after(original.completion, appended)
+        if log.log_end_offset - log.recovery_point < self._messages or appended.last_offset < log.recovery_point:
             return appended
-        completion: Completion[Appended] = Completion()
+        flushed = self.flush()
+        return appended if flushed is None else _after(flushed, appended)
 
-        def repeat(done: Completion[Appended]) -> None:
-            try:
-                done.result()
-            except KafkaError as error:
-                completion.fail(error)
-            else:
-                completion.complete(appended)
-
-        original.completion.add_done_callback(repeat)
-        return completion
+    def reopened(self) -> None:
+        """Sync what was found on the disk, and show nobody before that what the policy asks to be synced."""
+        log = self._log
+        first, end = max(log.recovery_point, log.log_start_offset), log.log_end_offset
+        if first >= end:
+            return
+        if self._ms != MAX_INT64:
+            self._is_timed = True
+            self._flusher.later(self._ms, self._time_is_up)
+        if end - first >= self._messages:
+            self.waiting.append(_Waiting(Appended(first, end - 1, False, log.log_start_offset, -1), Completion()))
+            self._flusher.want(self, whole=True)
 
     def rolled(self) -> None:
         """Have the segments synced that are closed by now."""
@@ -236,6 +245,22 @@ def _outcome(sync: _Sync) -> OSError | None:
     except OSError as failure:
         return failure
     return None
+
+
+def _after(completion: Completion[Any], appended: Appended) -> Completion[Appended]:
+    """What an append is answered with once something else is done, or the error that this comes to."""
+    answer: Completion[Appended] = Completion()
+
+    def done(before: Completion[Any]) -> None:
+        try:
+            before.result()
+        except KafkaError as error:
+            answer.fail(error)
+        else:
+            answer.complete(appended)
+
+    completion.add_done_callback(done)
+    return answer
 
 
 def _settle(completion: Completion[T], outcome: T | KafkaError) -> None:

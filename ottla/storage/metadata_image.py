@@ -65,7 +65,8 @@ class MetadataImage:
         self.features: dict[str, int] = {}
         self.next_producer_id = 0
         self.acls: set[bytes] = set()
-        self.scram_credentials: set[tuple[str, int]] = set()
+        self.scram_credentials: dict[tuple[str, int], UserScramCredentialRecord] = {}
+        """By user and mechanism."""
         self.quotas: set[tuple[tuple[tuple[str, str | None], ...], str]] = set()
         self.delegation_tokens: set[str] = set()
 
@@ -145,9 +146,9 @@ class MetadataImage:
             case RemoveAccessControlEntryRecord():
                 self.acls.discard(record.id)
             case UserScramCredentialRecord():
-                self.scram_credentials.add((record.name, record.mechanism))
+                self.scram_credentials[record.name, record.mechanism] = record
             case RemoveUserScramCredentialRecord():
-                self.scram_credentials.discard((record.name, record.mechanism))
+                self.scram_credentials.pop((record.name, record.mechanism), None)
             case DelegationTokenRecord():
                 self.delegation_tokens.add(record.token_id)
             case RemoveDelegationTokenRecord():

@@ -74,6 +74,10 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         # What the last process did not sync may not be on disk, and later snapshots count batches that are not there.
         snapshots = _drop_snapshots(log, snapshots, log.recovery_point)
     if log.log_start_offset > log.log_end_offset:
+        if shutdown.clean:
+            raise DamagedLogError(
+                log, f"it ends at offset {log.log_end_offset}, below its start {log.log_start_offset}"
+            )
         _start_again(log, log.log_start_offset)
         snapshots = _drop_snapshots(log, snapshots, -1)
     if not shutdown.clean and log.epochs.first_start > log.log_start_offset:

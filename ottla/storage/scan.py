@@ -24,6 +24,7 @@ class CorruptBatchError(OSError):
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(f"at byte {position}: {reason}")
         self.position = position
+        self.reason = reason
 
 
 def find_batch(

@@ -78,8 +78,8 @@ class SegmentLog:
         """Everything below has been synced to disk."""
         self.size_bytes = 0
         self.producers = Producers()
-        self.aborted = AbortedTransactions(files, folder)
         self.beside = Unsynced(files)
+        self.aborted = AbortedTransactions(files, folder, written=self.beside.replaced)
         self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE, written=self.beside.replaced)
         self.segments: list[Segment] = []
         self._base_offsets: list[int] = []
@@ -520,9 +520,8 @@ class SegmentLog:
         end_offset = self.log_end_offset if end_offset is None else end_offset
         if self.recovery_point >= end_offset or not self.segments:
             return []
-        number = self.segment_number(self.recovery_point)
-        files = [segment.file for segment in self.segments[number:] if segment.base_offset < end_offset]
-        return files + self.aborted.files_from(self.segments[number].base_offset)
+        first = self.segment_number(self.recovery_point)
+        return [segment.file for segment in self.segments[first:] if segment.base_offset < end_offset]
 
     def flush(self) -> Completion[None] | None:
         """Sync everything appended so far."""
@@ -557,6 +556,5 @@ class SegmentLog:
     def _give_back(self) -> None:
         for segment in self.segments:
             segment.discard()
-        self.aborted.close()
         self.segments, self._base_offsets, self._active = [], [], None
         self.is_abandoned = True

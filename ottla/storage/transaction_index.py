@@ -10,12 +10,12 @@ is written when its marker is; if that fails, it is kept and written later, at t
 
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 
-from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.files import SegmentFiles
 from ottla.storage.index import CorruptIndexError
 from ottla.storage.transactions import AbortedTransaction
 
@@ -30,13 +30,16 @@ _log = logging.getLogger(__name__)
 class AbortedTransactions:
     """The transaction indexes of one log, by the base offsets of their segments."""
 
-    __slots__ = ("_bases", "_files", "_folder", "_open", "_unwritten")
+    __slots__ = ("_bases", "_files", "_folder", "_unwritten", "_written")
 
-    def __init__(self, files: SegmentFiles, folder: Path) -> None:
+    def __init__(
+        self, files: SegmentFiles, folder: Path, *, written: Callable[[Path], None] = lambda path: None
+    ) -> None:
+        """``written`` is called with each file that has been written, but not synced."""
         self._files = files
+        self._written = written
         self._folder = folder
         self._bases: list[int] = []
-        self._open: dict[int, SegmentFile] = {}
         self._unwritten: dict[int, tuple[int, bytearray]] = {}  # From which position on, what.
 
     def __bool__(self) -> bool:
@@ -102,21 +105,10 @@ class AbortedTransactions:
     def write(self) -> None:
         """Bring the files up to date. Raises OSError."""
         for base_offset, (position, entries) in list(self._unwritten.items()):
-            self._files.write(self._path(base_offset), entries, position)
+            path = self._path(base_offset)
+            self._files.write(path, entries, position)
+            self._written(path)
             del self._unwritten[base_offset]
-
-    def files_from(self, base_offset: int) -> list[SegmentFile]:
-        """The files of the segments from ``base_offset`` on, to be synced with their batches.
-
-        Those of closed segments hold all their entries; what the last one lacks is found again from its batches.
-        """
-        files = []
-        for base in self._bases[bisect_left(self._bases, base_offset) :]:
-            if base not in self._unwritten:
-                if base not in self._open:
-                    self._open[base] = self._files.file(self._path(base))
-                files.append(self._open[base])
-        return files
 
     def reset(self, base_offset: int) -> None:
         """Remove a segment's index, to be built anew. Raises OSError."""
@@ -129,14 +121,6 @@ class AbortedTransactions:
         self._bases = [base for base in self._bases if base not in gone]
         for base in gone:
             self._unwritten.pop(base, None)
-            if base in self._open:
-                self._open.pop(base).close()
-
-    def close(self) -> None:
-        """Give the descriptors back."""
-        for file in self._open.values():
-            file.close()
-        self._open.clear()
 
     def _path(self, base_offset: int) -> Path:
         return self._folder / f"{base_offset:020d}{SUFFIX}"

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ottla.broker.features import Features
 from ottla.broker.options import StartError
+from ottla.broker.scram_credentials import Mechanism, ScramCredentials
 from ottla.broker.server import refuse_logs_of_others
 from ottla.broker.takeover import Takeover, TakeoverError, describe, examined
 from ottla.broker.takeover_catalog import copy_logs, write_catalog
@@ -14,6 +16,8 @@ from ottla.storage.directory_lock import DirectoryLock
 from ottla.wire.messages.metadata_records import (
     AccessControlEntryRecord,
     ConfigRecord,
+    DelegationTokenRecord,
+    FeatureLevelRecord,
     PartitionChangeRecord,
     ProducerIdsRecord,
     RemoveTopicRecord,
@@ -79,6 +83,30 @@ def test_topics_settings_and_producer_ids_go_into_the_catalog(root):
     assert catalog.configs(4, "1") == {"log.cleaner.threads": "2"}
     assert catalog.configs(4, "2") == {}
     catalog.close()
+
+
+def test_credentials_and_features_go_into_the_catalog(root):
+    records = [
+        UserScramCredentialRecord(
+            name="alice", mechanism=2, salt=b"salt", stored_key=b"stored", server_key=b"server", iterations=4096
+        ),
+        FeatureLevelRecord(name="metadata.version", feature_level=25),
+        FeatureLevelRecord(name="transaction.version", feature_level=2),
+    ]
+    write_catalog(examine(apache_folder(root, records)), root)
+    catalog = catalog_of(root)
+    assert ScramCredentials(catalog).describe("alice") == [(Mechanism.SCRAM_SHA_512, 4096)]
+    assert list(catalog.entries("scram").values()) == [
+        {"salt": b"salt".hex(), "stored_key": b"stored".hex(), "server_key": b"server".hex(), "iterations": 4096}
+    ]
+    assert Features(catalog).level("metadata.version") == 25
+    catalog.close()
+
+
+def test_a_setting_for_all_topics_is_looked_at_too(root):
+    records = [*topic("a"), *topic("b", min_insync_replicas="1"), setting(4, "", "min.insync.replicas", "2")]
+    (note,) = examine(apache_folder(root, records, "a-0", "b-0")).notes
+    assert note.startswith("1 topic (a) is set to min.insync.replicas above 1")
 
 
 def test_this_node_alone_leads_in_a_new_epoch(root):
@@ -221,24 +249,26 @@ def test_acls_are_left_out_only_when_that_is_said(root):
 
 
 def test_what_is_left_out_or_different_is_said(root):
-    scram = UserScramCredentialRecord(name="x", mechanism=1, salt=b"", stored_key=b"", server_key=b"", iterations=1)
+    token = DelegationTokenRecord(
+        owner="x", requester="x", renewers=[], issue_timestamp=0, max_timestamp=0, expiration_timestamp=0, token_id="t"
+    )
     records = [
         *topic("a", message_format_version="3.0", min_insync_replicas="2"),
-        scram,
+        token,
         setting(4, "", "min.insync.replicas", "1"),
-        setting(4, "", "log.cleaner.threads", "2"),
         setting(8, "1", "root", "DEBUG"),
     ]
     apache_folder(root, records, "a-0")
     (root / "gone-0.0123-delete").mkdir()
+    (root / "left-0.0123-stray").mkdir()
     found = examine(root)
     assert found.topics[0].configs == {"min.insync.replicas": "2"}
     assert found.notes == [
         "a: message.format.version=3.0 is left out: message.format.version is not a topic's setting.",
-        "a: min.insync.replicas=2, and there is one replica now: producers with acks=all are refused until it is 1.",
-        "Kept, but not in force: log.cleaner.threads, set while brokers ran. Give the broker's to `ottla serve`.",
-        "Left out, because Ottla has none yet: 1 SCRAM credentials.",
-        "Left out: 1 folder (gone-0.0123-delete) is of no topic.",
+        "1 topic (a) is set to min.insync.replicas above 1, and there is one replica now: producers with acks=all are"
+        " refused until it is 1.",
+        "Left out, because Ottla has none yet: 1 delegation tokens.",
+        "Left out: 1 folder (left-0.0123-stray) is of no topic.",
     ]
     assert list(describe(found))[:2] == [
         f"Cluster {CLUSTER_ID}, node 1: 1 topics, 1 partitions",

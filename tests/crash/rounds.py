@@ -18,6 +18,7 @@ from ottla.wire.messages.topics import CreateTopicsRequest
 from tests.broker.clients import fetch_request
 from tests.broker.raw import RawClient
 from tests.crash.gate import Gate
+from tests.crash.group_consumer import GroupConsumer
 from tests.crash.journal import BrokenPromiseError, Journal
 from tests.crash.stock_clients import KafkaPythonProducer, LibrdkafkaProducer
 from tests.crash.workers import BytesProducer, Committer, Worker
@@ -52,6 +53,8 @@ class Rounds:
         with self._running():
             self._make_topics()
             gate = self._hire()
+            consumer = GroupConsumer(self.broker, gate, [each for each in self.journals if each.topic == "cached"])
+            consumer.start()
             with self._stock_producers(gate):
                 for _ in range(rounds):
                     self._round(gate)
@@ -61,6 +64,7 @@ class Rounds:
                 for worker in self.workers:
                     worker.thread.join()
             self._look()
+            consumer.end()
             self._look_at_everything_again()
             self.broker.restart()
             self._look_at_everything_again()

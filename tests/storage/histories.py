@@ -12,16 +12,19 @@ from random import Random
 
 from ottla.storage.completion import Completion
 from ottla.storage.directory import DataDirectory
-from ottla.storage.log import Appended
+from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.segment_log import SegmentLog
 from ottla.wire.batch import BatchHeader, check_produced, read_header
+from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import read_records
 from tests.storage.crashable import MERCIES, CrashableFiles
 from tests.storage.logs import NOW_MS, append, batch_of, read_all
+from tests.storage.transaction_truth import compare_transactions
 
 TOPICS = ("apple", "banana", "cherry")
 PRODUCERS = (-1, 1, 2)
+TRANSACTIONAL = (11, 12)
 
 
 class Later:
@@ -81,7 +84,9 @@ class Expected:
             if header.last_offset >= self.start and header.next_offset <= least.synced_end:
                 assert header.base_offset in there, f"{header} was synced"
         # What was deleted may come back once more, if that was not synced.
-        self.batches = [each for each in self.batches if read_header(each).next_offset <= start] + found
+        deleted = [each for each in self.batches if read_header(each).next_offset <= start]
+        self.batches = deleted + found
+        compare_transactions(log, found=found, before=deleted)
         for header in headers:
             assert log.leader_epoch_at(max(start, header.base_offset)) == header.partition_leader_epoch, (
                 header,
@@ -153,7 +158,8 @@ class History:
     def step(self) -> None:
         """Let something happen to a log."""
         topic = self.random.choice(list(self.logs))
-        actions = [self.append] * 12 + [self.flush, self.checkpoint, self.work, self.work, self.delete_records]
+        actions = [self.append] * 12 + [self.append_transactional] * 5 + [self.end_transaction] * 3
+        actions += [self.flush, self.checkpoint, self.work, self.work, self.delete_records]
         actions += [self.elect] + [self.recreate] * (self.recreates and self.random.random() < 0.3)
         self.random.choice(actions)(topic)
         for each, log in self.logs.items():
@@ -176,19 +182,42 @@ class History:
             timestamps=[first + number for number in range(count)],
             producer=(producer_id, 0, sequence) if producer_id >= 0 else (-1, -1, -1),
         )
+        check_produced(memoryview(batch))
+        self._append(topic, batch, AppendOrigin.CLIENT)
+        if producer_id >= 0:
+            expected.sequences[producer_id] = sequence + count
+
+    def append_transactional(self, topic: str) -> None:
+        producer_id = self.random.choice(TRANSACTIONAL)
+        producer = (producer_id, *self._epoch_and_sequence(topic, producer_id))
+        batch = batch_of([b"value"] * self.random.randint(1, 3), producer=producer, transactional=True)
+        self._append(topic, batch, AppendOrigin.CLIENT)
+
+    def end_transaction(self, topic: str) -> None:
+        producer_id = self.random.choice(TRANSACTIONAL)
+        epoch = self._epoch_and_sequence(topic, producer_id)[0] + 1
+        marker = Marker(self.random.random() < 0.3, 0)
+        batch = build_marker(marker, producer_id=producer_id, producer_epoch=epoch, timestamp_ms=NOW_MS)
+        self._append(topic, batch, AppendOrigin.COORDINATOR)
+
+    def _epoch_and_sequence(self, topic: str, producer_id: int) -> tuple[int, int]:
+        state = self.logs[topic].producers.get(producer_id)
+        return (0, 0) if state is None else (state.epoch, state.last_sequence + 1)
+
+    def _append(self, topic: str, batch: bytearray, origin: AppendOrigin) -> None:
+        expected = self.expected[topic]
         self.trace.append(f"append {len(batch)} bytes to {topic} at {expected.end}")
-        view = memoryview(batch)
+        header = read_header(batch)
         log = self.logs[topic]
-        appended = log.append(view, check_produced(view), expected.epoch, NOW_MS)
-        assert log.log_end_offset == expected.end + count
-        expected.end += count
+        appended = log.append(memoryview(batch), header, expected.epoch, NOW_MS, origin, transaction_version=2)
+        base_offset = expected.end
+        expected.end += header.record_count
+        assert log.log_end_offset == expected.end
         if isinstance(appended, Completion):
             self.unanswered.append((expected, expected.end, appended))
         else:
-            assert (appended.base_offset, appended.duplicate) == (expected.end - count, False)
+            assert (appended.base_offset, appended.duplicate) == (base_offset, False)
         expected.batches.append(bytes(batch))
-        if producer_id >= 0:
-            expected.sequences[producer_id] = sequence + count
 
     def flush(self, topic: str) -> None:
         self.trace.append(f"flush {topic}")
@@ -287,10 +316,15 @@ class History:
         """Each producer sends its last batch again, and is told that it is there."""
         last = {}
         for header in self.expected[topic].headers():
-            if header.producer_id >= 0:
+            if header.producer_id >= 0 and not header.is_transactional:
                 last[header.producer_id] = header
         for header in last.values():
             if header.base_offset >= log.log_start_offset:
                 producer = (header.producer_id, header.producer_epoch, header.base_sequence)
-                again = append(log, batch_of([b""] * header.record_count, producer=producer))
+                view = memoryview(batch_of([b""] * header.record_count, producer=producer))
+                again = log.append(view, check_produced(view), 0, NOW_MS)
+                if isinstance(again, Completion):
+                    while not again.done:
+                        self.later.do_one(self.random)
+                    again = again.result()
                 assert (again.duplicate, again.base_offset) == (True, header.base_offset), header

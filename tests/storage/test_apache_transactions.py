@@ -18,6 +18,7 @@ from ottla.storage.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import build_marker, read_marker
 from ottla.wire.records import read_records
+from tests.storage.committed import committed_records
 from tests.storage.conftest import Disk
 from tests.storage.logs import read, read_all
 
@@ -123,31 +124,9 @@ def test_apaches_markers_are_read_and_built_byte_for_byte(apaches: Disk) -> None
 def test_leaving_out_what_is_aborted_leaves_what_was_committed(apaches: Disk) -> None:
     log = apaches.open(CONFIG)
     stable = log.last_stable_offset(log.log_end_offset)
-    kept = committed(log, stable)
+    kept = [record.offset for record in committed_records(log)]
     assert kept == committed_by_markers(log, stable)
     assert len(kept) > 50
-
-
-def committed(log: SegmentLog, stable: int) -> list[int]:
-    """The offsets that a consumer keeps: as Apache's does it, going by what each fetch says was aborted."""
-    kept: list[int] = []
-    offset = log.log_start_offset
-    while offset < stable:
-        data = read(log, offset, 700, end_offset=stable)
-        aborted = sorted((each.first_offset, each.producer_id) for each in log.aborted_transactions(offset, len(data)))
-        leaving_out: set[int] = set()
-        for batch in read_all(log, offset):
-            header = read_header(batch)
-            if header.base_offset >= stable or data.find(batch) < 0:
-                break
-            while aborted and aborted[0][0] <= header.last_offset:
-                leaving_out.add(aborted.pop(0)[1])
-            if header.is_control:
-                leaving_out.discard(header.producer_id)
-            elif not (header.is_transactional and header.producer_id in leaving_out):
-                kept += [record.offset for record in read_records(batch)]
-            offset = header.next_offset
-    return kept
 
 
 def committed_by_markers(log: SegmentLog, stable: int) -> list[int]:

@@ -32,6 +32,7 @@ class WatchedFiles(RealFiles):
     def __init__(self) -> None:
         super().__init__(durable=False)
         self.synced: list[str] = []
+        self.synced_beside: list[str] = []
         self.broken: set[str] = set()
         watched = self
 
@@ -47,6 +48,9 @@ class WatchedFiles(RealFiles):
         self.synced.append(str(path.name))
         if path.parent.name in self.broken:
             raise OSError(errno.EIO, "Input/output error")
+
+    def sync_file(self, path: Path) -> None:
+        self.synced_beside.append(path.name)
 
     def sync_folder(self, path: Path) -> None:
         self.synced.append(f"{path.name}/")
@@ -276,7 +280,8 @@ def test_a_transaction_index_and_its_name_are_synced_before_the_recovery_point_m
         append(log)
     assert (store.files.synced, log.recovery_point) == ([], 0)
     store.background.work_to_the_end()
-    assert {"00000000000000000000.txnindex", "topic-0/"} <= set(store.files.synced)
+    assert "00000000000000000000.txnindex" in store.files.synced_beside
+    assert "topic-0/" in store.files.synced
     assert log.recovery_point == log.segments[-1].base_offset
 
 
@@ -357,6 +362,69 @@ def test_who_waits_for_a_log_that_is_removed_looks_elsewhere(store: Store) -> No
     assert error_of(early) is error_of(late) is ErrorCode.NOT_LEADER_OR_FOLLOWER
     store.background.work_to_the_end()
     assert log.offline_reason is None
+
+
+def crash(store: Store) -> None:
+    """End the process: what the disk was asked for is never done."""
+    store.directory.abandon()
+    store.background.jobs.clear()
+    store.background.calls.clear()
+    store.open()
+
+
+def test_what_a_crash_left_unsynced_is_synced_before_anybody_sees_it(store: Store) -> None:
+    begin(store.log(EACH))
+    store.background.end_pass()
+    crash(store)
+    log = store.log(EACH)
+    assert (log.log_end_offset, log.acknowledged_offset) == (1, 0)
+    later = begin(log)
+    assert log.acknowledged_offset == 0
+    store.background.work_to_the_end()
+    assert later.result().base_offset == 1
+    assert (log.acknowledged_offset, log.recovery_point) == (2, 2)
+
+
+def test_what_a_crash_left_unsynced_is_no_duplicate_before_it_is_synced(store: Store) -> None:
+    begin(store.log(EACH), batch_of(producer=(1, 0, 0)))
+    crash(store)
+    log = store.log(EACH)
+    again = begin(log, batch_of(producer=(1, 0, 0)))
+    assert not again.done
+    store.background.work_to_the_end()
+    assert again.result()[:3] == (0, 0, True)
+
+
+def test_a_duplicate_of_what_was_never_synced_waits_under_a_new_policy(store: Store) -> None:
+    log = store.log(LogConfig())
+    append(log, batch_of(producer=(1, 0, 0)))
+    log.configure(EACH)
+    again = begin(log, batch_of(producer=(1, 0, 0)))
+    store.background.work_to_the_end()
+    assert again.result()[:3] == (0, 0, True)
+
+
+def test_after_a_crash_the_time_runs_too(store: Store) -> None:
+    settings = LogConfig(flush_ms=250)
+    append(store.log(settings))
+    crash(store)
+    store.timers.clear()
+    log = store.log(settings)
+    assert log.acknowledged_offset == 1
+    assert store.let_time_pass() == [250]
+    store.background.work_to_the_end()
+    assert log.recovery_point == 1
+
+
+def test_after_a_clean_stop_nothing_is_left_to_sync(store: Store) -> None:
+    begin(store.log(EACH))
+    store.background.work_to_the_end()
+    store.directory.close()
+    store.open()
+    log = store.log(EACH)
+    store.background.work_to_the_end()
+    assert log.acknowledged_offset == 1
+    assert store.files.synced == []
 
 
 def test_flush_is_done_when_everything_before_it_is_synced(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -10,39 +9,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
-from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import BatchHeader, read_header
-from ottla.wire.markers import Marker, build_marker, read_marker
+from ottla.wire.markers import Marker, build_marker
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, append, batch_of, read, split
+from tests.storage.transaction_truth import truth_of
 
 producers = st.sampled_from([1, 2, 3])
-
-
-class Truth(NamedTuple):
-    """What the batches of a log say."""
-
-    open: dict[int, int]
-    aborted: list[AbortedTransaction]
-
-    def stable_offset(self, high_watermark: int, start_offset: int) -> int:
-        return max(min([*self.open.values(), high_watermark]), min(start_offset, high_watermark))
-
-
-def truth_of(batches: list[bytes]) -> Truth:
-    """Read them all."""
-    truth = Truth({}, [])
-    for batch in batches:
-        header = read_header(batch)
-        if header.is_control:
-            marker = read_marker(batch)
-            first = truth.open.pop(header.producer_id, None)
-            if first is not None and marker is not None and not marker.commits:
-                stable = min([*truth.open.values(), header.next_offset])
-                truth.aborted.append(AbortedTransaction(header.producer_id, first, header.last_offset, stable))
-        elif header.is_transactional:
-            truth.open.setdefault(header.producer_id, header.base_offset)
-    return truth
 
 
 class TransactionHistory(RuleBasedStateMachine):

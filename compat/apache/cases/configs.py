@@ -5,7 +5,12 @@ from __future__ import annotations
 from compat.apache.base import FIXED, Base, own_topic
 from compat.apache.cases.topics import SETTINGS
 from compat.apache.side import Side
-from ottla.wire.messages.configs import DescribeConfigsRequest, DescribeLogDirsRequest, IncrementalAlterConfigsRequest
+from ottla.wire.messages.configs import (
+    AlterConfigsRequest,
+    DescribeConfigsRequest,
+    IncrementalAlterConfigsRequest,
+    ListConfigResourcesRequest,
+)
 
 TOPIC = 2
 Described = DescribeConfigsRequest.Resource
@@ -33,9 +38,23 @@ def _altered(name: str, operation: int, value: str | None) -> Base:
     )
 
 
-def _log_dirs(_: Side) -> DescribeLogDirsRequest:
-    topic = DescribeLogDirsRequest.Topic(topic=FIXED, partitions=[0, 1])
-    return DescribeLogDirsRequest(topics=[topic])
+def _replace(side: Side) -> AlterConfigsRequest:
+    config = AlterConfigsRequest.Resource.Config(name="retention.ms", value="5000")
+    resource = AlterConfigsRequest.Resource(resource_type=TOPIC, resource_name=side.topic, configs=[config])
+    return AlterConfigsRequest(resources=[resource], validate_only=False)
+
+
+def _listed(types: list[int]) -> Base:
+    return Base(
+        f"ListConfigResources of types {types}",
+        lambda _: ListConfigResourcesRequest(resource_types=types),
+        first_version=1,
+        mutate=False,
+    )
+
+
+def _described(kind: int, name: str) -> Base:
+    return Base(f"DescribeConfigs of type {kind}, {name!r}", lambda _: _describe(name, kind=kind), mutate=False)
 
 
 BASES = (
@@ -48,5 +67,8 @@ BASES = (
     _altered("cleanup.policy", 2, "compact"),
     _altered("cleanup.policy", 3, "delete"),
     _altered("cleanup.policy", 3, "compact"),
-    Base("DescribeLogDirs", _log_dirs),
+    Base("AlterConfigs", _replace, before=own_topic),
+    Base("ListConfigResources", lambda _: ListConfigResourcesRequest(), last_version=0),
+    *map(_listed, ([], [2], [4], [8], [16], [32], [2, 4], [7])),
+    *(_described(kind, name) for kind in (2, 4, 8, 16, 32) for name in ("", "unknown", "1")),
 )

@@ -161,6 +161,10 @@ class GroupRuntime:
         else:
             self._submit(lane, group_id, event)
 
+    def coordinates(self, group_id: str) -> bool:
+        """Whether this is, or will soon be, a group's coordinator: not if its partition cannot be read."""
+        return not self._lane_of(group_id).is_closed
+
     def shard_of(self, group_id: str) -> GroupShard:
         """Return the shard to read a group from. Raises KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR."""
         lane = self._lane_of(group_id)

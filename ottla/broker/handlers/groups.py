@@ -77,6 +77,8 @@ def _coordinator(context: Context, key_type: int, key: str, *, version: int) -> 
         _check_key(key_type, key, version=version)
         if key_type == GROUP:
             context.cluster.groups.prepare()
+            if not context.cluster.groups.runtime.coordinates(key):
+                raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "This group's offsets are offline")
     except KafkaError as error:
         return Coordinator(
             key=key, node_id=NO_NODE, host="", port=NO_NODE, error_code=error.code, error_message=error.message
