@@ -334,8 +334,6 @@ APACHE_DEFINITIONS = table(
     Definition("producer.purgatory.purge.interval.requests", INT, 1000),
     Definition("queued.max.request.bytes", LONG, -1),
     Definition("queued.max.requests", INT, 500, at_least(1)),
-    Definition("quota.window.num", INT, 11, at_least(1)),
-    Definition("quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("replication.quota.window.num", INT, 11, at_least(1)),
     Definition("replication.quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("request.timeout.ms", INT, 30_000),

@@ -112,6 +112,8 @@ APIS: tuple[Api, ...] = (
     Api(
         ApiKey.ALTER_USER_SCRAM_CREDENTIALS, "AlterUserScramCredentials", "security", (0, 0), (0, 0), "ALTER", "CLUSTER"
     ),
+    Api(ApiKey.DESCRIBE_CLIENT_QUOTAS, "DescribeClientQuotas", "quotas", (0, 1), (0, 1), "DESCRIBE_CONFIGS", "CLUSTER"),
+    Api(ApiKey.ALTER_CLIENT_QUOTAS, "AlterClientQuotas", "quotas", (0, 1), (0, 1), "ALTER_CONFIGS", "CLUSTER"),
     Api(ApiKey.DESCRIBE_QUORUM, "DescribeQuorum", "quorum", (0, 2), (0, 2), "DESCRIBE", "CLUSTER"),
     Api(ApiKey.UPDATE_FEATURES, "UpdateFeatures", "quorum", (0, 2), (0, 2), "ALTER", "CLUSTER"),
     Api(ApiKey.UNREGISTER_BROKER, "UnregisterBroker", "quorum", (0, 0), (0, 0), "ALTER", "CLUSTER"),

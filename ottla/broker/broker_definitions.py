@@ -97,6 +97,9 @@ BROKER_DEFINITIONS = table(
     Definition("log.retention.check.interval.ms", LONG, 300_000, at_least(1)),
     # Recovery
     Definition("log.flush.offset.checkpoint.interval.ms", INT, 60_000, at_least(0)),
+    # Quotas
+    Definition("quota.window.num", INT, 11, at_least(1)),
+    Definition("quota.window.size.seconds", INT, 1, at_least(1)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

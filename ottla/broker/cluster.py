@@ -16,9 +16,11 @@ from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.definitions import InvalidSettingError
 from ottla.broker.dynamic_settings import usable
 from ottla.broker.features import Features
+from ottla.broker.metering import Throttling
 from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
 from ottla.broker.partition import NOBODY, Partition
+from ottla.broker.quotas import Quotas
 from ottla.broker.scram_credentials import ScramCredentials
 from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
@@ -72,6 +74,8 @@ class Cluster:
         self.directory = directory
         self.catalog = catalog
         self.answers = Answers(catalog)
+        self.quotas = Quotas(catalog)
+        self.throttling = Throttling(self.quotas, config, clock, timers)
         self.features = Features(catalog)
         self.scram_credentials = ScramCredentials(catalog)
         self.telemetry = Telemetry(catalog, random_source)

@@ -150,6 +150,9 @@ class Connection:
         self.active_at = self.loop.now
         try:
             reply = deferred.reply()
+            if isinstance(reply, dispatch.Deferred):
+                self._wait_for(reply)
+                reply = reply.at_once
             if reply is not None:
                 self._send(reply)
             if self._output is None:
@@ -323,11 +326,16 @@ class Connection:
     def _take(self, reply: dispatch.Reply | dispatch.Deferred) -> None:
         """Keep a reply until the pass sends all of them, or wait for it."""
         if isinstance(reply, dispatch.Deferred):
-            self._deferred = reply
-            reply.pending.add_done_callback(self._on_resolved)
-        else:
-            self._reply = reply
-            self.loop.replied.append(self)
+            self._wait_for(reply)
+            if reply.at_once is None:
+                return
+            reply = reply.at_once
+        self._reply = reply
+        self.loop.replied.append(self)
+
+    def _wait_for(self, deferred: dispatch.Deferred) -> None:
+        self._deferred = deferred
+        deferred.pending.add_done_callback(self._on_resolved)
 
     def _on_resolved(self, _pending: Pending[Any]) -> None:
         self.loop.answered(self)

@@ -1,10 +1,15 @@
 """What a handler knows besides its request: whose it is, over which connection it came, and in which version."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ottla.broker.cluster import Cluster
+    from ottla.broker.metering import Meter
     from ottla.broker.node import Node
+
+
+ROUTES: dict[int, Any] = {}
+"""The routes of everybody who is not measured, by API and version: a codec cache, the same for all clusters."""
 
 
 class Context:
@@ -15,6 +20,7 @@ class Context:
     """
 
     __slots__ = (
+        "__weakref__",
         "api_version",
         "client_host",
         "client_id",
@@ -24,7 +30,9 @@ class Context:
         "client_software_version",
         "cluster",
         "listener",
+        "meter",
         "node",
+        "routes",
     )
 
     def __init__(self, *, cluster: "Cluster", node: "Node", listener: int = 0, client_host: str = "") -> None:
@@ -39,3 +47,12 @@ class Context:
         self.client_software_name = ""
         self.client_software_version = ""
         self.api_version = 0
+        self.meter: Meter | None = None
+        """What measures this connection while quotas are set (``broker/metering``)."""
+        self.routes = ROUTES
+        cluster.throttling.watch(self)
+
+    def measure(self, meter: "Meter | None") -> None:
+        """Go through a meter from the next request on, with routes of one's own, or no longer."""
+        self.meter = meter
+        self.routes = ROUTES if meter is None else {}

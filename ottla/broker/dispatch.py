@@ -71,8 +71,8 @@ class Route:
         self.carries_records = api.key == ApiKey.FETCH
         self.depends_on_catalog_only = api.key == ApiKey.METADATA
 
-    def encode(self, response: Response, correlation_id: int) -> Reply:
-        """Return the frame of ``response``, in pieces where some of it lies in files."""
+    def encode(self, response: Response, correlation_id: int) -> "Reply | Deferred":
+        """Return the frame of ``response``, in pieces where some of it lies in files; a ``Deferred`` says more."""
         parts: list[Any] = []
         self.encoder(response, parts.append)
         if not self.carries_records:
@@ -81,17 +81,21 @@ class Route:
 
 
 class Deferred:
-    """A request whose answer comes later: what is needed to encode it then."""
+    """A request whose answer comes later: what is needed to encode it then.
 
-    __slots__ = ("context", "correlation_id", "pending", "route")
+    ``at_once`` is what is sent before; what comes later may then be nothing but leave to go on.
+    """
+
+    __slots__ = ("at_once", "context", "correlation_id", "pending", "route")
 
     def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Pending[Any]) -> None:
         self.context = context
         self.route = route
         self.correlation_id = correlation_id
         self.pending = pending
+        self.at_once: Reply | None = None
 
-    def reply(self) -> Reply | None:
+    def reply(self) -> "Reply | Deferred | None":
         """Encode the answer that has come. Raises ProtocolError where the connection must be closed instead."""
         pending = self.pending
         if pending.error is not None:
@@ -101,10 +105,7 @@ class Deferred:
         return self.route.encode(pending.response, self.correlation_id)
 
 
-_routes: dict[int, Route] = {}  # a codec cache: what it holds depends on nothing but the declarations
-
-
-def _find_route(api_key: int, version: int) -> Route:
+def _find_route(context: Context, api_key: int, version: int) -> Route:
     api = BY_KEY.get(api_key)
     if api is None:
         raise ProtocolError(f"API {api_key} is not served")
@@ -112,7 +113,8 @@ def _find_route(api_key: int, version: int) -> Route:
         if api_key == ApiKey.API_VERSIONS:
             raise _UnsupportedApiVersionsError
         raise ProtocolError(f"{api.name} version {version} is not served ({api.served[0]} to {api.served[1]} are)")
-    route = _routes[api_key << 16 | version] = Route(api, version)
+    route = Route(api, version) if context.meter is None else context.meter.route(context, api, version)
+    context.routes[api_key << 16 | version] = route
     return route
 
 
@@ -130,7 +132,7 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         raise ProtocolError(f"a request of {end - start} bytes has no whole header")
     api_key, version, correlation_id, name_length = read_fixed_header(buffer, start)
     try:
-        route = _routes.get(api_key << 16 | version) or _find_route(api_key, version)
+        route: Route = context.routes.get(api_key << 16 | version) or _find_route(context, api_key, version)
     except _UnsupportedApiVersionsError:
         return _unsupported_api_versions(correlation_id)
     position = start + REQUEST_HEADER_SIZE
@@ -181,7 +183,7 @@ def _skip_header_tags(route: Route, buffer: bytearray, position: int, end: int) 
 
 def _remembered(
     context: Context, route: Route, correlation_id: int, *, buffer: bytearray, start: int, end: int
-) -> Reply:
+) -> Reply | Deferred:
     """Answer a request as it was answered before, if the catalog is still the same."""
     answers = context.cluster.answers
     key = (route.version, context.listener, bytes(buffer[start:end]))
@@ -196,7 +198,7 @@ def _remembered(
     return frames.encode_response(correlation_id, answer, flexible=route.response_is_flexible)
 
 
-def _error_reply(route: Route, correlation_id: int, error: Exception, context: Context) -> Reply:
+def _error_reply(route: Route, correlation_id: int, error: Exception, context: Context) -> Reply | Deferred:
     if isinstance(error, ProtocolError):
         raise error
     if isinstance(error, KafkaError):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
+from ottla.broker.metering import Meter
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending, Timer
 from ottla.storage.completion import Completion
@@ -44,6 +45,7 @@ class Fetch:
         "_fetch_set",
         "_is_due",
         "_max_bytes",
+        "_meter",
         "_min_bytes",
         "_missing",
         "_pending",
@@ -51,11 +53,16 @@ class Fetch:
         "_timer",
     )
 
-    def __init__(self, cluster: Cluster, request: FetchRequest, fetch_set: FetchSet) -> None:
+    def __init__(
+        self, cluster: Cluster, request: FetchRequest, fetch_set: FetchSet, meter: Meter | None = None
+    ) -> None:
         self._cluster = cluster
         self._fetch_set = fetch_set
         self._by_id = fetch_set.by_id
         self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
+        self._meter = meter
+        if meter is not None:
+            self._max_bytes = meter.most_to_fetch(self._max_bytes)
         self._min_bytes = min(request.min_bytes, self._max_bytes)
         self._committed_only = request.isolation_level == READ_COMMITTED
         self._by_replica = request.replica_id >= 0 or request.replica_state.replica_id >= 0
@@ -285,6 +292,11 @@ class Fetch:
     def _answer(self, reads: "list[_Read]") -> FetchResponse:
         """Build the response; an incremental one names only partitions with news."""
         fetch_set = self._fetch_set
+        if self._meter is not None and not self._meter.fetched(sum(read.size for read in reads)):
+            # The session stays as it was: the client asks again for what it could not have.
+            _release(reads)
+            fetch_set.rest(self._on_bytes)
+            return FetchResponse(session_id=fetch_set.session_id, responses=[])
         topics: dict[str | bytes, TopicResponse] = {}
         for read in reads:
             fetched = read.fetched

@@ -162,6 +162,7 @@ class DataDirectory:
             memory=self._memory,
             removals=self.removals,
             flusher=self.flusher,
+            background=self.background,
             random=self._random,
             start_moved=lambda: self._write_log_start_offsets(sync=False),
         )

@@ -12,10 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from ottla.storage.residency import is_in_memory
+
 Buffer = bytes | bytearray | memoryview
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _SMALL_FILE = 1 << 14
+_READ_AHEAD_STEP = 256 << 10
 
 SHARE_OF_DESCRIPTORS = 2
 """Log files may take one in this many of the process's descriptors; the others are for connections."""
@@ -139,6 +142,16 @@ class FileSlice:
     def read(self) -> bytes:
         """The bytes. Safe in another thread, because the file is pinned."""
         return self._open().pread(self._size, self.position)
+
+    def is_in_memory(self) -> bool:
+        """Whether sending it does not wait for the disk; False where that cannot be told."""
+        return is_in_memory(self.fileno(), self.position, self._size)
+
+    def read_ahead(self) -> None:
+        """Bring it into memory. For a thread: this waits for the disk."""
+        file = self._open()
+        for start in range(0, self._size, _READ_AHEAD_STEP):
+            file.pread(min(_READ_AHEAD_STEP, self._size - start), self.position + start)
 
     def release(self) -> None:
         """Give the file back; doing it twice does nothing."""

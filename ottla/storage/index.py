@@ -78,6 +78,15 @@ class OffsetIndex:
         if self.entries - self._written >= _ENTRIES_PER_WRITE:
             self.write()
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a lookup needs no file."""
+        return self._offsets is not None
+
+    def read_ahead(self) -> None:
+        """Bring the file into the system's memory. For a thread: this waits for the disk."""
+        self._files.read(self._path)
+
     def lookup(self, offset: int) -> tuple[int, int]:
         """Position and last offset of the last indexed batch that is not above ``offset``; 0 and no bound without one.
 

@@ -1,10 +1,11 @@
 """What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
 
-Every call answers at once or with a ``Completion``. Calls on one log take effect, and are answered, in the order in
-which they are made. What an append has answered may be read from then on; while it is under way, readers see nothing
-of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset`` may. An error, raised at once or by the
-completion, changes nothing; but a log whose disk has failed is replaced by an ``OfflineLog``. No log keeps what it is
-given: a buffer may be used again when the call returns, whenever its answer comes.
+Every call answers at once or with a ``Completion``. Calls that change a log take effect, and are answered, in the order
+in which they are made; a read may be overtaken by others. What an append has answered may be read from then on; while
+it is under way, readers see nothing of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset``
+may. An error, raised at once or by the completion, changes nothing; but a log whose disk has failed is replaced by an
+``OfflineLog``. No log keeps what it is given: a buffer may be used again when the call returns, whenever its answer
+comes.
 
 ``tests/storage/test_log_conformance.py`` holds any log to this.
 """

@@ -57,6 +57,8 @@ class LogReport:
     name: str
     recovery_point: int = 0
     was_clean: bool = False
+    checked_from: int = 0
+    """The base offset of the first segment that the next start checks, unless it was closed well."""
     batches: int = 0
     size_bytes: int = 0
     log_start_offset: int = 0
@@ -77,7 +79,7 @@ class LogReport:
 
     def is_torn(self, bad: BadRange) -> bool:
         """Whether these bytes are what a crash leaves: the next start looks there, and cuts."""
-        return not self.was_clean and bad.next_offset >= self.recovery_point
+        return not self.was_clean and bad.segment >= self.checked_from and bad.next_offset >= self.recovery_point
 
 
 def check_directory(files: SegmentFiles, root: Path, names: list[str] | None = None) -> Iterator[LogReport]:
@@ -110,6 +112,7 @@ def check_log(files: SegmentFiles, folder: Path, report: LogReport) -> LogReport
     """Fill in what is wrong with the log in ``folder``. Raises OSError."""
     names = set(files.names(folder))
     bases = segments_of(names)
+    report.checked_from = max((base for base in bases if base <= report.recovery_point), default=0)
     report.end_offset = report.log_start_offset = max(report.log_start_offset, bases[0] if bases else 0)
     for base, end_offset in zip(bases, [*bases[1:], MAX_INT64], strict=False):
         _check_segment(files, folder, base, end_offset=end_offset, names=names, report=report)

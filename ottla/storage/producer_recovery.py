@@ -34,7 +34,7 @@ def load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool, checke
     rebuilt = _damaged_indexes(log, checked_from) if clean else {base for base in bases if base >= checked_from}
     for base in rebuilt:
         log.aborted.reset(base)
-    if clean and not good and not rebuilt:
+    if clean and not snapshots and not rebuilt:
         return  # As Apache: without any snapshot, a log that was closed well is taken to have no producers.
     start, producers = _newest_snapshot(log, good, min(rebuilt, default=end_offset))
     log.snapshot_offset = good[-1] if good else 0
@@ -47,11 +47,17 @@ def load_producers(log: SegmentLog, snapshots: list[int], *, clean: bool, checke
 
 
 def _remove_strays(log: SegmentLog, snapshots: list[int], *, keep: Container[int]) -> list[int]:
-    """Remove snapshots beyond the log's end, and all others that belong to no segment but the newest good one."""
+    """Remove snapshots beyond the log's end, and all others that belong to no segment but the newest good one.
+
+    One from before the first segment is of no use: the batches after it are gone, and may have ended transactions.
+    """
     good: list[int] = []
+    first = log.segments[0].base_offset
     for offset in reversed(snapshots):
         path = log.folder / file_name(offset, SNAPSHOT_SUFFIX)
-        if offset <= log.log_end_offset and (offset in keep if good else _read_snapshot(log, path) is not None):
+        if first <= offset <= log.log_end_offset and (
+            offset in keep if good else _read_snapshot(log, path) is not None
+        ):
             good.append(offset)
         else:
             log.files.remove(path)

@@ -67,18 +67,19 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         log.log_end_offset = log.recovery_point = log.log_start_offset
         return
     if shutdown.clean:
-        log.sealed_offset = _find_end(log, shutdown)
+        checked_from = log.sealed_offset = _find_end(log, shutdown)
         log.recovery_point = min(shutdown.recovery_point, log.sealed_offset)
     else:
-        _recover(log, shutdown)
+        checked_from = _recover(log, shutdown)
         # What the last process did not sync may not be on disk, and later snapshots count batches that are not there.
-        snapshots = _drop_snapshots(log, snapshots, log.recovery_point)
+        snapshots = _drop_snapshots(log, snapshots, checked_from)
     if log.log_start_offset > log.log_end_offset:
         if shutdown.clean:
             raise DamagedLogError(
                 log, f"it ends at offset {log.log_end_offset}, below its start {log.log_start_offset}"
             )
-        _start_again(log, log.log_start_offset)
+        checked_from = log.log_start_offset
+        _start_again(log, checked_from)
         snapshots = _drop_snapshots(log, snapshots, -1)
     if not shutdown.clean and log.epochs.first_start > log.log_start_offset:
         epochs_are_known = False  # The log's start has gone back to before a deletion whose trace was not synced.
@@ -91,9 +92,7 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         log.epochs.write(sync=False)
     log.remove_first(log.segment_number(log.log_start_offset))
     log.activate_last()
-    load_producers(
-        log, snapshots, clean=shutdown.clean, checked_from=log.log_end_offset if shutdown.clean else log.recovery_point
-    )
+    load_producers(log, snapshots, clean=shutdown.clean, checked_from=checked_from)
     log.segments[-1].file.close()  # Most logs lie idle after a start, and then they need no descriptor.
 
 
@@ -154,8 +153,11 @@ def _find_end(log: SegmentLog, shutdown: LastShutdown) -> int:
     return end_offset
 
 
-def _recover(log: SegmentLog, shutdown: LastShutdown) -> None:
-    """Check the segments from the recovery point on; cut the log at the first bad batch."""
+def _recover(log: SegmentLog, shutdown: LastShutdown) -> int:
+    """Check the segments from the recovery point on; cut the log at the first bad batch.
+
+    Returns the offset at which the first of them begins.
+    """
     recovery_point = shutdown.recovery_point
     first = log.segment_number(recovery_point)
     log.epochs.truncate_from_end(log.segments[first].base_offset)  # They may be of batches that were lost.
@@ -176,10 +178,12 @@ def _recover(log: SegmentLog, shutdown: LastShutdown) -> None:
         if found.damage is not None:
             break
     _find_end(log, shutdown)
-    log.recovery_point = min(recovery_point, log.segments[first].base_offset)
+    checked_from = log.segments[first].base_offset
+    log.recovery_point = min(recovery_point, checked_from)
     # What the last process did not sync may not be on disk either.
     log.beside.replaced(log.folder / EPOCHS_FILE)
     log.beside.renamed(log.folder.parent)
+    return checked_from
 
 
 def _cut(log: SegmentLog, number: int, damage: CorruptBatchError) -> None:

@@ -12,7 +12,7 @@ from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, LENGTH_OVERHEAD, MA
 _LOCATION = Struct(">qi4xb6xi")
 """Base offset, length, magic, last offset delta: what finding a batch takes."""
 
-_FIRST_CHUNK = 4096 + 2 * HEADER_SIZE
+FIRST_CHUNK = 4096 + 2 * HEADER_SIZE
 """Covers the way from one index entry to the next when batches are small and the interval is Kafka's default."""
 
 _CHUNK = 256 << 10
@@ -35,7 +35,7 @@ def find_batch(
     None if there is none before ``end``. Raises CorruptBatchError if the bytes on the way are no batches, or if the
     batch at ``position`` goes beyond ``indexed_offset``: then an index leads too far, past batches that were wanted.
     """
-    size_to_read = _FIRST_CHUNK
+    size_to_read = FIRST_CHUNK
     while position + HEADER_SIZE <= end:
         chunk = file.pread(min(size_to_read, end - position), position)
         size_to_read = _CHUNK

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ottla.storage.files import SegmentFile, SegmentFiles
+from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
-from ottla.storage.scan import CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.storage.scan import FIRST_CHUNK, CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
 from ottla.wire.errors import KafkaError
@@ -49,6 +49,7 @@ class Segment:
 
     __slots__ = (
         "_folder",
+        "_is_preallocated",
         "_max_timestamp",
         "_offset_of_max_timestamp",
         "base_offset",
@@ -83,6 +84,7 @@ class Segment:
         self.base_offset = base_offset
         self.file: SegmentFile = files.create(path) if size is None else files.file(path)
         self.size = size or 0
+        self._is_preallocated = False
         self.index = OffsetIndex(
             files,
             folder / file_name(base_offset, INDEX_SUFFIX + suffix),
@@ -163,6 +165,15 @@ class Segment:
     def _find(self, offset: int) -> tuple[int, int] | None:
         position, indexed_offset = self.index.lookup(offset)
         return find_batch(self.file, position, self.size, offset, indexed_offset=indexed_offset)
+
+    def beginning_of_search(self, offset: int) -> RecordSlice:
+        """What ``locate`` reads first to find ``offset``."""
+        try:
+            position, _ = self.index.lookup(offset)
+        except CorruptIndexError:  # ``locate`` mends it
+            return b""
+        size = min(FIRST_CHUNK, self.size - position)
+        return self.file.slice(position, size) if size > 0 else b""
 
     def position_of(self, offset: int) -> int:
         """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
@@ -364,8 +375,20 @@ class Segment:
         if self.recent_offsets is _NO_BATCHES:
             self.recent_offsets, self.recent_positions = array("q"), array("q")
 
+    def preallocate(self, size: int) -> None:
+        """Give the file its full size before it is written, as Apache does: it ends with zeros until ``trim``."""
+        self.file.truncate(size)
+        self._is_preallocated = True
+
+    def trim(self) -> None:
+        """Give back what was allocated and not written."""
+        if self._is_preallocated:
+            self.file.truncate(self.size)
+            self._is_preallocated = False
+
     def retire(self) -> None:
         """Write the indexes for good: nothing is appended any more."""
+        self.trim()
         self.seal()
         self.forget_recent()
 

@@ -6,9 +6,12 @@ State moves only after the one ``pwrite`` of an append has succeeded; a failed o
 import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from ottla.storage.background import Background
+from ottla.storage.cold_reads import read_when_in_memory
 from ottla.storage.completion import Completion
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
@@ -62,6 +65,7 @@ class SegmentLog:
         memory: IndexMemory,
         removals: Removals,
         flusher: Flusher,
+        background: Background,
         random: Random,
         start_moved: Callable[[], None] = lambda: None,
     ) -> None:
@@ -70,6 +74,7 @@ class SegmentLog:
         self.topic_id = topic_id
         self.memory = memory
         self.removals = removals
+        self._background = background
         self._random = random
         self._start_moved = start_moved
         self.log_start_offset = 0
@@ -247,6 +252,8 @@ class SegmentLog:
             self.beside.renamed(self.folder.parent)
         self.beside.renamed(self.folder)
         segment = self.segment_file(base_offset, size=None)
+        if self._config.preallocate:
+            segment.preallocate(self._config.segment_bytes)
         self.add_segment(segment)
         self.activate_last()
         return segment
@@ -287,8 +294,20 @@ class SegmentLog:
 
     # Reading.
 
-    def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> RecordSlice:
-        """Bytes from the batch that holds ``offset`` on; see ``Log.read``."""
+    def read(
+        self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
+    ) -> RecordSlice | Completion[RecordSlice]:
+        """Bytes from the batch that holds ``offset`` on, from the disk later; see ``Log.read``."""
+        segment = self._active
+        if segment is None or (segment.recent_offsets and offset >= segment.recent_offsets[0]):
+            return self.read_now(offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
+        read = partial(self.read_now, offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
+        if not self.log_start_offset <= offset < self.log_end_offset or offset >= end_offset:
+            return read()
+        return read_when_in_memory(self.segments[self.segment_number(offset)], offset, read, self._background)
+
+    def read_now(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> RecordSlice:
+        """The same at once, even if it means to wait for the disk."""
         log_end_offset = self.log_end_offset
         if offset > log_end_offset or offset < self.log_start_offset:
             raise KafkaError(
@@ -533,6 +552,7 @@ class SegmentLog:
         What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
+            self.segments[-1].trim()
             self.segments[-1].seal()
             self.aborted.write()
             self.write_snapshot(sync=False)

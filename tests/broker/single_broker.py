@@ -47,8 +47,10 @@ class Answer:
         return not isinstance(self.reply, Deferred) or self.reply.pending.done
 
     def response(self) -> Any:
-        assert self.done
-        reply = self.reply.reply() if isinstance(self.reply, Deferred) else self.reply
+        if isinstance(self.reply, Deferred) and self.reply.at_once is None:
+            assert self.done
+            self.reply = self.reply.reply()
+        reply = self.reply.at_once if isinstance(self.reply, Deferred) else self.reply
         frame = reply if isinstance(reply, bytes) else b"".join(map(_sent, reply))
         correlation_id, response = frames.decode_response(
             response_class(self._request), frame[frames.SIZE.size :], self._version

@@ -6,6 +6,7 @@ import pytest
 
 from ottla.broker import dispatch
 from ottla.broker.apis import APIS
+from ottla.broker.context import ROUTES
 from ottla.broker.dispatch import Deferred, Route, handle
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
@@ -110,7 +111,7 @@ def route_with(handler, api_key, version, monkeypatch):
     """The route of an API, with another handler."""
     route = Route(dispatch.BY_KEY[api_key], version)
     route.handler = handler
-    monkeypatch.setitem(dispatch._routes, api_key << 16 | version, route)
+    monkeypatch.setitem(ROUTES, api_key << 16 | version, route)
 
 
 def refuse(_context, _request):

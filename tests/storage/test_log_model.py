@@ -105,8 +105,9 @@ class LogHistory(RuleBasedStateMachine):
         tail = self.batches[-1] if self.batches else b""
         lost = data.draw(st.integers(0, max(len(tail) - 1, 0)))
         base = self.log.segments[-1].base_offset
+        unsynced = max(base, self.start, self.log.recovery_point)
         self.disk.crash()
-        if tail and read_header(tail).base_offset >= max(base, self.start):
+        if tail and read_header(tail).base_offset >= unsynced:
             path = self.disk.folder / f"{base:020d}.log"
             with path.open("r+b") as file:
                 file.truncate(path.stat().st_size - lost)

@@ -498,6 +498,28 @@ def test_a_damaged_index_is_made_anew_even_after_a_clean_shutdown(disk: Disk, da
     assert contents(disk, "txnindex") == before
 
 
+def test_a_snapshot_from_before_the_first_segment_says_nothing_of_what_is_open(disk: Disk) -> None:
+    writers = Writers(disk, SMALL)
+    one = writers.producer(1)
+    one.write()
+    writers.log.roll()
+    one.commit()
+    writers.log.roll()
+    append(writers.log)
+    writers.log.roll()
+    append(writers.log)
+    old = disk.folder / "00000000000000000001.snapshot"
+    kept = old.read_bytes()
+    writers.log.delete_records(writers.log.segments[-1].base_offset)
+    disk.crash()
+    for path in disk.folder.glob("*.snapshot"):
+        path.unlink()
+    old.write_bytes(kept)
+    writers.log = disk.open(SMALL)
+    assert (writers.log.log_start_offset, writers.stable()) == (3, 4)
+    assert not old.exists()
+
+
 def test_an_index_without_its_segment_is_removed(disk: Disk) -> None:
     writers = Writers(disk)
     append(writers.log)

@@ -15,9 +15,6 @@ class Truth(NamedTuple):
     open: dict[int, int]
     aborted: list[AbortedTransaction]
 
-    def stable_offset(self, high_watermark: int, start_offset: int) -> int:
-        return max(min([*self.open.values(), high_watermark]), min(start_offset, high_watermark))
-
 
 def truth_of(batches: Iterable[bytes]) -> Truth:
     """Read them all."""

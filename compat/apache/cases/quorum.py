@@ -46,6 +46,6 @@ BASES = (
     Base("DescribeQuorum", _quorum),
     Base("UpdateFeatures", _update, first_version=1, keep="validate_only"),
     *map(_unregister, (-1, 7)),
-    Base("AddRaftVoter", _add),
+    Base("AddRaftVoter", _add, keep="listeners"),  # Apache ends itself if a listener has no name.
     Base("RemoveRaftVoter", _remove),
 )

@@ -54,7 +54,7 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
         return FetchResponse(error_code=error.code, responses=[])
     if request.isolation_level not in ISOLATION_LEVELS:
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
-    return Fetch(cluster, request, fetch_set).start(request.max_wait_ms)
+    return Fetch(cluster, request, fetch_set, context.meter).start(request.max_wait_ms)
 
 
 def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:

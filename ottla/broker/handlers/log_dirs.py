@@ -4,6 +4,7 @@ import shutil
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.topics import MAX_NAME_LENGTH
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.log_dirs import (
@@ -70,6 +71,8 @@ def alter_replica_log_dirs(context: Context, request: AlterReplicaLogDirsRequest
 
 
 def _move(cluster: Cluster, name: str, index: int, path: str) -> None:
+    if len(name) > MAX_NAME_LENGTH:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     if path != str(cluster.directory.root.absolute()):
         raise KafkaError(ErrorCode.LOG_DIR_NOT_FOUND)
     cluster.partition(name, index)

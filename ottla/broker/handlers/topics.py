@@ -129,7 +129,9 @@ def _create(
         configs=[
             CreatedTopic.Config(
                 name=setting.name,
-                value=setting.value,
+                value=settings.overrides.get(
+                    setting.name, setting.value
+                ),  # Apache repeats what it was given, as it is.
                 read_only=setting.read_only,
                 config_source=setting.source,
                 is_sensitive=setting.sensitive,

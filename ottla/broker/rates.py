@@ -1,0 +1,53 @@
+"""How much there was lately, and how long until it is little enough again: Apache's ``Rate`` and ``QuotaUtils``."""
+
+from collections import deque
+
+
+class Rate:
+    """An amount per second over the last ``windows`` of ``window_s`` seconds each, the current one among them."""
+
+    __slots__ = ("_samples", "_window_s", "_windows")
+
+    def __init__(self, *, windows: int, window_s: float) -> None:
+        self._windows = windows
+        self._window_s = window_s
+        self._samples: deque[list[float]] = deque()
+        """When each window began, and how much there was in it."""
+
+    def add(self, amount: float, now: float) -> None:
+        """Count an amount; a negative one takes back what was counted before."""
+        samples = self._samples
+        if not samples or now - samples[-1][0] >= self._window_s:
+            samples.append([now, amount])
+        else:
+            samples[-1][1] += amount
+        self._forget(now)
+
+    def seconds(self, now: float) -> float:
+        """Over how long it is measured: as if the windows before the first had been empty."""
+        self._forget(now)
+        elapsed = now - self._samples[0][0] if self._samples else 0.0
+        missing = self._windows - 1 - int(elapsed // self._window_s)
+        return max(elapsed + max(missing, 0) * self._window_s, self._window_s)
+
+    def per_second(self, now: float) -> float:
+        """The amount per second."""
+        self._forget(now)
+        return sum(amount for _, amount in self._samples) / self.seconds(now)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nothing of late is left to count."""
+        self._forget(now)
+        return not self._samples
+
+    def wait_ms(self, limit: float, now: float) -> int:
+        """How long nothing may be added until the rate is down to ``limit``; 0 if it is not above."""
+        rate = self.per_second(now)
+        if not rate > limit:
+            return 0
+        return round((rate - limit) / limit * self.seconds(now) * 1000)
+
+    def _forget(self, now: float) -> None:
+        samples = self._samples
+        while samples and now - samples[0][0] >= self._windows * self._window_s:
+            samples.popleft()

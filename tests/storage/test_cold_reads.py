@@ -1,0 +1,169 @@
+"""What lies on the disk only is brought into memory by a thread; what lies in memory comes at once."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ottla.storage.completion import Completion
+from ottla.storage.directory import DataDirectory
+from ottla.storage.files import FileSlice, RealFiles
+from ottla.storage.log_config import LogConfig
+from ottla.storage.residency import is_in_memory
+from ottla.storage.segment_log import SegmentLog
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from tests.storage.logs import TOPIC_ID, append_records, batch_of, offsets
+
+CONFIG = LogConfig(segment_bytes=200_000)
+RECORDS = 500
+VALUE = bytes(range(250)) * 4
+BATCH = len(batch_of([VALUE]))
+OF_A_SEGMENT = CONFIG.segment_bytes // BATCH
+
+
+class Thread:
+    """A background that works when it is told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
+
+    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+        self.asked.append((work, then))
+
+    def soon(self, call: Callable[[], None]) -> None:
+        call()
+
+    def step(self) -> None:
+        work, then = self.asked.pop(0)
+        error: BaseException | None = None
+        try:
+            work()
+        except OSError as failure:
+            error = failure
+        then(error)
+
+    def settle(self) -> None:
+        while self.asked:
+            self.step()
+
+
+def cool(path: Path) -> None:
+    """Let the system forget a file's bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    os.close(descriptor)
+
+
+class Cold:
+    """A log whose files were just opened, and put out of memory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        directory = DataDirectory(root)
+        append_records(self._open(directory), RECORDS, VALUE)
+        directory.close()
+        self.thread = Thread()
+        self.files = RealFiles(durable=False)
+        self.directory = DataDirectory(root, files=self.files, background=self.thread)
+        self.log = self._open(self.directory)
+        self.cool()
+
+    def _open(self, directory: DataDirectory) -> SegmentLog:
+        return directory.open_log("topic", 0, topic_id=TOPIC_ID, config=CONFIG)
+
+    def cool(self) -> None:
+        """Let the system forget the files."""
+        for path in (self.root / "topic-0").iterdir():
+            cool(path)
+
+    def read(self, offset: int, max_bytes: int = 50 * BATCH) -> FileSlice | Completion[FileSlice]:
+        found = self.log.read(offset, max_bytes, end_offset=RECORDS, minimum_one_batch=True)
+        assert not isinstance(found, bytes)
+        return found  # type: ignore[return-value]
+
+
+@pytest.fixture
+def cold(tmp_path: Path) -> Cold:
+    if sys.platform != "linux":
+        pytest.skip("only Linux says what lies in memory")
+    sample = tmp_path / "sample"
+    sample.write_bytes(bytes(1 << 20))
+    cool(sample)
+    with sample.open("rb") as file:
+        if is_in_memory(file.fileno(), 0, 1 << 20):
+            pytest.skip("this file system keeps everything in memory")
+    return Cold(tmp_path / "data")
+
+
+def taken(found: "FileSlice | Completion[FileSlice]") -> bytes:
+    records = found.result() if isinstance(found, Completion) else found
+    data = records.read()
+    records.release()
+    return data
+
+
+@pytest.mark.parametrize("offset", [0, OF_A_SEGMENT + 7, RECORDS - 30])
+def test_what_lies_on_the_disk_comes_later_and_is_in_memory_then(cold: Cold, offset: int) -> None:
+    found = cold.read(offset, 20 * BATCH)
+    assert isinstance(found, Completion)
+    assert not found.done
+    cold.thread.settle()
+    assert found.result().is_in_memory()
+    assert offsets(taken(found)) == list(range(offset, offset + 20))
+    assert cold.files.open_files.pinned == 0
+
+
+def test_what_lies_in_memory_comes_at_once(cold: Cold) -> None:
+    later = cold.read(0)
+    cold.thread.settle()
+    assert taken(later) == taken(cold.read(0))
+    assert not cold.thread.asked
+
+
+def test_what_was_just_appended_comes_at_once(cold: Cold) -> None:
+    append_records(cold.log, 3)
+    found = cold.log.read(RECORDS, 1 << 20, end_offset=RECORDS + 3, minimum_one_batch=True)
+    assert isinstance(found, FileSlice)
+    found.release()
+
+
+def test_a_log_cut_while_the_disk_is_read_refuses_what_is_gone(cold: Cold) -> None:
+    found = cold.read(0)
+    assert isinstance(found, Completion)
+    cold.thread.step()
+    cold.log.delete_records(RECORDS - 10)
+    cold.thread.settle()
+    with pytest.raises(KafkaError) as refusal:
+        found.result()
+    assert refusal.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+    assert cold.files.open_files.pinned == 0
+
+
+def test_a_disk_that_cannot_be_read_fails_the_read(cold: Cold) -> None:
+    found = cold.read(0)
+    assert isinstance(found, Completion)
+    _, then = cold.thread.asked.pop()
+    then(OSError("the disk is gone"))
+    with pytest.raises(KafkaError) as refusal:
+        found.result()
+    assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+
+
+def test_where_nobody_can_tell_a_thread_reads_to_be_safe(cold: Cold, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ottla.storage.residency._NOWAIT", None)
+    for _ in range(2):
+        found = cold.read(0)
+        assert isinstance(found, Completion)
+        cold.thread.settle()
+        assert offsets(taken(found)) == list(range(50))
+
+
+def test_the_end_of_a_range_counts_too(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1000))
+    with path.open("rb") as file:
+        assert not is_in_memory(file.fileno(), 0, 1001)
