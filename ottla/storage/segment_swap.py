@@ -110,6 +110,8 @@ def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
     A ``.swap`` segment takes the place of those in its range, unless one below it is not finished: then it is part of
     something that never became whole, and goes.
     """
+    if not any(name.endswith((CLEANED_SUFFIX, SWAP_SUFFIX)) for name in names):
+        return names
     left = set(names)
     unfinished = [_offset(name) for name in names if name.endswith(CLEANED_SUFFIX) and _offset(name) >= 0]
     for name in names:
