@@ -261,6 +261,7 @@ class SegmentLog:
     def roll(self) -> Segment:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
+        closed.trim()
         closed.seal()
         self.aborted.write()
         self.write_snapshot(sync=False)
