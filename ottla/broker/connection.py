@@ -7,14 +7,14 @@ grows as bytes come, so that a size alone makes nobody allocate 100 MB.
 
 import errno
 import logging
-import os
-import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ottla.broker import dispatch
 from ottla.broker.context import Context
+from ottla.broker.file_sending import send_from_file
+from ottla.broker.poll_set import HUNG_UP, MUTED, READ, WRITE
 from ottla.broker.waiting import Pending
 from ottla.storage.files import FileSlice
 from ottla.wire.codes import ApiKey
@@ -28,10 +28,7 @@ log = logging.getLogger(__name__)
 
 RECEIVE_BYTES = 1 << 16
 """At most this is read at once; a larger frame gets a buffer of its own."""
-READ = select.EPOLLIN
-WRITE = select.EPOLLOUT
-MUTED = select.EPOLLRDHUP
-HUNG_UP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+MORE = getattr(socket, "MSG_MORE", 0)
 
 LOGGED_CHARACTERS = 100
 
@@ -394,7 +391,7 @@ class Connection:
                     if not self._send_file(piece):
                         break
                 else:
-                    sent = self.sock.send(piece, socket.MSG_MORE if len(output) > 1 else 0)
+                    sent = self.sock.send(piece, MORE if len(output) > 1 else 0)
                     if sent < len(piece):
                         output[0] = memoryview(piece)[sent:]
                         break
@@ -414,7 +411,7 @@ class Connection:
     def _send_file(self, piece: FileSlice) -> bool:
         """Send from a file without copying; return whether all of it went. The slice is released then."""
         left = len(piece) - self._file_sent
-        sent = os.sendfile(self.fd, piece.fileno(), piece.position + self._file_sent, left)
+        sent = send_from_file(self.sock, piece, self._file_sent)
         if sent == 0:
             raise OSError(errno.EIO, "the file is shorter than what was promised of it")
         if sent < left:

@@ -3,14 +3,13 @@
 A pass reads from everybody, then answers everybody, then sends: like work done together runs faster than the same work
 in turns, and a client that gets several replies at once wakes once for them.
 
-The poll set is itself pollable, so trio sleeps on it. Once awake, the loop stays for as long as there is work: it
+While nobody is ready trio sleeps (``poll_set``). Once awake, the loop stays for as long as there is work: it
 waits for more with a timeout of a millisecond, which costs less than going through trio, and lets trio's other tasks
 run every ten milliseconds.
 """
 
 import errno
 import logging
-import select
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -18,8 +17,9 @@ from typing import Protocol
 
 import trio
 
-from ottla.broker.connection import READ, RECEIVE_BYTES, Connection
+from ottla.broker.connection import RECEIVE_BYTES, Connection
 from ottla.broker.context import Context
+from ottla.broker.poll_set import READ, PollSet, new_poll_set
 from ottla.broker.waiting import Clock, Timers
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Watched(Protocol):
     """What the loop calls when a file descriptor is ready."""
 
     def on_event(self, mask: int) -> None:
-        """Do what ``mask`` (epoll's bits) says that the descriptor is ready for."""
+        """Do what ``mask`` (the bits of ``poll_set``) says that the descriptor is ready for."""
         ...
 
 
@@ -93,7 +93,14 @@ class Loop:
     """Owns the poll set, the connections and the buffer that they share for reading."""
 
     def __init__(
-        self, *, timers: Timers, clock: Clock, max_request_bytes: int, max_idle_s: float, max_connections: int
+        self,
+        *,
+        timers: Timers,
+        clock: Clock,
+        max_request_bytes: int,
+        max_idle_s: float,
+        max_connections: int,
+        poll_set: PollSet | None = None,
     ) -> None:
         self.timers = timers
         self.clock = clock
@@ -106,7 +113,7 @@ class Loop:
         self.filled = 0
         self.connections: dict[int, Connection] = {}
         self._watched: dict[int, Watched] = {}
-        self._epoll = select.epoll()
+        self._poll_set = new_poll_set() if poll_set is None else poll_set
         self._run_queue: deque[Connection] = deque()
         self._answered: list[Connection] = []
         self.received: list[tuple[Connection, int]] = []
@@ -134,13 +141,13 @@ class Loop:
 
     def watch(self, fd: int, interest: int) -> None:
         """Change what is waited for on ``fd``."""
-        self._epoll.modify(fd, interest)
+        self._poll_set.modify(fd, interest)
 
     def forget(self, connection: Connection) -> None:
         """Stop watching a connection that closes."""
         if self.connections.pop(connection.fd, None) is not None:
             self._watched.pop(connection.fd, None)
-            self._epoll.unregister(connection.fd)
+            self._poll_set.unregister(connection.fd)
             if self._all_closed is not None and not self.connections:
                 self._all_closed.set()
 
@@ -168,35 +175,35 @@ class Loop:
     def attend(self, fd: int, target: Watched) -> None:
         """Tell ``target`` in a pass when ``fd`` can be read, for as long as the loop runs."""
         self._watched[fd] = target
-        self._epoll.register(fd, READ)
+        self._poll_set.register(fd, READ)
 
     # --- listeners and connections
 
     def listen(self, listener: Listener) -> None:
         """Begin to accept."""
         self._watched[listener.sock.fileno()] = listener
-        self._epoll.register(listener.sock.fileno(), READ)
+        self._poll_set.register(listener.sock.fileno(), READ)
 
     def pause_listener(self, listener: Listener) -> None:
         """Stop accepting for a moment."""
-        self._epoll.modify(listener.sock.fileno(), 0)
+        self._poll_set.modify(listener.sock.fileno(), 0)
 
         def resume() -> None:
             if listener.sock.fileno() in self._watched:
-                self._epoll.modify(listener.sock.fileno(), READ)
+                self._poll_set.modify(listener.sock.fileno(), READ)
 
         self.timers.schedule(self.clock.monotonic() + ACCEPT_PAUSE_S, resume)
 
     def stop_listening(self, listener: Listener) -> None:
         """Refuse new connections."""
         self._watched.pop(listener.sock.fileno(), None)
-        self._epoll.unregister(listener.sock.fileno())
+        self._poll_set.unregister(listener.sock.fileno())
         listener.sock.close()
 
     def add(self, connection: Connection) -> None:
         """Serve a new connection."""
         try:
-            self._epoll.register(connection.fd, READ)
+            self._poll_set.register(connection.fd, READ)
         except OSError as error:  # the kernel bounds how many descriptors a user may watch
             connection.close(f"it cannot be watched: {error.strerror}", level=logging.WARNING)
             return
@@ -231,11 +238,10 @@ class Loop:
 
     async def run(self) -> None:
         """Serve until cancelled."""
-        poll = self._epoll.poll
+        poll = self._poll_set.poll
         monotonic = self.clock.monotonic
-        fd = self._epoll.fileno()
         while True:
-            await trio.lowlevel.wait_readable(fd)
+            await self._poll_set.wait()
             since = monotonic()
             while True:
                 events = poll(0 if self._run_queue else LINGER_S, SOCKETS_PER_PASS)

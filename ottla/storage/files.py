@@ -139,9 +139,10 @@ class FileSlice:
         """The descriptor of the file, valid until ``release``."""
         return self._open().fileno()
 
-    def read(self) -> bytes:
-        """The bytes. Safe in another thread, because the file is pinned."""
-        return self._open().pread(self._size, self.position)
+    def read(self, start: int = 0, size: int | None = None) -> bytes:
+        """The bytes, or ``size`` of them from ``start`` on. Safe in another thread, because the file is pinned."""
+        left = self._size - start
+        return self._open().pread(left if size is None else min(size, left), self.position + start)
 
     def is_in_memory(self) -> bool:
         """Whether sending it does not wait for the disk; False where that cannot be told."""

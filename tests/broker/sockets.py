@@ -11,6 +11,7 @@ import trio
 from ottla.broker.connection import Connection
 from ottla.broker.context import Context
 from ottla.broker.loop import Loop
+from ottla.broker.poll_set import new_poll_set
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey
 from tests.broker.single_broker import Broker, response_class
@@ -64,11 +65,14 @@ class Client:
 class Served:
     """A loop with its clients."""
 
+    new_poll_set = staticmethod(new_poll_set)
+
     def __init__(self, broker: Broker, **options: Any) -> None:
         limits = {"max_request_bytes": 10 << 20, "max_idle_s": 600.0, "max_connections": 1000}
         self.broker = broker
         self.clients: list[Client] = []
-        self.loop = Loop(timers=broker.cluster.timers, clock=broker.clock, **{**limits, **options})
+        poll_set = self.new_poll_set()
+        self.loop = Loop(timers=broker.cluster.timers, clock=broker.clock, poll_set=poll_set, **{**limits, **options})
 
     def connect(self, *, buffer_bytes: int | None = None) -> Client:
         """Connect a client; with small ``buffer_bytes`` the broker soon cannot send more."""

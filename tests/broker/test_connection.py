@@ -1,21 +1,51 @@
 """Connections on the real loop: frames of every size and cut, order, waiting, endings, and nothing left behind."""
 
 import logging
+import socket
 import struct
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 import trio
 import trio.testing
 
 from ottla.broker.connection import MOST_BYTES_WITHOUT_RECORDS
+from ottla.broker.file_sending import send_copied, send_from_file
 from ottla.broker.loop import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
+from ottla.broker.poll_set import MOST_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
+from ottla.storage.files import FileSlice
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.produce import ProduceRequest
 from tests.broker.clients import batch_of, fetch_request, new_topic, produce
-from tests.broker.sockets import any_request, serving
+from tests.broker.sockets import Served, any_request, serving
 
 ALL_TOPICS = MetadataRequest(topics=None)
+
+
+class Platform(NamedTuple):
+    """What the system gives the loop."""
+
+    new_poll_set: Callable[[], PollSet]
+    send_from_file: Callable[[socket.socket, FileSlice, int], int]
+    more: int
+
+
+PLATFORMS = {
+    "linux": Platform(EpollSet, send_from_file, socket.MSG_MORE),
+    "poll": Platform(partial(AskedSet, by_poll), send_from_file, 0),
+    "select": Platform(partial(AskedSet, by_select, most=MOST_FOR_SELECT), send_copied, 0),
+}
+
+
+@pytest.fixture(autouse=True, params=PLATFORMS.values(), ids=PLATFORMS)
+def platform(request, monkeypatch):
+    """Everything here holds without ``epoll``, ``sendfile`` and ``MSG_MORE`` too."""
+    monkeypatch.setattr(Served, "new_poll_set", staticmethod(request.param.new_poll_set))
+    monkeypatch.setattr("ottla.broker.connection.send_from_file", request.param.send_from_file)
+    monkeypatch.setattr("ottla.broker.connection.MORE", request.param.more)
 
 
 @pytest.fixture
