@@ -8,10 +8,11 @@ from compat.apache.cases import (
     log_dirs,
     produce,
     quorum,
+    quotas,
     replicas,
     security,
     telemetry,
     topics,
 )
 
-FAMILIES = (core, produce, fetch, groups, topics, configs, log_dirs, replicas, quorum, security, telemetry)
+FAMILIES = (core, produce, fetch, groups, topics, configs, log_dirs, replicas, quorum, quotas, security, telemetry)
