@@ -28,7 +28,7 @@ class TransactionHistory(RuleBasedStateMachine):
         self.config = LogConfig(segment_bytes=segment_bytes, index_interval_bytes=interval)
         self.log = self.disk.open(self.config)
         self.batches: list[bytes] = []
-        self.start = 0
+        self.start = self.synced = 0
 
     def producer_state(self, producer_id: int) -> tuple[int, int]:
         """Epoch and next sequence."""
@@ -85,7 +85,7 @@ class TransactionHistory(RuleBasedStateMachine):
     def crash_with_a_torn_tail(self, data: st.DataObject) -> None:
         tail = self.batches[-1]
         base = self.log.segments[-1].base_offset
-        if read_header(tail).base_offset < max(base, self.start, self.log.recovery_point):
+        if read_header(tail).base_offset < max(base, self.start, self.synced):
             return
         lost = data.draw(st.integers(1, len(tail) - 1))
         self.disk.crash()
@@ -98,6 +98,7 @@ class TransactionHistory(RuleBasedStateMachine):
     @invariant()
     def the_log_knows_what_its_batches_say(self) -> None:
         log = self.log
+        self.synced = max(self.synced, log.recovery_point)
         found = read_all(log)
         compare_transactions(log, found=found, before=self.batches[: len(self.batches) - len(found)])
         if not self.start:
