@@ -120,9 +120,16 @@ class Cluster:
         return topic.partition(index)
 
     def colliding_topic(self, name: str) -> str | None:
-        """Return the topic whose name differs from ``name`` only in '.' and '_', which metrics do not tell apart."""
-        found = self._collisions.get(collision_key(name), set())
+        """Return the topic whose name differs from ``name`` only in '.' and '_', which metrics do not tell apart.
+
+        Where the file system folds case, that counts too: both would have one folder.
+        """
+        found = self._collisions.get(self._collision_key(name), set())
         return min(found - {name}, default=None)
+
+    def _collision_key(self, name: str) -> str:
+        key = collision_key(name)
+        return key.lower() if self.directory.folds_case else key
 
     # --- changing
 
@@ -135,8 +142,11 @@ class Cluster:
     ) -> Topic:
         """Make a topic, complete when this returns. ``assignments[i]`` are the replicas of partition i.
 
-        The caller has checked the name, the assignments and the settings.
+        The caller has checked the name, the assignments and the settings. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION
+        where the file system would put two topics into one folder.
         """
+        if self.directory.folds_case and self.colliding_topic(name):
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {self.colliding_topic(name)}")
         topic = stored.Topic(
             name=name,
             id=self.new_topic_id(),
@@ -182,7 +192,7 @@ class Cluster:
         """Remove a topic and its logs; the name is free when this returns."""
         self.catalog.delete_topics([topic.id], synced=topic.config.syncs_appends)
         del self.topics[topic.name], self.topics_by_id[topic.id]
-        self._collisions[collision_key(topic.name)].discard(topic.name)
+        self._collisions[self._collision_key(topic.name)].discard(topic.name)
         for partition in topic.partitions:
             partition.gone = True  # all of them, before anyone who waits looks at the others
         for partition in topic.partitions:
@@ -283,7 +293,7 @@ class Cluster:
         topic = Topic(known.name, known.id, config)
         self._open_partitions(topic, known.partitions)
         self.topics[topic.name] = self.topics_by_id[topic.id] = topic
-        self._collisions.setdefault(collision_key(topic.name), set()).add(topic.name)
+        self._collisions.setdefault(self._collision_key(topic.name), set()).add(topic.name)
         return topic
 
     def _open_partitions(self, topic: Topic, states: Iterable[PartitionState]) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ottla.storage.background import Background, Inline
 from ottla.storage.checkpoints import OffsetCheckpoint
+from ottla.storage.directory_lock import FILE_NAME as LOCK_FILE
 from ottla.storage.directory_lock import DirectoryLock
 from ottla.storage.files import RealFiles, SegmentFiles
 from ottla.storage.flushing import Flusher
@@ -80,6 +81,8 @@ class DataDirectory:
         self.flusher = Flusher(self.background)
         self._files.make_folder(root)
         self._lock = DirectoryLock(root)
+        self.folds_case = (root / LOCK_FILE.upper()).exists()
+        """Whether the file system takes ``Orders-0`` and ``orders-0`` for one folder (macOS, Windows)."""
         try:
             self._recovery_point_file = OffsetCheckpoint(self._files, root / RECOVERY_POINTS)
             self._log_start_offset_file = OffsetCheckpoint(self._files, root / LOG_START_OFFSETS)

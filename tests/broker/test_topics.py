@@ -134,6 +134,18 @@ def test_names_of_one_request_do_not_collide_and_each_bars_the_other_later(broke
     assert create_codes(broker, new_topic("a.b")) == {"a.b": NONE}
 
 
+def test_names_that_differ_only_in_case_collide_where_their_folders_would(broker):
+    create(broker, new_topic("orders"))
+    assert create_codes(broker, new_topic("Orders")) == {"Orders": NONE}
+    broker.cluster.delete_topic(broker.cluster.topics["Orders"])
+    broker.cluster.directory.folds_case = True
+    assert create_codes(broker, new_topic("Orders")) == {"Orders": ErrorCode.INVALID_TOPIC_EXCEPTION}
+    assert create_codes(broker, new_topic("ORDERS.x"), new_topic("orders.X")) == {
+        "ORDERS.x": NONE,
+        "orders.X": ErrorCode.INVALID_TOPIC_EXCEPTION,
+    }
+
+
 def test_an_existing_topic_stays_as_it_is_whatever_else_is_wrong(broker):
     create(broker, new_topic("t", 2))
     again = new_topic("t", 0, configs=[("nope", "1")])

@@ -60,9 +60,7 @@ def read(
 ) -> bytes:
     """The bytes that a fetch would send."""
     end_offset = log.log_end_offset if end_offset is None else end_offset
-    found = log.read(offset, max_bytes, end_offset=end_offset, minimum_one_batch=whole)
-    if isinstance(found, Completion):
-        found = found.result()
+    found = log.read_now(offset, max_bytes, end_offset=end_offset, minimum_one_batch=whole)
     if isinstance(found, bytes):
         return found
     try:
