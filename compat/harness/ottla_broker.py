@@ -19,6 +19,17 @@ class OttlaBroker(Broker):
     name = "ottla"
     start_timeout = 20.0
 
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(directory, port=port, advertised_port=advertised_port)
+        self.settings = settings or {}
+
     @cached_property
     def version(self) -> str:
         command = [sys.executable, "-c", "import ottla; print(ottla.__version__)"]
@@ -31,5 +42,11 @@ class OttlaBroker(Broker):
         return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def command(self) -> list[str]:
-        serve = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
-        return [sys.executable, "-m", "ottla", *serve, "--advertise", f"127.0.0.1:{self.advertised_port}"]
+        words = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
+        if self.advertised_port == self.port:
+            words += ["--listen", f"[::1]:{self.port}"]
+        else:  # a proxy stands before it
+            words += ["--advertise", f"127.0.0.1:{self.advertised_port}"]
+        for name, value in self.settings.items():
+            words += ["--config", f"{name}={value}"]
+        return [sys.executable, "-m", "ottla", *words]

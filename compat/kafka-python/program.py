@@ -7,14 +7,32 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from compat_program import Job, an_hour_ago, check, check_equal, emit, eventually, expected_records, main
+from compat_program import (
+    Job,
+    an_hour_ago,
+    check,
+    check_equal,
+    dead_letter_headers,
+    emit,
+    eventually,
+    expected_records,
+    main,
+    numbered_value,
+)
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from kafka.partitioner import Partitioner
 
+ASSIGNORS = {
+    "eager": RangePartitionAssignor,
+    "sticky": StickyPartitionAssignor,
+    "cooperative": CooperativeStickyAssignor,
+}
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -295,23 +313,66 @@ def delete_records(job: Job) -> None:
 
 
 def role_create(job: Job) -> None:
-    create_topic(job, partitions=job.get("partitions", 1))
+    create_topic(job, partitions=job.partitions, configs=job.get("configs", {}))
+
+
+def role_delete(job: Job) -> None:
+    admin = admin_client(job)
+    admin.delete_topics([job.topic])
+    eventually(lambda: job.topic not in admin.list_topics(), "the topic is gone")
+    admin.close()
+
+
+def role_grow(job: Job) -> None:
+    admin = admin_client(job)
+    admin.create_partitions({job.topic: job.partitions})
+    admin.close()
+
+
+def role_reset(job: Job) -> None:
+    admin = admin_client(job)
+    offsets = {
+        TopicPartition(job.topic, int(partition)): OffsetAndMetadata(offset, "", -1)
+        for partition, offset in job.options["offsets"].items()
+    }
+    admin.alter_group_offsets(job.group, offsets)
+    admin.close()
+
+
+class ReversedPartitioner(Partitioner):  # type: ignore[misc]
+    """The number that is the key, counted from the last partition."""
+
+    def partition(self, topic: str, key: Any, serialized_key: bytes, *values_and_cluster: Any) -> int:
+        partitions = sorted(values_and_cluster[-1].partitions_for_topic(topic))
+        return int(partitions[-1 - int(serialized_key) % len(partitions)])
 
 
 def role_producer(job: Job) -> None:
     job.listen()
-    producer = make_producer(job, enable_idempotence=True, acks="all", reconnect_backoff_max_ms=1000)
-    partitions, pause = job.get("partitions", 1), 1 / job.get("rate", 100)
+    custom = job.get("partitioner", None) == "reversed"
+    more: dict[str, Any] = {"partitioner": ReversedPartitioner()} if custom else {}
+    if age := job.get("metadata_max_age_ms", None):
+        more["metadata_max_age_ms"] = age
+    producer = make_producer(job, enable_idempotence=True, acks="all", reconnect_backoff_max_ms=1000, **more)
+    pause = 1 / job.get("rate", 100)
     sent = 0
 
     def acked(metadata: Any, value: str) -> None:
         emit("acked", partition=metadata.partition, offset=metadata.offset, value=value)
 
+    def refused(error: BaseException) -> None:
+        emit("refused", error=repr(error))
+
     while not job.stopped.wait(pause):
-        value = str(sent)
-        future = producer.send(job.topic, value.encode(), partition=sent % partitions)
-        future.add_callback(acked, value=value)
-        future.add_errback(lambda error: emit("refused", error=repr(error)))
+        value = numbered_value(job, sent)
+        place = {"key": str(sent).encode()} if custom else {"partition": sent % job.partitions}
+        try:
+            future = producer.send(job.topic, value.encode(), **place)
+        except (AssertionError, ValueError) as error:  # a partition that it does not know yet
+            refused(error)
+        else:
+            future.add_callback(acked, value=value)
+            future.add_errback(refused)
         sent += 1
     producer.flush(timeout=50)
     producer.close()
@@ -331,9 +392,46 @@ class Reporter(ConsumerRebalanceListener):  # type: ignore[misc]
         self.rebalances += 1
 
 
+def emit_record(record: Any) -> None:
+    emit(
+        "record",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        value=record.value.decode(),
+        headers={name: value.decode() for name, value in record.headers},
+    )
+
+
+class DeadLetters:
+    """Sends the records that the program cannot take to another topic; does nothing when none is named."""
+
+    def __init__(self, job: Job) -> None:
+        self.topic = job.get("dead_letter", None)
+        self.producer = make_producer(job) if self.topic else None
+
+    def take(self, record: Any) -> None:
+        if self.producer and record.value.endswith(b"7"):
+            headers = dead_letter_headers(record.topic, record.partition, record.offset)
+            self.producer.send(self.topic, record.value, headers=headers).get(timeout=20)
+
+
+def follow_pauses(job: Job, consumer: KafkaConsumer) -> None:
+    if job.paused != bool(consumer.paused()):
+        if job.paused:
+            consumer.pause(*consumer.assignment())
+        else:
+            consumer.resume(*consumer.paused())
+        emit("paused" if job.paused else "resumed")
+
+
 def role_member(job: Job) -> None:
     job.listen()
-    assignor = CooperativeStickyAssignor if job.get("assignor", "eager") == "cooperative" else RangePartitionAssignor
+    more: dict[str, Any] = {"allow_auto_create_topics": False}  # a topic that is deleted stays so
+    if age := job.get("metadata_max_age_ms", None):
+        more["metadata_max_age_ms"] = age
+    if wait := job.get("max_wait_ms", None):
+        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 2 * wait, "connections_max_idle_ms": 4 * wait}
     consumer = make_consumer(
         job,
         group_id=job.group,
@@ -341,17 +439,22 @@ def role_member(job: Job) -> None:
         session_timeout_ms=job.get("session_timeout_ms", 6000),
         heartbeat_interval_ms=500,
         reconnect_backoff_max_ms=1000,
-        partition_assignment_strategy=(assignor,),
+        partition_assignment_strategy=(ASSIGNORS[job.get("assignor", "eager")],),
+        **more,
     )
-    reporter, reported = Reporter(), (-1, set())
-    # Otherwise it may lead the group before it knows the topic's partitions, assign none, and join again.
-    eventually(lambda: consumer.partitions_for_topic(job.topic), "the topic's partitions are known")
-    consumer.subscribe([job.topic], listener=reporter)
+    reporter, reported, letters = Reporter(), (-1, set()), DeadLetters(job)
+    if pattern := job.get("pattern", None):
+        consumer.subscribe(pattern=pattern, listener=reporter)
+    else:
+        # Otherwise it may lead the group before it knows the topic's partitions, assign none, and join again.
+        eventually(lambda: consumer.partitions_for_topic(job.topic), "the topic's partitions are known")
+        consumer.subscribe([job.topic], listener=reporter)
     while not job.stopped.is_set():
+        follow_pauses(job, consumer)
         try:
             # Long, because a poll that ends in the middle of a join can leave this client without heartbeats.
             batches = consumer.poll(timeout_ms=1000)
-        except kafka_errors.KafkaConnectionError as error:  # the broker restarts
+        except kafka_errors.KafkaError as error:  # the broker restarts, the topic is gone
             emit("poll-error", error=repr(error))
             continue
         owned = {partition.partition for partition in consumer.assignment()}
@@ -359,7 +462,8 @@ def role_member(job: Job) -> None:
             reported = (reporter.rebalances, owned)
             emit("assignment", partitions=sorted(owned))
         for record in records_in(batches):
-            emit("record", partition=record.partition, offset=record.offset, value=record.value.decode())
+            letters.take(record)
+            emit_record(record)
         if batches:
             offsets = {tp: OffsetAndMetadata(batch[-1].offset + 1, "", -1) for tp, batch in batches.items()}
             try:
@@ -378,13 +482,13 @@ def records_in(batches: dict[Any, list[Any]]) -> Iterator[Any]:
 
 def role_read(job: Job) -> None:
     consumer = make_consumer(job)
-    partitions = partitions_of(job, job.get("partitions", 1))
+    partitions = [TopicPartition(job.topic, number) for number in job.get("only", range(job.partitions))]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     consumer.seek_to_beginning()
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
         for record in records_in(consumer.poll(timeout_ms=200)):
-            emit("record", partition=record.partition, offset=record.offset, value=record.value.decode())
+            emit_record(record)
     consumer.close()
 
 
@@ -404,6 +508,9 @@ if __name__ == "__main__":
             "consumer-lag": consumer_lag,
             "delete-records": delete_records,
             "create": role_create,
+            "delete": role_delete,
+            "grow": role_grow,
+            "reset": role_reset,
             "producer": role_producer,
             "member": role_member,
             "read": role_read,
