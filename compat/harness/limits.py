@@ -58,7 +58,7 @@ def max_message_bytes(stage: Stage) -> str:
 
 
 def ipv6(stage: Stage) -> str:
-    """One client comes by IPv4 and one by IPv6; each is sent on to an address of its own kind."""
+    """One client comes by IPv4 and one by IPv6; both are sent on to an address that they reach."""
     stage.bootstrap = stage.broker.bootstrap_ipv6
     stage.run("create", timeout=30, partitions=PARTITIONS)
     by_ipv6 = start_member(stage)

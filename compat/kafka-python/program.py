@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import api
 from compat_program import (
     Job,
     an_hour_ago,
@@ -19,20 +20,10 @@ from compat_program import (
     main,
     numbered_value,
 )
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.partitioner import Partitioner
 
-ASSIGNORS = {
-    "eager": RangePartitionAssignor,
-    "sticky": StickyPartitionAssignor,
-    "cooperative": CooperativeStickyAssignor,
-}
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -47,9 +38,14 @@ def admin_client(job: Job) -> KafkaAdminClient:
 
 
 def create_topic(job: Job, partitions: int = 1, configs: dict[str, str] | None = None, name: str = "") -> None:
-    with_options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs or {}}
     admin = admin_client(job)
-    admin.create_topics({name or job.topic: with_options}, wait_for_metadata=True)
+    api.create_topic(admin, name or job.topic, partitions, configs or {})
+
+    def visible() -> bool:
+        leaders = api.leaders(admin, name or job.topic)
+        return len(leaders) == partitions and min(leaders) >= 0
+
+    eventually(visible, "the new topic is visible")
     admin.close()
 
 
@@ -169,7 +165,7 @@ def consume_from_timestamp(job: Job) -> None:
 
 def idempotent_produce(job: Job) -> None:
     create_topic(job)
-    send_numbered(job, 1000, enable_idempotence=True, batch_size=200)
+    send_numbered(job, 1000, **api.IDEMPOTENT, batch_size=200)
     values = [record.value for record in read_from_start(job, 1000)]
     check_equal(values, [str(number).encode() for number in range(1000)], "values")
 
@@ -178,14 +174,10 @@ def topics(job: Job) -> None:
     admin = admin_client(job)
     create_topic(job, partitions=3, configs={"retention.ms": "123456789"})
     check(job.topic in admin.list_topics(), "the topic is listed")
-    described = admin.describe_topics([job.topic])[0]
-    check_equal(len(described["partitions"]), 3, "partitions")
-    check(all(partition["leader_id"] >= 0 for partition in described["partitions"]), "leaders")
-    resource = ConfigResource(ConfigResourceType.TOPIC, job.topic)
-    configs = admin.describe_configs([resource], config_filter="all")["topic"][job.topic]
-    check_equal(configs["retention.ms"]["value"], "123456789", "retention.ms")
+    check_equal(len(api.leaders(admin, job.topic)), 3, "partitions")
+    check_equal(api.topic_config(admin, job.topic, "retention.ms"), "123456789", "retention.ms")
     try:
-        admin.create_topics({job.topic: {"num_partitions": 1, "replication_factor": 1}})
+        api.create_topic(admin, job.topic, 1, {})
         raise AssertionError("created twice")
     except kafka_errors.TopicAlreadyExistsError:
         pass
@@ -198,7 +190,7 @@ def topics(job: Job) -> None:
         return True
 
     eventually(recreate, "the topic is created again")
-    check_equal(len(admin.describe_topics([job.topic])[0]["partitions"]), 5, "partitions")
+    check_equal(len(api.leaders(admin, job.topic)), 5, "partitions")
     send_numbered(job, 1)
     read_from_start(job, 1, partitions=5)
     admin.close()
@@ -222,8 +214,7 @@ def large_record(job: Job) -> None:
 def thousand_partitions(job: Job) -> None:
     create_topic(job, partitions=1000)
     admin = admin_client(job)
-    described = admin.describe_topics([job.topic])[0]
-    check_equal(len(described["partitions"]), 1000, "partitions")
+    check_equal(len(api.leaders(admin, job.topic)), 1000, "partitions")
     chosen = (0, 1, 499, 999)
     producer = make_producer(job)
     for partition in chosen:
@@ -241,7 +232,7 @@ def commit_metadata(job: Job) -> None:
     first, second, third = partitions_of(job, 3)
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([first, second, third])
-    consumer.commit({first: OffsetAndMetadata(7, "où en étions-nous", -1), second: OffsetAndMetadata(3, "", -1)})
+    consumer.commit({first: api.commit(7, "où en étions-nous"), second: api.commit(3)})
     consumer.close()
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([first, second, third])
@@ -265,17 +256,13 @@ def admin_groups(job: Job) -> None:
     consumer.subscribe([job.topic])
     poll_until(consumer, 10)
     consumer.commit()
-    check(job.group in {group["group_id"] for group in admin.list_groups()}, "the group is listed")
-    described = admin.describe_groups([job.group])[job.group]
-    check_equal(described["group_state"], "Stable", "state")
-    check_equal(len(described["members"]), 1, "members")
+    check(job.group in api.groups(admin), "the group is listed")
+    check_equal(api.described(admin, job.group), ("Stable", 1), "while it runs")
     consumer.close()
-    described = admin.describe_groups([job.group])[job.group]
-    check_equal((described["group_state"], described["members"]), ("Empty", []), "after its member left")
-    listed = admin.list_groups(states_filter=["Empty"])
-    check(job.group in {group["group_id"] for group in listed}, "listed among the empty ones")
-    admin.delete_groups([job.group])
-    check(job.group not in {group["group_id"] for group in admin.list_groups()}, "the group is gone")
+    check_equal(api.described(admin, job.group), ("Empty", 0), "after its member left")
+    check(job.group in api.groups(admin, "Empty"), "listed among the empty ones")
+    api.delete_group(admin, job.group)
+    check(job.group not in api.groups(admin), "the group is gone")
     admin.close()
 
 
@@ -285,12 +272,10 @@ def consumer_lag(job: Job) -> None:
     partition = TopicPartition(job.topic, 0)
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([partition])
-    consumer.commit({partition: OffsetAndMetadata(5, "", -1)})
+    consumer.commit({partition: api.commit(5)})
     consumer.close()
     admin = admin_client(job)
-    committed = admin.list_group_offsets({job.group: [partition]})[job.group][partition].offset
-    end = admin.list_partition_offsets({partition: -1})[partition].offset
-    check_equal(end - committed, 15, "lag")
+    check_equal(api.end(admin, partition) - api.committed(admin, job.group, partition), 15, "lag")
     admin.close()
 
 
@@ -325,35 +310,24 @@ def role_delete(job: Job) -> None:
 
 def role_grow(job: Job) -> None:
     admin = admin_client(job)
-    admin.create_partitions({job.topic: job.partitions})
+    api.grow(admin, job.topic, job.partitions)
     admin.close()
 
 
 def role_reset(job: Job) -> None:
     admin = admin_client(job)
-    offsets = {
-        TopicPartition(job.topic, int(partition)): OffsetAndMetadata(offset, "", -1)
-        for partition, offset in job.options["offsets"].items()
-    }
-    admin.alter_group_offsets(job.group, offsets)
+    offsets = {TopicPartition(job.topic, int(number)): offset for number, offset in job.options["offsets"].items()}
+    api.set_offsets(admin, job.group, offsets)
     admin.close()
-
-
-class ReversedPartitioner(Partitioner):  # type: ignore[misc]
-    """The number that is the key, counted from the last partition."""
-
-    def partition(self, topic: str, key: Any, serialized_key: bytes, *values_and_cluster: Any) -> int:
-        partitions = sorted(values_and_cluster[-1].partitions_for_topic(topic))
-        return int(partitions[-1 - int(serialized_key) % len(partitions)])
 
 
 def role_producer(job: Job) -> None:
     job.listen()
     custom = job.get("partitioner", None) == "reversed"
-    more: dict[str, Any] = {"partitioner": ReversedPartitioner()} if custom else {}
+    more: dict[str, Any] = {"partitioner": api.ReversedPartitioner()} if custom else {}
     if age := job.get("metadata_max_age_ms", None):
         more["metadata_max_age_ms"] = age
-    producer = make_producer(job, enable_idempotence=True, acks="all", reconnect_backoff_max_ms=1000, **more)
+    producer = make_producer(job, acks="all", reconnect_backoff_max_ms=1000, **api.IDEMPOTENT, **more)
     pause = 1 / job.get("rate", 100)
     sent = 0
 
@@ -427,19 +401,20 @@ def follow_pauses(job: Job, consumer: KafkaConsumer) -> None:
 
 def role_member(job: Job) -> None:
     job.listen()
-    more: dict[str, Any] = {"allow_auto_create_topics": False}  # a topic that is deleted stays so
+    more: dict[str, Any] = dict(api.NO_AUTO_CREATION)  # a topic that is deleted stays so
     if age := job.get("metadata_max_age_ms", None):
         more["metadata_max_age_ms"] = age
+    if instance := job.get("instance_id", None):
+        more["group_instance_id"] = instance
     if wait := job.get("max_wait_ms", None):
         more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 2 * wait, "connections_max_idle_ms": 4 * wait}
     consumer = make_consumer(
         job,
         group_id=job.group,
-        group_instance_id=job.get("instance_id", None),
         session_timeout_ms=job.get("session_timeout_ms", 6000),
         heartbeat_interval_ms=500,
         reconnect_backoff_max_ms=1000,
-        partition_assignment_strategy=(ASSIGNORS[job.get("assignor", "eager")],),
+        partition_assignment_strategy=(api.ASSIGNORS[job.get("assignor", "eager")],),
         **more,
     )
     reporter, reported, letters = Reporter(), (-1, set()), DeadLetters(job)
@@ -465,7 +440,7 @@ def role_member(job: Job) -> None:
             letters.take(record)
             emit_record(record)
         if batches:
-            offsets = {tp: OffsetAndMetadata(batch[-1].offset + 1, "", -1) for tp, batch in batches.items()}
+            offsets = {tp: api.commit(batch[-1].offset + 1) for tp, batch in batches.items()}
             try:
                 consumer.commit(offsets)
             except kafka_errors.KafkaError as error:
