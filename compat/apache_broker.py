@@ -23,6 +23,7 @@ SETTINGS = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,IPV6:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "num.partitions": "1",
     "offsets.topic.replication.factor": "1",
     "transaction.state.log.replication.factor": "1",
@@ -91,10 +92,15 @@ class ApacheBroker(Broker):
 
     def prepare(self) -> None:
         data = self.directory / "data"
+        listeners = {"PLAINTEXT": "127.0.0.1", "IPV6": "[::1]"}
+        if self.advertised_port != self.port:  # a proxy stands before it, at 127.0.0.1
+            del listeners["IPV6"]
+        own = [f"{name}://{host}:{self.port}" for name, host in listeners.items()]
+        advertised = [f"{name}://{host}:{self.advertised_port}" for name, host in listeners.items()]
         settings = SETTINGS | {
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.advertised_port}",
+            "listeners": ",".join([*own, f"CONTROLLER://127.0.0.1:{self.controller_port}"]),
+            "advertised.listeners": ",".join(advertised),
             "log.dirs": str(data),
         }
         settings |= self.settings

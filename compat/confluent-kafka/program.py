@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from compat_program import Job, an_hour_ago, check, check_equal, emit, eventually, expected_records, main
+from compat_program import (
+    Job,
+    an_hour_ago,
+    check,
+    check_equal,
+    dead_letter_headers,
+    emit,
+    eventually,
+    expected_records,
+    main,
+    numbered_value,
+)
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -17,8 +29,10 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
 
+# librdkafka's own names; it has no eager sticky assignor.
+ASSIGNORS = {"eager": "range", "cooperative": "cooperative-sticky"}
 TEN_MEGABYTES = 10 * 1024 * 1024
 CREATE_TIME = 1
 
@@ -42,6 +56,7 @@ def make_consumer(job: Job, **settings: Any) -> Consumer:
 
 def create_topic(job: Job, partitions: int = 1, configs: dict[str, str] | None = None) -> None:
     admin = make_admin(job)
+    configs = configs or job.get("configs", {})
     topic = NewTopic(job.topic, num_partitions=partitions, replication_factor=1, config=configs or {})
     admin.create_topics([topic])[job.topic].result(30)
 
@@ -323,13 +338,39 @@ def delete_records(job: Job) -> None:
 
 
 def role_create(job: Job) -> None:
-    create_topic(job, partitions=job.get("partitions", 1))
+    create_topic(job, partitions=job.partitions)
+
+
+def role_delete(job: Job) -> None:
+    admin = make_admin(job)
+    admin.delete_topics([job.topic])[job.topic].result(20)
+    eventually(lambda: job.topic not in admin.list_topics(timeout=10).topics, "the topic is gone")
+
+
+def role_grow(job: Job) -> None:
+    admin = make_admin(job)
+    admin.create_partitions([NewPartitions(job.topic, job.partitions)])[job.topic].result(20)
+
+
+def role_reset(job: Job) -> None:
+    admin = make_admin(job)
+    offsets = [TopicPartition(job.topic, int(number), offset) for number, offset in job.options["offsets"].items()]
+    done = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(job.group, offsets)])[job.group].result(20)
+    check_equal([partition.error for partition in done.topic_partitions], [None] * len(offsets), "errors")
+
+
+def age_setting(job: Job) -> dict[str, Any]:
+    """How often metadata is asked for; topics that are gone are then noticed as soon."""
+    age = job.get("metadata_max_age_ms", None)
+    return {"topic_metadata_refresh_interval_ms": age, "topic_metadata_propagation_max_ms": age} if age else {}
 
 
 def role_producer(job: Job) -> None:
     job.listen()
-    producer = make_producer(job, enable_idempotence=True, reconnect_backoff_max_ms=1000, linger_ms=5)
-    partitions, pause = job.get("partitions", 1), 1 / job.get("rate", 100)
+    producer = make_producer(
+        job, enable_idempotence=True, reconnect_backoff_max_ms=1000, linger_ms=5, **age_setting(job)
+    )
+    pause = 1 / job.get("rate", 100)
     sent = 0
 
     def delivered(error: Any, message: Any) -> None:
@@ -339,68 +380,138 @@ def role_producer(job: Job) -> None:
             emit("refused", error=str(error))
 
     while not job.stopped.is_set():
-        producer.produce(job.topic, str(sent).encode(), partition=sent % partitions, on_delivery=delivered)
+        value = numbered_value(job, sent).encode()
+        try:
+            producer.produce(job.topic, value, partition=sent % job.partitions, on_delivery=delivered)
+        except KafkaException as error:  # a partition that it does not know yet
+            emit("refused", error=str(error))
         sent += 1
-        producer.poll(pause)
+        following = time.monotonic() + pause
+        while (left := following - time.monotonic()) > 0 and not job.stopped.is_set():
+            producer.poll(min(left, 0.2))
     producer.flush(50)
     emit("done", sent=sent)
 
 
-def role_member(job: Job) -> None:
-    job.listen()
-    cooperative = job.get("assignor", "eager") == "cooperative"
-    settings = {"group_instance_id": job.options["instance_id"]} if job.get("instance_id", None) else {}
-    consumer = make_consumer(
-        job,
-        session_timeout_ms=job.get("session_timeout_ms", 6000),
-        heartbeat_interval_ms=500,
-        reconnect_backoff_max_ms=1000,
-        partition_assignment_strategy="cooperative-sticky" if cooperative else "range",
-        **settings,
+def emit_record(message: Any) -> None:
+    emit(
+        "record",
+        topic=message.topic(),
+        partition=message.partition(),
+        offset=message.offset(),
+        value=message.value().decode(),
+        headers={name: value.decode() for name, value in message.headers() or []},
     )
-    owned: set[int] = set()
 
-    def report() -> None:
-        emit("assignment", partitions=sorted(owned))
 
-    def assigned(_: Any, partitions: list[Any]) -> None:
-        owned.update(partition.partition for partition in partitions)
-        report()
+class DeadLetters:
+    """Sends the records that the program cannot take to another topic; does nothing when none is named."""
 
-    def revoked(_: Any, partitions: list[Any]) -> None:
-        owned.difference_update(partition.partition for partition in partitions)
-        report()
+    def __init__(self, job: Job) -> None:
+        self.topic = job.get("dead_letter", None)
+        self.producer = make_producer(job) if self.topic else None
 
-    consumer.subscribe([job.topic], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
-    while not job.stopped.is_set():
-        messages = consumer.consume(100, timeout=0.1)
-        offsets: dict[int, int] = {}
-        for message in messages:
+    def take(self, message: Any) -> None:
+        if self.producer and message.value().endswith(b"7"):
+            headers = dead_letter_headers(message.topic(), message.partition(), message.offset())
+            delivered = Delivered()
+            self.producer.produce(self.topic, message.value(), headers=headers, on_delivery=delivered)
+            delivered.flush(self.producer, 1)
+
+
+class Member:
+    """One consumer of a group; says what it owns, under its number when there are several."""
+
+    def __init__(self, job: Job, number: int | None = None) -> None:
+        settings = {"group_instance_id": job.options["instance_id"]} if job.get("instance_id", None) else {}
+        if wait := job.get("max_wait_ms", None):
+            settings |= {"fetch_wait_max_ms": wait, "socket_timeout_ms": 2 * wait}
+        self.job = job
+        self.fields = {} if number is None else {"member": number}
+        self.owned: set[int] = set()
+        self.paused = False
+        self.letters = DeadLetters(job)
+        self.consumer = make_consumer(
+            job,
+            session_timeout_ms=job.get("session_timeout_ms", 6000),
+            max_poll_interval_ms=300_000,
+            heartbeat_interval_ms=500 if number is None else 3000,
+            reconnect_backoff_max_ms=1000,
+            partition_assignment_strategy=ASSIGNORS[job.get("assignor", "eager")],
+            **age_setting(job),
+            **settings,
+        )
+        topic = job.get("pattern", job.topic)
+        self.consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def _report(self) -> None:
+        emit("assignment", partitions=sorted(self.owned), **self.fields)
+
+    def _assigned(self, _: Any, partitions: list[Any]) -> None:
+        self.owned.update(partition.partition for partition in partitions)
+        self._report()
+
+    def _revoked(self, _: Any, partitions: list[Any]) -> None:
+        self.owned.difference_update(partition.partition for partition in partitions)
+        self._report()
+
+    def follow_pauses(self) -> None:
+        if self.job.paused != self.paused:
+            self.paused = self.job.paused
+            (self.consumer.pause if self.paused else self.consumer.resume)(self.consumer.assignment())
+            emit("paused" if self.paused else "resumed")
+
+    def turn(self, timeout: float = 0.1) -> None:
+        """One poll, and the commit of what it gave."""
+        self.follow_pauses()
+        offsets: dict[tuple[str, int], int] = {}
+        for message in self.consumer.consume(100, timeout=timeout):
             if message.error():
                 emit("poll-error", error=str(message.error()))
                 continue
-            offsets[message.partition()] = message.offset() + 1
-            emit("record", partition=message.partition(), offset=message.offset(), value=message.value().decode())
+            offsets[message.topic(), message.partition()] = message.offset() + 1
+            self.letters.take(message)
+            emit_record(message)
         if offsets:
-            wanted = [TopicPartition(job.topic, partition, offset) for partition, offset in offsets.items()]
+            wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
             try:
-                consumer.commit(offsets=wanted, asynchronous=False)
+                self.consumer.commit(offsets=wanted, asynchronous=False)
             except KafkaException as error:
                 emit("not-committed", error=str(error))
             else:
-                emit("committed", offsets=offsets)
-    consumer.close()
+                emit("committed", offsets={partition: offset for (_, partition), offset in offsets.items()})
+
+
+def role_member(job: Job) -> None:
+    job.listen()
+    member = Member(job)
+    while not job.stopped.is_set():
+        member.turn()
+    member.consumer.close()
+
+
+def role_crowd(job: Job) -> None:
+    job.listen()
+    members = [Member(job, number) for number in range(job.options["members"])]
+    while not job.stopped.is_set():
+        for member in members:
+            member.turn(timeout=0.005)
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda member: member.consumer.close(), members))
 
 
 def role_read(job: Job) -> None:
     consumer = make_consumer(job)
+    partitions = [
+        TopicPartition(job.topic, number, OFFSET_BEGINNING) for number in job.get("only", range(job.partitions))
+    ]
     left = 0
-    for partition in partitions_of(job, job.get("partitions", 1)):
+    for partition in partitions:
         low, high = consumer.get_watermark_offsets(partition, timeout=20)
         left += high - low
-    consumer.assign(partitions_of(job, job.get("partitions", 1)))
+    consumer.assign(partitions)
     for message in poll_until(consumer, left):
-        emit("record", partition=message.partition(), offset=message.offset(), value=message.value().decode())
+        emit_record(message)
     consumer.close()
 
 
@@ -420,6 +531,10 @@ if __name__ == "__main__":
             "consumer-lag": consumer_lag,
             "delete-records": delete_records,
             "create": role_create,
+            "delete": role_delete,
+            "grow": role_grow,
+            "reset": role_reset,
+            "crowd": role_crowd,
             "producer": role_producer,
             "member": role_member,
             "read": role_read,

@@ -6,6 +6,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	job "compat/gojob"
 )
 
 func addAdmin(actions map[string]func(*program)) {
@@ -23,25 +25,25 @@ func topics(p *program) {
 	p.createTopic(3, map[string]*string{"retention.ms": &retention})
 	listed := func() bool {
 		details, err := admin.ListTopics(timeout(10))
-		must(err)
+		job.Must(err)
 		return details.Has(p.Topic)
 	}
-	check(listed(), "the topic is listed")
+	job.Check(listed(), "the topic is listed")
 	configs, err := admin.DescribeTopicConfigs(timeout(10), p.Topic)
-	must(err)
+	job.Must(err)
 	found := ""
 	for _, config := range configs[0].Configs {
 		if config.Key == "retention.ms" {
 			found = config.MaybeValue()
 		}
 	}
-	checkEqual(found, retention, "retention.ms")
+	job.CheckEqual(found, retention, "retention.ms")
 	_, err = admin.CreateTopic(timeout(10), 1, 1, nil, p.Topic)
-	check(errors.Is(err, kerr.TopicAlreadyExists), "created twice: %v", err)
+	job.Check(errors.Is(err, kerr.TopicAlreadyExists), "created twice: %v", err)
 	p.sendNumbered(5, 1)
 	_, err = admin.DeleteTopic(timeout(20), p.Topic)
-	must(err)
-	eventually("the topic is gone", func() bool { return !listed() })
+	job.Must(err)
+	job.Eventually("the topic is gone", func() bool { return !listed() })
 	p.createTopic(5, nil)
 	p.sendNumbered(1, 1)
 	p.readFromStart(1, 5)
@@ -50,7 +52,7 @@ func topics(p *program) {
 func (p *program) commit(admin *kadm.Client, partition int32, offset int64, metadata string) {
 	offsets := kadm.Offsets{}
 	offsets.Add(kadm.Offset{Topic: p.Topic, Partition: partition, At: offset, LeaderEpoch: -1, Metadata: metadata})
-	must(admin.CommitAllOffsets(timeout(20), p.Group, offsets))
+	job.Must(admin.CommitAllOffsets(timeout(20), p.Group, offsets))
 }
 
 func commitMetadata(p *program) {
@@ -61,14 +63,14 @@ func commitMetadata(p *program) {
 	p.commit(admin, 0, 7, "où en étions-nous")
 	p.commit(admin, 1, 3, "")
 	offsets, err := admin.FetchOffsets(timeout(20), p.Group)
-	must(err)
+	job.Must(err)
 	first, _ := offsets.Lookup(p.Topic, 0)
-	checkEqual(first.At, 7, "commit")
-	checkEqual(first.Metadata, "où en étions-nous", "metadata")
+	job.CheckEqual(first.At, 7, "commit")
+	job.CheckEqual(first.Metadata, "où en étions-nous", "metadata")
 	second, _ := offsets.Lookup(p.Topic, 1)
-	checkEqual(second.At, 3, "commit without metadata")
+	job.CheckEqual(second.At, 3, "commit without metadata")
 	_, committed := offsets.Lookup(p.Topic, 2)
-	check(!committed, "no commit")
+	job.Check(!committed, "no commit")
 	client := p.client(kgo.ConsumerGroup(p.Group), kgo.ConsumeTopics(p.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	defer client.Close()
 	lowest := map[int32]int64{}
@@ -77,7 +79,7 @@ func commitMetadata(p *program) {
 			lowest[record.Partition] = record.Offset
 		}
 	}
-	checkEqual(lowest, map[int32]int64{0: 7, 1: 3, 2: 0}, "resumes at the commits")
+	job.CheckEqual(lowest, map[int32]int64{0: 7, 1: 3, 2: 0}, "resumes at the commits")
 }
 
 func adminGroups(p *program) {
@@ -87,32 +89,32 @@ func adminGroups(p *program) {
 	defer admin.Close()
 	client := p.client(kgo.ConsumerGroup(p.Group), kgo.ConsumeTopics(p.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	pollUntil(client, 10)
-	must(client.CommitUncommittedOffsets(timeout(20)))
+	job.Must(client.CommitUncommittedOffsets(timeout(20)))
 	listed := func(states ...string) bool {
 		groups, err := admin.ListGroups(timeout(20), states...)
-		must(err)
+		job.Must(err)
 		_, found := groups[p.Group]
 		return found
 	}
 	described := func() kadm.DescribedGroup {
 		groups, err := admin.DescribeGroups(timeout(20), p.Group)
-		must(err)
+		job.Must(err)
 		return groups[p.Group]
 	}
-	check(listed(), "the group is listed")
+	job.Check(listed(), "the group is listed")
 	group := described()
-	checkEqual(group.State, "Stable", "state")
-	checkEqual(len(group.Members), 1, "members")
-	checkEqual(len(group.AssignedPartitions()[p.Topic]), 2, "assigned partitions")
+	job.CheckEqual(group.State, "Stable", "state")
+	job.CheckEqual(len(group.Members), 1, "members")
+	job.CheckEqual(len(group.AssignedPartitions()[p.Topic]), 2, "assigned partitions")
 	client.Close()
 	group = described()
-	checkEqual(group.State, "Empty", "state after its member left")
-	checkEqual(len(group.Members), 0, "members after its member left")
-	check(listed("Empty"), "listed among the empty ones")
-	check(!listed("Stable"), "not listed among the stable ones")
+	job.CheckEqual(group.State, "Empty", "state after its member left")
+	job.CheckEqual(len(group.Members), 0, "members after its member left")
+	job.Check(listed("Empty"), "listed among the empty ones")
+	job.Check(!listed("Stable"), "not listed among the stable ones")
 	_, err := admin.DeleteGroup(timeout(20), p.Group)
-	must(err)
-	check(!listed(), "the group is gone")
+	job.Must(err)
+	job.Check(!listed(), "the group is gone")
 }
 
 func consumerLag(p *program) {
@@ -122,10 +124,10 @@ func consumerLag(p *program) {
 	defer admin.Close()
 	p.commit(admin, 0, 5, "")
 	lags, err := admin.Lag(timeout(20), p.Group)
-	must(err)
+	job.Must(err)
 	lag, found := lags[p.Group].Lag.Lookup(p.Topic, 0)
-	check(found, "no lag for the partition")
-	checkEqual(lag.Lag, 15, "lag")
+	job.Check(found, "no lag for the partition")
+	job.CheckEqual(lag.Lag, 15, "lag")
 }
 
 func deleteRecords(p *program) {
@@ -136,13 +138,13 @@ func deleteRecords(p *program) {
 	offsets := kadm.Offsets{}
 	offsets.AddOffset(p.Topic, 0, 10, -1)
 	answers, err := admin.DeleteRecords(timeout(20), offsets)
-	must(err)
+	job.Must(err)
 	answer, _ := answers.Lookup(p.Topic, 0)
-	must(answer.Err)
-	checkEqual(answer.LowWatermark, 10, "low watermark")
+	job.Must(answer.Err)
+	job.CheckEqual(answer.LowWatermark, 10, "low watermark")
 	starts, err := admin.ListStartOffsets(timeout(20), p.Topic)
-	must(err)
+	job.Must(err)
 	first, _ := starts.Lookup(p.Topic, 0)
-	checkEqual(first.Offset, 10, "first offset")
-	checkEqual(p.readFromStart(10, 1)[0].Offset, 10, "first offset read")
+	job.CheckEqual(first.Offset, 10, "first offset")
+	job.CheckEqual(p.readFromStart(10, 1)[0].Offset, 10, "first offset read")
 }

@@ -2,99 +2,31 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	job "compat/gojob"
 )
 
-// options are what the harness asks for.
-type options struct {
-	Topic            string `json:"topic"`
-	Group            string `json:"group"`
-	Partitions       int    `json:"partitions"`
-	Rate             int    `json:"rate"`
-	Records          int    `json:"records"`
-	ValueBytes       int    `json:"value_bytes"`
-	Assignor         string `json:"assignor"`
-	InstanceID       string `json:"instance_id"`
-	SessionTimeoutMs int    `json:"session_timeout_ms"`
-}
-
 // program is one run of one scenario or role.
-type program struct {
-	options
-	role      string
-	bootstrap string
-	stopped   chan struct{}
-}
-
-// failure ends a scenario; main reports it.
-type failure struct{ error }
-
-func check(condition bool, format string, values ...any) {
-	if !condition {
-		panic(failure{fmt.Errorf(format, values...)})
-	}
-}
-
-func must(err error) {
-	if err != nil {
-		panic(failure{err})
-	}
-}
-
-func checkEqual(actual, expected any, what string) {
-	check(fmt.Sprint(actual) == fmt.Sprint(expected), "%s: %v, expected %v", what, actual, expected)
-}
-
-func eventually(what string, holds func() bool) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	check(false, "%s: not within 20 s", what)
-}
-
-var output sync.Mutex
-
-func emit(event string, fields map[string]any) {
-	fields["event"] = event
-	line, err := json.Marshal(fields)
-	must(err)
-	output.Lock()
-	defer output.Unlock()
-	fmt.Println(string(line))
-}
-
-// listen closes stopped when the harness says stop, or is gone.
-func (p *program) listen() {
-	go func() {
-		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-			if strings.TrimSpace(lines.Text()) == "stop" {
-				break
-			}
-		}
-		close(p.stopped)
-	}()
-}
+type program struct{ *job.Job }
 
 func (p *program) client(more ...kgo.Opt) *kgo.Client {
-	client, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(p.bootstrap),
+	settings := []kgo.Opt{
+		kgo.SeedBrokers(p.Bootstrap),
 		// Its default of 5 s would only make the scenarios wait.
 		kgo.MetadataMinAge(200 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 200 * time.Millisecond }),
-	}, more...)...)
-	must(err)
+	}
+	if p.MetadataMaxAgeMs > 0 {
+		settings = append(settings, kgo.MetadataMaxAge(time.Duration(p.MetadataMaxAgeMs)*time.Millisecond))
+	}
+	client, err := kgo.NewClient(append(settings, more...)...)
+	job.Must(err)
 	return client
 }
 
@@ -106,8 +38,8 @@ func (p *program) createTopic(partitions int, configs map[string]*string) {
 	admin := p.admin()
 	defer admin.Close()
 	_, err := admin.CreateTopic(timeout(30), int32(partitions), 1, configs, p.Topic)
-	must(err)
-	eventually("the new topic is visible", func() bool {
+	job.Must(err)
+	job.Eventually("the new topic is visible", func() bool {
 		details, err := admin.ListTopics(timeout(5), p.Topic)
 		if err != nil || details[p.Topic].Err != nil || len(details[p.Topic].Partitions) != partitions {
 			return false
@@ -137,15 +69,15 @@ func (p *program) sendNumbered(count, partitions int, more ...kgo.Opt) {
 			Topic: p.Topic, Partition: int32(number % partitions), Value: []byte(fmt.Sprint(number)),
 		}
 	}
-	must(client.ProduceSync(timeout(30), records...).FirstErr())
+	job.Must(client.ProduceSync(timeout(30), records...).FirstErr())
 }
 
 func pollUntil(client *kgo.Client, count int) []*kgo.Record {
 	var records []*kgo.Record
 	for ctx := timeout(30); len(records) < count; {
 		fetches := client.PollFetches(ctx)
-		check(ctx.Err() == nil, "%d of %d records within 30 s", len(records), count)
-		must(fetches.Err())
+		job.Check(ctx.Err() == nil, "%d of %d records within 30 s", len(records), count)
+		job.Must(fetches.Err())
 		records = append(records, fetches.Records()...)
 	}
 	return records
@@ -167,44 +99,18 @@ func (p *program) readFromStart(count, partitions int, more ...kgo.Opt) []*kgo.R
 	rest, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	records = append(records, client.PollFetches(rest).Records()...)
-	checkEqual(len(records), count, "records read")
+	job.CheckEqual(len(records), count, "records read")
 	return records
 }
 
-func (p *program) run(actions map[string]func(*program)) (err error) {
-	defer func() {
-		switch problem := recover().(type) {
-		case nil:
-		case failure:
-			err = problem.error
-		default:
-			panic(problem)
-		}
-	}()
-	action, known := actions[p.role]
-	check(known, "the program has no scenario %s", p.role)
-	action(p)
-	return nil
-}
-
 func main() {
-	p := &program{role: os.Args[1], bootstrap: os.Args[2], stopped: make(chan struct{})}
-	p.options = options{Topic: p.role, Group: "group-" + p.role, Partitions: 1, Rate: 100, Records: 100, ValueBytes: 1000, SessionTimeoutMs: 6000}
-	if given := os.Getenv("COMPAT_OPTIONS"); given != "" {
-		must(json.Unmarshal([]byte(given), &p.options))
-	}
 	actions := map[string]func(*program){}
 	addScenarios(actions)
 	addAdmin(actions)
 	addRoles(actions)
-	started := time.Now()
-	err := p.run(actions)
-	result := map[string]any{"scenario": p.role, "passed": err == nil, "seconds": time.Since(started).Seconds()}
-	if err != nil {
-		result["error"] = err.Error()
+	plain := map[string]func(*job.Job){}
+	for name, action := range actions {
+		plain[name] = func(j *job.Job) { action(&program{j}) }
 	}
-	emit("result", result)
-	if err != nil {
-		os.Exit(1)
-	}
+	job.Main(plain)
 }

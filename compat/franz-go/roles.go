@@ -2,146 +2,106 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"sort"
-	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	job "compat/gojob"
 )
 
 func addRoles(actions map[string]func(*program)) {
-	actions["create"] = func(p *program) { p.createTopic(p.Partitions, nil) }
+	actions["create"] = func(p *program) { p.createTopic(p.Partitions, p.Configs) }
+	actions["delete"] = deleteTopic
+	actions["grow"] = grow
+	actions["reset"] = reset
 	actions["producer"] = producer
-	actions["member"] = member
+	actions["member"] = oneMember
+	actions["crowd"] = crowd
 	actions["read"] = read
 }
 
+func deleteTopic(p *program) {
+	admin := p.admin()
+	defer admin.Close()
+	_, err := admin.DeleteTopic(timeout(20), p.Topic)
+	job.Must(err)
+	job.Eventually("the topic is gone", func() bool {
+		details, err := admin.ListTopics(timeout(10))
+		job.Must(err)
+		return !details.Has(p.Topic)
+	})
+}
+
+func grow(p *program) {
+	admin := p.admin()
+	defer admin.Close()
+	answers, err := admin.UpdatePartitions(timeout(20), p.Partitions, p.Topic)
+	job.Must(err)
+	job.Must(answers.Error())
+}
+
+func reset(p *program) {
+	admin := p.admin()
+	defer admin.Close()
+	offsets := kadm.Offsets{}
+	for partition, offset := range p.Offsets {
+		offsets.AddOffset(p.Topic, partition, offset, -1)
+	}
+	job.Must(admin.CommitAllOffsets(timeout(20), p.Group, offsets))
+}
+
+func (p *program) partitioner() kgo.Partitioner {
+	if p.Partitioner != "reversed" {
+		return kgo.ManualPartitioner()
+	}
+	return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
+		return func(record *kgo.Record, partitions int) int {
+			return partitions - 1 - int(record.Partition)%partitions
+		}
+	})
+}
+
 func producer(p *program) {
-	p.listen()
-	client := p.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	ticks := time.NewTicker(time.Second / time.Duration(p.Rate))
-	defer ticks.Stop()
-	sent := 0
-	for running := true; running; {
-		select {
-		case <-p.stopped:
-			running = false
-		case <-ticks.C:
-			value := fmt.Sprint(sent)
-			record := &kgo.Record{Topic: p.Topic, Partition: int32(sent % p.Partitions), Value: []byte(value)}
-			client.Produce(context.Background(), record, func(record *kgo.Record, err error) {
-				if err != nil {
-					emit("refused", map[string]any{"error": err.Error()})
-					return
-				}
-				emit("acked", map[string]any{"partition": record.Partition, "offset": record.Offset, "value": value})
-			})
-			sent++
-		}
-	}
-	must(client.Flush(timeout(50)))
+	p.Listen()
+	client := p.client(kgo.RecordPartitioner(p.partitioner()))
+	sent := p.Paced(func(number int) {
+		partition := int32(number % p.PartitionsUsed())
+		record := &kgo.Record{Topic: p.Topic, Partition: partition, Value: []byte(p.Value(number))}
+		client.Produce(context.Background(), record, func(record *kgo.Record, err error) {
+			job.EmitProduced(record.Partition, record.Offset, string(record.Value), err)
+		})
+	})
+	job.Must(client.Flush(timeout(50)))
 	client.Close()
-	emit("done", map[string]any{"sent": sent})
+	job.Emit("done", map[string]any{"sent": sent})
 }
 
-// ownership follows the callbacks of a group's member.
-type ownership struct {
-	lock  sync.Mutex
-	owned map[int32]bool
-}
-
-func (o *ownership) change(topics map[string][]int32, owned bool) {
-	o.lock.Lock()
-	defer o.lock.Unlock()
-	for _, partitions := range topics {
-		for _, partition := range partitions {
-			if owned {
-				o.owned[partition] = true
-			} else {
-				delete(o.owned, partition)
-			}
-		}
+func emitRecord(record *kgo.Record) {
+	headers := map[string]string{}
+	for _, header := range record.Headers {
+		headers[header.Key] = string(header.Value)
 	}
-	list := []int{}
-	for partition := range o.owned {
-		list = append(list, int(partition))
-	}
-	sort.Ints(list)
-	emit("assignment", map[string]any{"partitions": list})
-}
-
-func member(p *program) {
-	p.listen()
-	var balancer kgo.GroupBalancer = kgo.RangeBalancer()
-	if p.Assignor == "cooperative" {
-		balancer = kgo.CooperativeStickyBalancer()
-	}
-	owned := &ownership{owned: map[int32]bool{}}
-	lost := func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) { owned.change(partitions, false) }
-	settings := []kgo.Opt{
-		kgo.ConsumerGroup(p.Group),
-		kgo.ConsumeTopics(p.Topic),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.Balancers(balancer),
-		kgo.SessionTimeout(time.Duration(p.SessionTimeoutMs) * time.Millisecond),
-		kgo.HeartbeatInterval(500 * time.Millisecond),
-		kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-			owned.change(partitions, true)
-		}),
-		kgo.OnPartitionsRevoked(lost),
-		kgo.OnPartitionsLost(lost),
-		// As the other clients do: no rebalance between a poll and its commit.
-		kgo.BlockRebalanceOnPoll(),
-	}
-	if p.InstanceID != "" {
-		settings = append(settings, kgo.InstanceID(p.InstanceID))
-	}
-	client := p.client(settings...)
-	for running := true; running; {
-		select {
-		case <-p.stopped:
-			running = false
-		default:
-			consumeSome(client)
-		}
-	}
-	client.CloseAllowingRebalance()
-}
-
-func consumeSome(client *kgo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	defer client.AllowRebalance()
-	records := client.PollRecords(ctx, 100).Records()
-	if len(records) == 0 {
-		return
-	}
-	committed := map[string]int64{}
-	for _, record := range records {
-		emit("record", map[string]any{"partition": record.Partition, "offset": record.Offset, "value": string(record.Value)})
-		committed[fmt.Sprint(record.Partition)] = record.Offset + 1
-	}
-	if err := client.CommitRecords(timeout(10), records...); err != nil {
-		emit("not-committed", map[string]any{"error": err.Error()})
-		return
-	}
-	emit("committed", map[string]any{"offsets": committed})
+	job.EmitRecord(record.Topic, record.Partition, record.Offset, record.Value, headers)
 }
 
 func read(p *program) {
 	admin := p.admin()
 	ends, err := admin.ListEndOffsets(timeout(20), p.Topic)
-	must(err)
+	job.Must(err)
 	starts, err := admin.ListStartOffsets(timeout(20), p.Topic)
-	must(err)
-	count := int64(0)
-	ends.Each(func(offset kadm.ListedOffset) { count += offset.Offset })
-	starts.Each(func(offset kadm.ListedOffset) { count -= offset.Offset })
+	job.Must(err)
 	admin.Close()
-	for _, record := range p.readFromStart(int(count), p.Partitions) {
-		emit("record", map[string]any{"partition": record.Partition, "offset": record.Offset, "value": string(record.Value)})
+	count := int64(0)
+	assignment := map[int32]kgo.Offset{}
+	for _, partition := range p.WantedPartitions() {
+		end, _ := ends.Lookup(p.Topic, partition)
+		start, _ := starts.Lookup(p.Topic, partition)
+		count += end.Offset - start.Offset
+		assignment[partition] = kgo.NewOffset().AtStart()
+	}
+	client := p.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: assignment}))
+	defer client.Close()
+	for _, record := range pollUntil(client, int(count)) {
+		emitRecord(record)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	job "compat/gojob"
 )
 
 const twelveMegabytes = 12 << 20
@@ -67,7 +69,7 @@ func produce(p *program, codec kgo.CompressionCodec) {
 	p.createTopic(3, nil)
 	sent := expectedRecords(p)
 	client := p.client(kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond))
-	must(client.ProduceSync(timeout(30), sent...).FirstErr())
+	job.Must(client.ProduceSync(timeout(30), sent...).FirstErr())
 	client.Close()
 	place := func(record *kgo.Record) string { return fmt.Sprintf("%d@%d", record.Partition, record.Offset) }
 	received := map[string]*kgo.Record{}
@@ -76,20 +78,20 @@ func produce(p *program, codec kgo.CompressionCodec) {
 		received[place(record)] = record
 		if record.Key != nil {
 			before, seen := partitionOf[string(record.Key)]
-			check(!seen || before == record.Partition, "key %s is in two partitions", record.Key)
+			job.Check(!seen || before == record.Partition, "key %s is in two partitions", record.Key)
 			partitionOf[string(record.Key)] = record.Partition
 		}
 	}
 	for number, record := range sent {
 		back := received[place(record)]
-		check(back != nil, "record %d is not at %s", number, place(record))
-		check(sameBytes(back.Key, record.Key), "key %d: %q", number, back.Key)
-		check(sameBytes(back.Value, record.Value), "value %d: %q", number, back.Value)
-		checkEqual(back.Timestamp.UnixMilli(), record.Timestamp.UnixMilli(), "timestamp")
-		checkEqual(len(back.Headers), len(record.Headers), "headers")
+		job.Check(back != nil, "record %d is not at %s", number, place(record))
+		job.Check(sameBytes(back.Key, record.Key), "key %d: %q", number, back.Key)
+		job.Check(sameBytes(back.Value, record.Value), "value %d: %q", number, back.Value)
+		job.CheckEqual(back.Timestamp.UnixMilli(), record.Timestamp.UnixMilli(), "timestamp")
+		job.CheckEqual(len(back.Headers), len(record.Headers), "headers")
 		for index, header := range record.Headers {
 			same := back.Headers[index].Key == header.Key && sameBytes(back.Headers[index].Value, header.Value)
-			check(same, "header %d of record %d: %v", index, number, back.Headers[index])
+			job.Check(same, "header %d of record %d: %v", index, number, back.Headers[index])
 		}
 	}
 }
@@ -101,7 +103,7 @@ func consumeFromStart(p *program) {
 	for _, record := range p.readFromStart(100, 2) {
 		values[string(record.Value)] = true
 	}
-	checkEqual(len(values), 100, "different values")
+	job.CheckEqual(len(values), 100, "different values")
 }
 
 func consumeFromEnd(p *program) {
@@ -110,11 +112,11 @@ func consumeFromEnd(p *program) {
 	client := p.client(p.assigned(1, kgo.NewOffset().AtEnd()))
 	defer client.Close()
 	// The end is looked up by the first poll: nothing may come, and then what is sent is seen.
-	check(client.PollFetches(timeout(2)).NumRecords() == 0, "records from before the end")
+	job.Check(client.PollFetches(timeout(2)).NumRecords() == 0, "records from before the end")
 	p.sendNumbered(10, 1)
 	records := pollUntil(client, 10)
-	checkEqual(records[0].Offset, 50, "first offset")
-	checkEqual(records[9].Offset, 59, "last offset")
+	job.CheckEqual(records[0].Offset, 50, "first offset")
+	job.CheckEqual(records[9].Offset, 59, "last offset")
 }
 
 func consumeFromTimestamp(p *program) {
@@ -125,21 +127,21 @@ func consumeFromTimestamp(p *program) {
 		timestamp := time.UnixMilli(startTime + int64(number)*1000)
 		records = append(records, &kgo.Record{Topic: p.Topic, Value: []byte(fmt.Sprint(number)), Timestamp: timestamp})
 	}
-	must(client.ProduceSync(timeout(30), records...).FirstErr())
+	job.Must(client.ProduceSync(timeout(30), records...).FirstErr())
 	client.Close()
 	admin := p.admin()
 	defer admin.Close()
 	for _, pair := range [][2]int64{{-5, 0}, {25_000, 25}, {25_001, 26}} {
 		listed, err := admin.ListOffsetsAfterMilli(timeout(20), startTime+pair[0], p.Topic)
-		must(err)
+		job.Must(err)
 		found, _ := listed.Lookup(p.Topic, 0)
-		must(found.Err)
-		checkEqual(found.Offset, pair[1], fmt.Sprint("offset at ", pair[0]))
-		checkEqual(found.Timestamp, startTime+pair[1]*1000, fmt.Sprint("timestamp at ", pair[0]))
+		job.Must(found.Err)
+		job.CheckEqual(found.Offset, pair[1], fmt.Sprint("offset at ", pair[0]))
+		job.CheckEqual(found.Timestamp, startTime+pair[1]*1000, fmt.Sprint("timestamp at ", pair[0]))
 	}
 	reader := p.client(p.assigned(1, kgo.NewOffset().AfterMilli(startTime+25_000)))
 	defer reader.Close()
-	checkEqual(string(pollUntil(reader, 1)[0].Value), "25", "first value")
+	job.CheckEqual(string(pollUntil(reader, 1)[0].Value), "25", "first value")
 }
 
 func idempotentProduce(p *program) {
@@ -147,7 +149,7 @@ func idempotentProduce(p *program) {
 	// Idempotence is this client's default.
 	p.sendNumbered(1000, 1, kgo.MaxBufferedRecords(10))
 	for number, record := range p.readFromStart(1000, 1) {
-		checkEqual(string(record.Value), fmt.Sprint(number), "value")
+		job.CheckEqual(string(record.Value), fmt.Sprint(number), "value")
 	}
 }
 
@@ -161,12 +163,12 @@ func largeRecord(p *program) {
 	p.createTopic(1, map[string]*string{"max.message.bytes": &limit})
 	value := make([]byte, 10<<20)
 	_, err := rand.Read(value)
-	must(err)
+	job.Must(err)
 	client := p.client(kgo.ProducerBatchMaxBytes(twelveMegabytes))
-	must(client.ProduceSync(timeout(60), &kgo.Record{Topic: p.Topic, Value: value}).FirstErr())
+	job.Must(client.ProduceSync(timeout(60), &kgo.Record{Topic: p.Topic, Value: value}).FirstErr())
 	client.Close()
 	record := p.readFromStart(1, 1, kgo.FetchMaxPartitionBytes(twelveMegabytes))[0]
-	check(bytes.Equal(record.Value, value), "the value comes back equal")
+	job.Check(bytes.Equal(record.Value, value), "the value comes back equal")
 }
 
 func thousandPartitions(p *program) {
@@ -175,8 +177,8 @@ func thousandPartitions(p *program) {
 	client := p.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for _, partition := range chosen {
 		record, err := client.ProduceSync(timeout(30), &kgo.Record{Topic: p.Topic, Partition: partition, Value: []byte("x")}).First()
-		must(err)
-		checkEqual(record.Offset, 0, "offset")
+		job.Must(err)
+		job.CheckEqual(record.Offset, 0, "offset")
 	}
 	client.Close()
 	var found []int32
@@ -184,9 +186,9 @@ func thousandPartitions(p *program) {
 		found = append(found, record.Partition)
 	}
 	sort.Slice(found, func(i, j int) bool { return found[i] < found[j] })
-	checkEqual(found, chosen, "partitions with records")
+	job.CheckEqual(found, chosen, "partitions with records")
 	admin := p.admin()
 	defer admin.Close()
 	_, err := admin.DeleteTopic(timeout(30), p.Topic)
-	must(err)
+	job.Must(err)
 }

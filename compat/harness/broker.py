@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import os
 import random
 import signal
@@ -26,13 +27,23 @@ class BrokerError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on at 127.0.0.1 now."""
+    """A TCP port that nobody listens on at 127.0.0.1 or ::1 now."""
     for _ in range(200):
         port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if _free_by_ipv6(port):
+                return port
     raise BrokerError("no free port found")
+
+
+def _free_by_ipv6(port: int) -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE  # a machine without IPv6 has all its ports free
+    return True
 
 
 def answers_metadata(address: tuple[str, int], timeout: float = 2.0) -> bool:
@@ -73,6 +84,11 @@ class Broker(abc.ABC):
     def bootstrap(self) -> str:
         """The address for clients."""
         return f"127.0.0.1:{self.advertised_port}"
+
+    @property
+    def bootstrap_ipv6(self) -> str:
+        """The same port by IPv6; only brokers that no proxy stands before listen there."""
+        return f"[::1]:{self.port}"
 
     @property
     def version(self) -> str:

@@ -23,7 +23,8 @@ def _owned_once(members: Iterable[Program]) -> bool:
     return all(owned) and sorted(partition for part in owned for partition in part) == list(range(PARTITIONS))
 
 
-def _wait_until_owned_once(what: str, members: list[Program]) -> None:
+def wait_until_owned_once(what: str, members: list[Program]) -> None:
+    """Until the members own all partitions between them, each once and nobody none."""
     members[0].wait_for(lambda: _owned_once(members), f"{what}: {len(members)} members own each partition once", SETTLE)
 
 
@@ -43,10 +44,11 @@ def _values(programs: Iterable[Program], name: str) -> set[str]:
     return {event["value"] for program in programs for event in program.named(name)}
 
 
-def _wait_for_values(producer: Program, members: list[Program]) -> None:
+def wait_for_values(producer: Program, members: list[Program]) -> None:
     """Until `members` have seen all that is acknowledged at this moment."""
     acknowledged = _values([producer], "acked")
-    producer.wait_for(
+    running = next(one for one in (producer, *members) if not one.ended)
+    running.wait_for(
         lambda: acknowledged <= _values(members, "record"), "all acknowledged records arrive in the group", SETTLE
     )
 
@@ -92,38 +94,33 @@ def _grow_shrink_resume(stage: Stage, assignor: str) -> str:
         return stage.start("member", label, assignor=assignor, session_timeout_ms=6000)
 
     first = member("first")
-    _wait_until_owned_once("alone", [first])
+    wait_until_owned_once("alone", [first])
     second = member("second")
-    _wait_until_owned_once("grown", [first, second])
+    wait_until_owned_once("grown", [first, second])
     third = member("third")
-    _wait_until_owned_once("grown", [first, second, third])
-    _wait_for_values(producer, [first, second, third])
+    wait_until_owned_once("grown", [first, second, third])
+    wait_for_values(producer, [first, second, third])
 
     earlier = {first: len(first.events), second: len(second.events)}
     third.kill()
-    _wait_until_owned_once("one killed", [first, second])
-    _wait_for_values(producer, [first, second, third])
+    wait_until_owned_once("one killed", [first, second])
+    wait_for_values(producer, [first, second, third])
     _check_resumed(third, earlier)
 
     second.stop()
-    _wait_until_owned_once("one left", [first])
+    wait_until_owned_once("one left", [first])
     first.stop()
     # What a refused commit named (a rebalance was under way) may come again; what is committed may not.
     committed = _committed(event for one in (first, second, third) for event in one.events)
     fourth = member("fourth")
-    _wait_until_owned_once("resumed", [fourth])
-    _wait_for_values(producer, [first, second, third, fourth])
+    wait_until_owned_once("resumed", [fourth])
+    wait_for_values(producer, [first, second, third, fourth])
     producer.stop()
-    _wait_for_last_values(producer, [first, second, third, fourth])
+    wait_for_values(producer, [first, second, third, fourth])
     fourth.stop()
     if again := [event for event in fourth.named("record") if event["offset"] < committed.get(event["partition"], 0)]:
         raise ScenarioError(f"{len(again)} records came again that were committed, such as {again[0]}")
     return f"{len(_values([producer], 'acked'))} records"
-
-
-def _wait_for_last_values(producer: Program, members: list[Program]) -> None:
-    acknowledged = _values([producer], "acked")
-    members[-1].wait_for(lambda: acknowledged <= _values(members, "record"), "the last records arrive", SETTLE)
 
 
 def group_eager(stage: Stage) -> str:
@@ -136,6 +133,11 @@ def group_cooperative(stage: Stage) -> str:
     return _grow_shrink_resume(stage, "cooperative")
 
 
+def group_sticky(stage: Stage) -> str:
+    """The same with the eager sticky assignor."""
+    return _grow_shrink_resume(stage, "sticky")
+
+
 def static_member_restart(stage: Stage) -> str:
     """A static member, the leader, comes back within its session: its partitions are kept, and nobody rebalances."""
     stage.run("create", timeout=30, partitions=PARTITIONS)
@@ -145,9 +147,9 @@ def static_member_restart(stage: Stage) -> str:
         return stage.start("member", label, assignor="eager", session_timeout_ms=30000, instance_id=instance)
 
     leaves = member("leaves", "instance-b")
-    _wait_until_owned_once("alone", [leaves])
+    wait_until_owned_once("alone", [leaves])
     stays = member("stays", "instance-a")
-    _wait_until_owned_once("static", [stays, leaves])
+    wait_until_owned_once("static", [stays, leaves])
     _wait_until_quiet([stays, leaves])
     owned, quiet = assignment(leaves), len(stays.named("assignment"))
     for number, killed in enumerate((False, True)):

@@ -132,7 +132,7 @@ def run_all(
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Every client of the plan on every broker; outcomes and the brokers' versions."""
     progress = Progress(len(brokers) * sum(len(scenarios) for _, scenarios in plan))
-    runner = Runner(options.logs, progress.report)
+    runner = Runner(options.logs.resolve(), progress.report)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -49,8 +49,8 @@ class Client:
     """The scenarios that run with --ci; None: all."""
     options: dict[str, Any] = field(default_factory=dict)
     """Given to the program with every scenario."""
-    sources: str = "*"
-    """Which files, when changed, call for a new installation."""
+    sources: str | list[str] = "*"
+    """Which files (patterns), when changed, call for a new installation."""
 
     def fill(self, words: list[str], places: dict[str, str]) -> list[str]:
         """`words` with {here}, {cache}, ... replaced."""
@@ -64,7 +64,8 @@ class Client:
     def stamp(self) -> str:
         """Changes whenever the client has to be installed again."""
         digest = hashlib.sha256()
-        for path in sorted(self.folder.glob(self.sources)):
+        patterns = [self.sources] if isinstance(self.sources, str) else self.sources
+        for path in sorted(path for pattern in patterns for path in self.folder.glob(pattern)):
             if path.is_file():
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
         digest.update(repr((self.install, self.needs)).encode())

@@ -42,6 +42,11 @@ class OttlaBroker(Broker):
         return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def command(self) -> list[str]:
-        serve = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
-        configs = [word for name, value in self.settings.items() for word in ("--config", f"{name}={value}")]
-        return [sys.executable, "-m", "ottla", *serve, "--advertise", f"127.0.0.1:{self.advertised_port}", *configs]
+        words = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
+        if self.advertised_port == self.port:
+            words += ["--listen", f"[::1]:{self.port}"]
+        else:  # a proxy stands before it
+            words += ["--advertise", f"127.0.0.1:{self.advertised_port}"]
+        for name, value in self.settings.items():
+            words += ["--config", f"{name}={value}"]
+        return [sys.executable, "-m", "ottla", *words]

@@ -52,6 +52,7 @@ class Program:
                 with contextlib.suppress(ValueError):
                     event = json.loads(line)
             if isinstance(event, dict):
+                event["at"] = time.monotonic()
                 with self._changed:
                     self.events.append(event)
                     self._changed.notify_all()

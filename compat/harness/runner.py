@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,7 @@ class Runner:
 
     def _run_one(self, client: Client, broker: Broker, scenario: str, directory: Path) -> Outcome:
         logs = directory / scenario
+        shutil.rmtree(logs, ignore_errors=True)  # of an earlier run
         stage = Stage(client=client, broker=broker, scenario=scenario, directory=logs)
         watch, passed, error = Stopwatch(), True, ""
         marker = broker.log_path.stat().st_size if broker.log_path.exists() else 0
@@ -67,7 +69,7 @@ class Runner:
                 broker.start()
             watch = Stopwatch()
             play(stage)
-        except (ScenarioError, BrokerError, OSError) as failure:
+        except (ScenarioError, BrokerError, OSError, subprocess.SubprocessError) as failure:
             passed, error = False, str(failure) or type(failure).__name__
         finally:
             stage.close()

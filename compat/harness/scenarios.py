@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compat.harness import codecs, groups, restarts
+from compat.harness import codecs, groups, limits, members, restarts, subscriptions
 from compat.harness.broker import BrokerError
 from compat.harness.stage import Stage
 
@@ -54,6 +54,42 @@ SCENARIOS = [
     ),
     _scenario("group-cooperative", "The same with cooperative rebalancing", groups.group_cooperative),
     _scenario("static-member-restart", "A static member returns without a rebalance", groups.static_member_restart),
+    _scenario("group-sticky", "The same with the eager sticky assignor", groups.group_sticky),
+    _scenario(
+        "static-member-expired",
+        "A static member stays away past its session, and comes back",
+        members.static_member_expired,
+    ),
+    _scenario(
+        "commits-amid-rebalances",
+        "Members come and go while all commit: nothing missed, nothing committed comes again",
+        members.commits_amid_rebalances,
+    ),
+    _scenario(
+        "two-hundred-members", "200 consumers in one group over 200 partitions, one each", members.two_hundred_members
+    ),
+    _scenario("offsets-reset", "An empty group's offsets changed; it resumes there", subscriptions.offsets_reset),
+    _scenario("regex-subscription", "A pattern meets a topic that is created later", subscriptions.regex_subscription),
+    _scenario("manual-assignment", "One partition of three read without a group", subscriptions.manual_assignment),
+    _scenario(
+        "pause-resume",
+        "Paused past the session: nothing arrives, nobody rebalances; then all",
+        subscriptions.pause_resume,
+    ),
+    _scenario(
+        "partitions-added", "Partitions added under a running producer and consumer", subscriptions.partitions_added
+    ),
+    _scenario(
+        "topic-deleted", "A topic deleted under a consumer and created again is read again", subscriptions.topic_deleted
+    ),
+    _scenario("custom-partitioner", "A partitioner of the program's own decides", subscriptions.custom_partitioner),
+    _scenario("dead-letter", "Poison records go to a dead-letter topic, with their origin", subscriptions.dead_letter),
+    _scenario("long-poll", "A fetch that may wait 30 s is answered at once when a record comes", limits.long_poll),
+    _scenario("max-message-bytes", "A topic's own limit refuses larger records only", limits.max_message_bytes),
+    _scenario("ipv6", "Clients by IPv4 and IPv6 at once", limits.ipv6),
+    _scenario(
+        "idle-connections", "Connections closed for idleness again and again cost no record", limits.idle_connections
+    ),
     _scenario(
         "broker-restart", "Broker restarted under producer and consumer: none lost or doubled", restarts.broker_restart
     ),

@@ -7,14 +7,12 @@ import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
-import org.apache.kafka.clients.admin.ListGroupsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
-import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.TopicExistsException;
@@ -36,7 +34,7 @@ final class Admins {
         program.createTopic(3, Map.of("retention.ms", "123456789"));
         try (Admin admin = program.admin()) {
             Program.check(admin.listTopics().names().get().contains(topic), "the topic is listed");
-            TopicDescription described = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+            TopicDescription described = Api.describe(admin, topic);
             Program.checkEqual(described.partitions().size(), 3, "partitions");
             ConfigResource resource = new ConfigResource(ConfigResource.Type.TOPIC, topic);
             String retention = admin.describeConfigs(List.of(resource)).all().get().get(resource).get("retention.ms").value();
@@ -54,7 +52,7 @@ final class Admins {
                 program.createTopic(5, Map.of());
                 return true;
             }, "the topic is created again");
-            described = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+            described = Api.describe(admin, topic);
             Program.checkEqual(described.partitions().size(), 5, "partitions");
         }
         program.sendNumbered(1, 1);
@@ -82,12 +80,6 @@ final class Admins {
         }
     }
 
-    private static Set<String> listed(Admin admin, ListGroupsOptions options) throws Exception {
-        Set<String> groups = new HashSet<>();
-        admin.listGroups(options).all().get().forEach(group -> groups.add(group.groupId()));
-        return groups;
-    }
-
     private static ConsumerGroupDescription described(Admin admin, String group) throws Exception {
         return admin.describeConsumerGroups(List.of(group)).all().get().get(group);
     }
@@ -101,23 +93,21 @@ final class Admins {
                 consumer.subscribe(List.of(program.topic));
                 Program.pollUntil(consumer, 10);
                 consumer.commitSync();
-                Program.check(listed(admin, new ListGroupsOptions()).contains(group), "the group is listed");
+                Program.check(Api.groups(admin, null).contains(group), "the group is listed");
                 ConsumerGroupDescription running = described(admin, group);
-                Program.checkEqual(running.groupState(), GroupState.STABLE, "state");
+                Program.checkEqual(Api.state(running), "Stable", "state");
                 Program.checkEqual(running.members().size(), 1, "members");
                 Program.checkEqual(
                     running.members().iterator().next().assignment().topicPartitions(),
                     new HashSet<>(program.partitions(2)), "assignment");
             }
             ConsumerGroupDescription empty = described(admin, group);
-            Program.checkEqual(empty.groupState(), GroupState.EMPTY, "state after its member left");
+            Program.checkEqual(Api.state(empty), "Empty", "state after its member left");
             Program.checkEqual(empty.members().size(), 0, "members after its member left");
-            ListGroupsOptions onlyEmpty = new ListGroupsOptions().inGroupStates(Set.of(GroupState.EMPTY));
-            ListGroupsOptions onlyStable = new ListGroupsOptions().inGroupStates(Set.of(GroupState.STABLE));
-            Program.check(listed(admin, onlyEmpty).contains(group), "listed among the empty ones");
-            Program.check(!listed(admin, onlyStable).contains(group), "not listed among the stable ones");
+            Program.check(Api.groups(admin, "Empty").contains(group), "listed among the empty ones");
+            Program.check(!Api.groups(admin, "Stable").contains(group), "not listed among the stable ones");
             admin.deleteConsumerGroups(List.of(group)).all().get();
-            Program.check(!listed(admin, new ListGroupsOptions()).contains(group), "the group is gone");
+            Program.check(!Api.groups(admin, null).contains(group), "the group is gone");
         }
     }
 
@@ -134,7 +124,7 @@ final class Admins {
                 .get(partition).offset();
             long end = admin.listOffsets(Map.of(partition, OffsetSpec.latest())).all().get().get(partition).offset();
             Program.checkEqual(end - committed, 15L, "lag");
-            long newest = admin.listOffsets(Map.of(partition, OffsetSpec.maxTimestamp())).all().get().get(partition).offset();
+            long newest = Api.newest(admin, partition);
             Program.check(newest >= 0 && newest < 20, "offset of the newest timestamp: " + newest);
         }
     }

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -41,6 +42,9 @@ final class Program {
     final String topic;
     final String group;
     final CountDownLatch stopped = new CountDownLatch(1);
+    /** What the harness may change while the program runs. */
+    volatile boolean paused;
+    volatile int partitionsUsed;
 
     private Program(String role, String bootstrap, JsonNode options) {
         this.role = role;
@@ -48,6 +52,7 @@ final class Program {
         this.options = options;
         this.topic = options.path("topic").asText(role);
         this.group = options.path("group").asText("group-" + role);
+        this.partitionsUsed = option("partitions", 1);
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -57,9 +62,7 @@ final class Program {
         String error = null;
         try {
             Map<String, Action> actions = new LinkedHashMap<>();
-            Scenarios.list(actions);
-            Admins.list(actions);
-            Roles.list(actions);
+            Actions.list(actions);
             Action action = actions.get(program.role);
             check(action != null, "the program has no scenario " + program.role);
             action.run(program);
@@ -88,12 +91,13 @@ final class Program {
         }
     }
 
-    /** From now on, `stopped` counts down when the harness says stop, or is gone. */
+    /** From now on, follow what the harness says; `stopped` counts down when that is stop, or the harness is gone. */
     void listen() {
         Thread reader = new Thread(() -> {
             try (BufferedReader lines = new BufferedReader(new InputStreamReader(System.in))) {
                 String line = lines.readLine();
                 while (line != null && !line.trim().equals("stop")) {
+                    obey(line.trim().split(" "));
                     line = lines.readLine();
                 }
             } catch (Exception gone) {
@@ -103,6 +107,19 @@ final class Program {
         });
         reader.setDaemon(true);
         reader.start();
+    }
+
+    private void obey(String[] words) {
+        switch (words[0]) {
+            case "pause" -> paused = true;
+            case "resume" -> paused = false;
+            case "partitions" -> partitionsUsed = Integer.parseInt(words[1]);
+            default -> System.err.println("the harness said " + words[0]);
+        }
+    }
+
+    String text(String name, String otherwise) {
+        return options.path(name).asText(otherwise);
     }
 
     int option(String name, int otherwise) {
@@ -139,10 +156,17 @@ final class Program {
         Map<String, Object> settings = new LinkedHashMap<>();
         settings.put("bootstrap.servers", bootstrap);
         settings.put("reconnect.backoff.max.ms", "500");
+        if (options.has("metadata_max_age_ms")) {
+            settings.put("metadata.max.age.ms", option("metadata_max_age_ms", 0));
+        }
         for (int index = 0; index < pairs.length; index += 2) {
             settings.put((String) pairs[index], pairs[index + 1]);
         }
         return settings;
+    }
+
+    static Object[] pairs(Map<String, Object> settings) {
+        return settings.entrySet().stream().flatMap(entry -> Stream.of(entry.getKey(), entry.getValue())).toArray();
     }
 
     Admin admin() {
@@ -165,7 +189,7 @@ final class Program {
         try (Admin admin = admin()) {
             admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(configs))).all().get();
             eventually(
-                () -> admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().stream()
+                () -> Api.describe(admin, topic).partitions().stream()
                     .filter(partition -> partition.leader() != null).count() == partitions,
                 "the new topic is visible");
         }

@@ -1,23 +1,20 @@
-// What the harness runs several of: a topic's creator, a steady producer, a group's member, a reader of all.
+// What the harness runs several of: who changes topics and offsets, a steady producer, a reader of all.
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
-import java.util.Collection;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
-import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
-import org.apache.kafka.clients.consumer.ConsumerRecords;
-import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
-import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
-import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
 
 final class Roles {
@@ -25,21 +22,61 @@ final class Roles {
     }
 
     static void list(Map<String, Program.Action> actions) {
-        actions.put("create", program -> program.createTopic(program.option("partitions", 1), Map.of()));
+        actions.put("create", Roles::create);
+        actions.put("delete", Roles::delete);
+        actions.put("grow", Roles::grow);
+        actions.put("reset", Roles::reset);
         actions.put("producer", Roles::producer);
-        actions.put("member", Roles::member);
         actions.put("read", Roles::read);
+    }
+
+    private static void create(Program program) throws Exception {
+        Map<String, String> configs = new HashMap<>();
+        JsonNode given = program.options.path("configs");
+        given.fieldNames().forEachRemaining(name -> configs.put(name, given.get(name).asText()));
+        program.createTopic(program.option("partitions", 1), configs);
+    }
+
+    private static void delete(Program program) throws Exception {
+        try (Admin admin = program.admin()) {
+            admin.deleteTopics(List.of(program.topic)).all().get();
+            Program.eventually(() -> !admin.listTopics().names().get().contains(program.topic), "the topic is gone");
+        }
+    }
+
+    private static void grow(Program program) throws Exception {
+        try (Admin admin = program.admin()) {
+            NewPartitions more = NewPartitions.increaseTo(program.option("partitions", 1));
+            admin.createPartitions(Map.of(program.topic, more)).all().get();
+        }
+    }
+
+    private static void reset(Program program) throws Exception {
+        Map<TopicPartition, OffsetAndMetadata> offsets = new HashMap<>();
+        JsonNode given = program.options.path("offsets");
+        given.fieldNames().forEachRemaining(number -> offsets.put(
+            program.partition(Integer.parseInt(number)), new OffsetAndMetadata(given.get(number).asLong())));
+        try (Admin admin = program.admin()) {
+            admin.alterConsumerGroupOffsets(program.group, offsets).all().get();
+        }
     }
 
     private static void producer(Program program) throws Exception {
         program.listen();
-        int partitions = program.option("partitions", 1);
-        long pause = 1000 / program.option("rate", 100);
+        long pause = (long) (1000 / program.options.path("rate").asDouble(100));
+        String padding = program.text("padding", "");
+        Map<String, Object> settings = new LinkedHashMap<>(Map.of("enable.idempotence", "true"));
+        boolean custom = program.text("partitioner", "").equals("reversed");
+        if (custom) {
+            settings.put("partitioner.class", ReversedPartitioner.class.getName());
+        }
         int sent = 0;
-        try (KafkaProducer<byte[], byte[]> producer = program.producer("enable.idempotence", "true")) {
+        try (KafkaProducer<byte[], byte[]> producer = program.producer(Program.pairs(settings))) {
             while (!program.stopped.await(pause, TimeUnit.MILLISECONDS)) {
-                String value = Integer.toString(sent);
-                producer.send(new ProducerRecord<>(program.topic, sent % partitions, null, value.getBytes()), (place, error) -> {
+                String value = (sent + " " + padding).trim();
+                Integer partition = custom ? null : Integer.valueOf(sent % program.partitionsUsed);
+                byte[] key = custom ? Integer.toString(sent).getBytes() : null;
+                producer.send(new ProducerRecord<>(program.topic, partition, key, value.getBytes()), (place, error) -> {
                     if (error != null) {
                         Program.emit("refused", Map.of("error", error.toString()));
                     } else {
@@ -52,72 +89,27 @@ final class Roles {
         Program.emit("done", Map.of("sent", sent));
     }
 
-    private static void emitRecord(ConsumerRecord<byte[], byte[]> record) {
+    static void emitRecord(ConsumerRecord<byte[], byte[]> record) {
+        Map<String, String> headers = new HashMap<>();
+        record.headers().forEach(header -> headers.put(header.key(), new String(header.value())));
         Program.emit("record", Map.of(
-            "partition", record.partition(), "offset", record.offset(), "value", new String(record.value())));
-    }
-
-    private static void member(Program program) throws Exception {
-        program.listen();
-        boolean cooperative = program.options.path("assignor").asText().equals("cooperative");
-        Class<?> assignor = cooperative ? CooperativeStickyAssignor.class : RangeAssignor.class;
-        Map<String, Object> more = new LinkedHashMap<>();
-        more.put("partition.assignment.strategy", assignor.getName());
-        more.put("session.timeout.ms", program.option("session_timeout_ms", 6000));
-        more.put("heartbeat.interval.ms", 500);
-        if (program.options.path("instance_id").isTextual()) {
-            more.put("group.instance.id", program.options.path("instance_id").asText());
-        }
-        Object[] pairs = more.entrySet().stream().flatMap(entry -> List.of(entry.getKey(), entry.getValue()).stream()).toArray();
-        TreeSet<Integer> owned = new TreeSet<>();
-        try (KafkaConsumer<byte[], byte[]> consumer = program.consumer(pairs)) {
-            consumer.subscribe(List.of(program.topic), new ConsumerRebalanceListener() {
-                @Override
-                public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-                    partitions.forEach(partition -> owned.remove(partition.partition()));
-                    Program.emit("assignment", Map.of("partitions", owned));
-                }
-
-                @Override
-                public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-                    partitions.forEach(partition -> owned.add(partition.partition()));
-                    Program.emit("assignment", Map.of("partitions", owned));
-                }
-            });
-            while (program.stopped.getCount() > 0) {
-                consumeSome(consumer);
-            }
-        }
-    }
-
-    private static void consumeSome(KafkaConsumer<byte[], byte[]> consumer) {
-        ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
-        Map<TopicPartition, OffsetAndMetadata> offsets = new LinkedHashMap<>();
-        Map<String, Long> committed = new TreeMap<>();
-        for (ConsumerRecord<byte[], byte[]> record : records) {
-            emitRecord(record);
-            TopicPartition partition = new TopicPartition(record.topic(), record.partition());
-            offsets.put(partition, new OffsetAndMetadata(record.offset() + 1));
-            committed.put(Integer.toString(record.partition()), record.offset() + 1);
-        }
-        if (offsets.isEmpty()) {
-            return;
-        }
-        try {
-            consumer.commitSync(offsets);
-            Program.emit("committed", Map.of("offsets", committed));
-        } catch (KafkaException error) {
-            Program.emit("not-committed", Map.of("error", error.toString()));
-        }
+            "topic", record.topic(), "partition", record.partition(), "offset", record.offset(),
+            "value", new String(record.value()), "headers", headers));
     }
 
     private static void read(Program program) throws Exception {
         List<TopicPartition> partitions = program.partitions(program.option("partitions", 1));
+        if (program.options.has("only")) {
+            List<TopicPartition> only = new ArrayList<>();
+            program.options.path("only").forEach(number -> only.add(program.partition(number.asInt())));
+            partitions = only;
+        }
+        List<TopicPartition> wanted = partitions;
         try (KafkaConsumer<byte[], byte[]> consumer = program.consumer()) {
-            consumer.assign(partitions);
-            consumer.seekToBeginning(partitions);
-            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
-            while (partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
+            consumer.assign(wanted);
+            consumer.seekToBeginning(wanted);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(wanted);
+            while (wanted.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
                 consumer.poll(Duration.ofMillis(200)).forEach(Roles::emitRecord);
             }
         }

@@ -7,13 +7,22 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from compat_program import Job, an_hour_ago, check, check_equal, emit, eventually, expected_records, main
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
+import api
+from compat_program import (
+    Job,
+    an_hour_ago,
+    check,
+    check_equal,
+    dead_letter_headers,
+    emit,
+    eventually,
+    expected_records,
+    main,
+    numbered_value,
+)
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors as kafka_errors
-from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.coordinator.assignors.range import RangePartitionAssignor
 
 TEN_MEGABYTES = 10 * 1024 * 1024
 
@@ -29,9 +38,14 @@ def admin_client(job: Job) -> KafkaAdminClient:
 
 
 def create_topic(job: Job, partitions: int = 1, configs: dict[str, str] | None = None, name: str = "") -> None:
-    with_options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs or {}}
     admin = admin_client(job)
-    admin.create_topics({name or job.topic: with_options}, wait_for_metadata=True)
+    api.create_topic(admin, name or job.topic, partitions, configs or {})
+
+    def visible() -> bool:
+        leaders = api.leaders(admin, name or job.topic)
+        return len(leaders) == partitions and min(leaders) >= 0
+
+    eventually(visible, "the new topic is visible")
     admin.close()
 
 
@@ -151,7 +165,7 @@ def consume_from_timestamp(job: Job) -> None:
 
 def idempotent_produce(job: Job) -> None:
     create_topic(job)
-    send_numbered(job, 1000, enable_idempotence=True, batch_size=200)
+    send_numbered(job, 1000, **api.IDEMPOTENT, batch_size=200)
     values = [record.value for record in read_from_start(job, 1000)]
     check_equal(values, [str(number).encode() for number in range(1000)], "values")
 
@@ -160,14 +174,10 @@ def topics(job: Job) -> None:
     admin = admin_client(job)
     create_topic(job, partitions=3, configs={"retention.ms": "123456789"})
     check(job.topic in admin.list_topics(), "the topic is listed")
-    described = admin.describe_topics([job.topic])[0]
-    check_equal(len(described["partitions"]), 3, "partitions")
-    check(all(partition["leader_id"] >= 0 for partition in described["partitions"]), "leaders")
-    resource = ConfigResource(ConfigResourceType.TOPIC, job.topic)
-    configs = admin.describe_configs([resource], config_filter="all")["topic"][job.topic]
-    check_equal(configs["retention.ms"]["value"], "123456789", "retention.ms")
+    check_equal(len(api.leaders(admin, job.topic)), 3, "partitions")
+    check_equal(api.topic_config(admin, job.topic, "retention.ms"), "123456789", "retention.ms")
     try:
-        admin.create_topics({job.topic: {"num_partitions": 1, "replication_factor": 1}})
+        api.create_topic(admin, job.topic, 1, {})
         raise AssertionError("created twice")
     except kafka_errors.TopicAlreadyExistsError:
         pass
@@ -180,7 +190,7 @@ def topics(job: Job) -> None:
         return True
 
     eventually(recreate, "the topic is created again")
-    check_equal(len(admin.describe_topics([job.topic])[0]["partitions"]), 5, "partitions")
+    check_equal(len(api.leaders(admin, job.topic)), 5, "partitions")
     send_numbered(job, 1)
     read_from_start(job, 1, partitions=5)
     admin.close()
@@ -204,8 +214,7 @@ def large_record(job: Job) -> None:
 def thousand_partitions(job: Job) -> None:
     create_topic(job, partitions=1000)
     admin = admin_client(job)
-    described = admin.describe_topics([job.topic])[0]
-    check_equal(len(described["partitions"]), 1000, "partitions")
+    check_equal(len(api.leaders(admin, job.topic)), 1000, "partitions")
     chosen = (0, 1, 499, 999)
     producer = make_producer(job)
     for partition in chosen:
@@ -223,7 +232,7 @@ def commit_metadata(job: Job) -> None:
     first, second, third = partitions_of(job, 3)
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([first, second, third])
-    consumer.commit({first: OffsetAndMetadata(7, "où en étions-nous", -1), second: OffsetAndMetadata(3, "", -1)})
+    consumer.commit({first: api.commit(7, "où en étions-nous"), second: api.commit(3)})
     consumer.close()
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([first, second, third])
@@ -247,17 +256,13 @@ def admin_groups(job: Job) -> None:
     consumer.subscribe([job.topic])
     poll_until(consumer, 10)
     consumer.commit()
-    check(job.group in {group["group_id"] for group in admin.list_groups()}, "the group is listed")
-    described = admin.describe_groups([job.group])[job.group]
-    check_equal(described["group_state"], "Stable", "state")
-    check_equal(len(described["members"]), 1, "members")
+    check(job.group in api.groups(admin), "the group is listed")
+    check_equal(api.described(admin, job.group), ("Stable", 1), "while it runs")
     consumer.close()
-    described = admin.describe_groups([job.group])[job.group]
-    check_equal((described["group_state"], described["members"]), ("Empty", []), "after its member left")
-    listed = admin.list_groups(states_filter=["Empty"])
-    check(job.group in {group["group_id"] for group in listed}, "listed among the empty ones")
-    admin.delete_groups([job.group])
-    check(job.group not in {group["group_id"] for group in admin.list_groups()}, "the group is gone")
+    check_equal(api.described(admin, job.group), ("Empty", 0), "after its member left")
+    check(job.group in api.groups(admin, "Empty"), "listed among the empty ones")
+    api.delete_group(admin, job.group)
+    check(job.group not in api.groups(admin), "the group is gone")
     admin.close()
 
 
@@ -267,12 +272,10 @@ def consumer_lag(job: Job) -> None:
     partition = TopicPartition(job.topic, 0)
     consumer = make_consumer(job, group_id=job.group)
     consumer.assign([partition])
-    consumer.commit({partition: OffsetAndMetadata(5, "", -1)})
+    consumer.commit({partition: api.commit(5)})
     consumer.close()
     admin = admin_client(job)
-    committed = admin.list_group_offsets({job.group: [partition]})[job.group][partition].offset
-    end = admin.list_partition_offsets({partition: -1})[partition].offset
-    check_equal(end - committed, 15, "lag")
+    check_equal(api.end(admin, partition) - api.committed(admin, job.group, partition), 15, "lag")
     admin.close()
 
 
@@ -295,23 +298,55 @@ def delete_records(job: Job) -> None:
 
 
 def role_create(job: Job) -> None:
-    create_topic(job, partitions=job.get("partitions", 1))
+    create_topic(job, partitions=job.partitions, configs=job.get("configs", {}))
+
+
+def role_delete(job: Job) -> None:
+    admin = admin_client(job)
+    admin.delete_topics([job.topic])
+    eventually(lambda: job.topic not in admin.list_topics(), "the topic is gone")
+    admin.close()
+
+
+def role_grow(job: Job) -> None:
+    admin = admin_client(job)
+    api.grow(admin, job.topic, job.partitions)
+    admin.close()
+
+
+def role_reset(job: Job) -> None:
+    admin = admin_client(job)
+    offsets = {TopicPartition(job.topic, int(number)): offset for number, offset in job.options["offsets"].items()}
+    api.set_offsets(admin, job.group, offsets)
+    admin.close()
 
 
 def role_producer(job: Job) -> None:
     job.listen()
-    producer = make_producer(job, enable_idempotence=True, acks="all", reconnect_backoff_max_ms=1000)
-    partitions, pause = job.get("partitions", 1), 1 / job.get("rate", 100)
+    custom = job.get("partitioner", None) == "reversed"
+    more: dict[str, Any] = {"partitioner": api.ReversedPartitioner()} if custom else {}
+    if age := job.get("metadata_max_age_ms", None):
+        more["metadata_max_age_ms"] = age
+    producer = make_producer(job, acks="all", reconnect_backoff_max_ms=1000, **api.IDEMPOTENT, **more)
+    pause = 1 / job.get("rate", 100)
     sent = 0
 
     def acked(metadata: Any, value: str) -> None:
         emit("acked", partition=metadata.partition, offset=metadata.offset, value=value)
 
+    def refused(error: BaseException) -> None:
+        emit("refused", error=repr(error))
+
     while not job.stopped.wait(pause):
-        value = str(sent)
-        future = producer.send(job.topic, value.encode(), partition=sent % partitions)
-        future.add_callback(acked, value=value)
-        future.add_errback(lambda error: emit("refused", error=repr(error)))
+        value = numbered_value(job, sent)
+        place = {"key": str(sent).encode()} if custom else {"partition": sent % job.partitions}
+        try:
+            future = producer.send(job.topic, value.encode(), **place)
+        except (AssertionError, ValueError) as error:  # a partition that it does not know yet
+            refused(error)
+        else:
+            future.add_callback(acked, value=value)
+            future.add_errback(refused)
         sent += 1
     producer.flush(timeout=50)
     producer.close()
@@ -331,27 +366,70 @@ class Reporter(ConsumerRebalanceListener):  # type: ignore[misc]
         self.rebalances += 1
 
 
+def emit_record(record: Any) -> None:
+    emit(
+        "record",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        value=record.value.decode(),
+        headers={name: value.decode() for name, value in record.headers},
+    )
+
+
+class DeadLetters:
+    """Sends the records that the program cannot take to another topic; does nothing when none is named."""
+
+    def __init__(self, job: Job) -> None:
+        self.topic = job.get("dead_letter", None)
+        self.producer = make_producer(job) if self.topic else None
+
+    def take(self, record: Any) -> None:
+        if self.producer and record.value.endswith(b"7"):
+            headers = dead_letter_headers(record.topic, record.partition, record.offset)
+            self.producer.send(self.topic, record.value, headers=headers).get(timeout=20)
+
+
+def follow_pauses(job: Job, consumer: KafkaConsumer) -> None:
+    if job.paused != bool(consumer.paused()):
+        if job.paused:
+            consumer.pause(*consumer.assignment())
+        else:
+            consumer.resume(*consumer.paused())
+        emit("paused" if job.paused else "resumed")
+
+
 def role_member(job: Job) -> None:
     job.listen()
-    assignor = CooperativeStickyAssignor if job.get("assignor", "eager") == "cooperative" else RangePartitionAssignor
+    more: dict[str, Any] = dict(api.NO_AUTO_CREATION)  # a topic that is deleted stays so
+    if age := job.get("metadata_max_age_ms", None):
+        more["metadata_max_age_ms"] = age
+    if instance := job.get("instance_id", None):
+        more["group_instance_id"] = instance
+    if wait := job.get("max_wait_ms", None):
+        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 2 * wait, "connections_max_idle_ms": 4 * wait}
     consumer = make_consumer(
         job,
         group_id=job.group,
-        group_instance_id=job.get("instance_id", None),
         session_timeout_ms=job.get("session_timeout_ms", 6000),
         heartbeat_interval_ms=500,
         reconnect_backoff_max_ms=1000,
-        partition_assignment_strategy=(assignor,),
+        partition_assignment_strategy=(api.ASSIGNORS[job.get("assignor", "eager")],),
+        **more,
     )
-    reporter, reported = Reporter(), (-1, set())
-    # Otherwise it may lead the group before it knows the topic's partitions, assign none, and join again.
-    eventually(lambda: consumer.partitions_for_topic(job.topic), "the topic's partitions are known")
-    consumer.subscribe([job.topic], listener=reporter)
+    reporter, reported, letters = Reporter(), (-1, set()), DeadLetters(job)
+    if pattern := job.get("pattern", None):
+        consumer.subscribe(pattern=pattern, listener=reporter)
+    else:
+        # Otherwise it may lead the group before it knows the topic's partitions, assign none, and join again.
+        eventually(lambda: consumer.partitions_for_topic(job.topic), "the topic's partitions are known")
+        consumer.subscribe([job.topic], listener=reporter)
     while not job.stopped.is_set():
+        follow_pauses(job, consumer)
         try:
             # Long, because a poll that ends in the middle of a join can leave this client without heartbeats.
             batches = consumer.poll(timeout_ms=1000)
-        except kafka_errors.KafkaConnectionError as error:  # the broker restarts
+        except kafka_errors.KafkaError as error:  # the broker restarts, the topic is gone
             emit("poll-error", error=repr(error))
             continue
         owned = {partition.partition for partition in consumer.assignment()}
@@ -359,9 +437,10 @@ def role_member(job: Job) -> None:
             reported = (reporter.rebalances, owned)
             emit("assignment", partitions=sorted(owned))
         for record in records_in(batches):
-            emit("record", partition=record.partition, offset=record.offset, value=record.value.decode())
+            letters.take(record)
+            emit_record(record)
         if batches:
-            offsets = {tp: OffsetAndMetadata(batch[-1].offset + 1, "", -1) for tp, batch in batches.items()}
+            offsets = {tp: api.commit(batch[-1].offset + 1) for tp, batch in batches.items()}
             try:
                 consumer.commit(offsets)
             except kafka_errors.KafkaError as error:
@@ -378,13 +457,13 @@ def records_in(batches: dict[Any, list[Any]]) -> Iterator[Any]:
 
 def role_read(job: Job) -> None:
     consumer = make_consumer(job)
-    partitions = partitions_of(job, job.get("partitions", 1))
+    partitions = [TopicPartition(job.topic, number) for number in job.get("only", range(job.partitions))]
     consumer.assign(partitions)
     ends = consumer.end_offsets(partitions)
     consumer.seek_to_beginning()
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
         for record in records_in(consumer.poll(timeout_ms=200)):
-            emit("record", partition=record.partition, offset=record.offset, value=record.value.decode())
+            emit_record(record)
     consumer.close()
 
 
@@ -404,6 +483,9 @@ if __name__ == "__main__":
             "consumer-lag": consumer_lag,
             "delete-records": delete_records,
             "create": role_create,
+            "delete": role_delete,
+            "grow": role_grow,
+            "reset": role_reset,
             "producer": role_producer,
             "member": role_member,
             "read": role_read,

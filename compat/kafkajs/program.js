@@ -55,11 +55,19 @@ async function eventually(what, action) {
   }
 }
 
-// Resolves when the harness says stop, or is gone.
+// What the harness may say while the program runs.
+const said = { partitions: options.partitions, onPause: () => {} };
+
+// Follows what the harness says; resolves when that is stop, or the harness is gone.
 function stopped() {
   return new Promise((resolve) => {
     const lines = readline.createInterface({ input: process.stdin });
-    lines.on("line", (line) => line.trim() === "stop" && resolve());
+    lines.on("line", (line) => {
+      const [word, value] = line.trim().split(" ");
+      if (word === "stop") resolve();
+      if (word === "partitions") said.partitions = Number(value);
+      if (word === "pause" || word === "resume") said.onPause(word === "pause");
+    });
     lines.on("close", resolve);
   });
 }
@@ -74,8 +82,8 @@ async function withAdmin(action) {
   }
 }
 
-function createTopic(partitions, configs = {}) {
-  const configEntries = Object.entries(configs).map(([name, value]) => ({ name, value }));
+function createTopic(partitions, configs) {
+  const configEntries = Object.entries(configs || {}).map(([name, value]) => ({ name, value }));
   return withAdmin(async (admin) => {
     const topics = [{ topic, numPartitions: partitions, replicationFactor: 1, configEntries }];
     // Its own wait gives up when the broker does not know the new topic yet.
@@ -376,71 +384,143 @@ const scenarios = {
 
   // Roles
 
-  create: () => createTopic(options.partitions),
+  create: () => createTopic(options.partitions, options.configs),
+
+  delete: () =>
+    withAdmin(async (admin) => {
+      await admin.deleteTopics({ topics: [topic] });
+      await eventually("the topic is gone", async () => !(await admin.listTopics()).includes(topic));
+    }),
+
+  grow: () => withAdmin((admin) => admin.createPartitions({ topicPartitions: [{ topic, count: options.partitions }] })),
+
+  reset: () =>
+    withAdmin((admin) => {
+      const partitions = Object.entries(options.offsets).map(([partition, offset]) => ({
+        partition: Number(partition),
+        offset: `${offset}`,
+      }));
+      return admin.setOffsets({ groupId: group, topic, partitions });
+    }),
 
   async producer() {
     let running = true;
     stopped().then(() => (running = false));
     let sent = 0;
-    await withProducer({ idempotent: true, maxInFlightRequests: 1 }, async (producer) => {
+    const custom = options.partitioner === "reversed";
+    const reversed = () => ({ partitionMetadata, message }) =>
+      partitionMetadata.length - 1 - (Number(message.key) % partitionMetadata.length);
+    const settings = {
+      idempotent: true,
+      maxInFlightRequests: 1,
+      ...(options.metadata_max_age_ms && { metadataMaxAge: options.metadata_max_age_ms }),
+      ...(custom && { createPartitioner: reversed }),
+    };
+    await withProducer(settings, async (producer) => {
       while (running) {
-        const [value, partition] = [`${sent}`, sent % options.partitions];
+        const value = `${sent} ${options.padding || ""}`.trim();
+        const place = custom ? { key: `${sent}` } : { partition: sent % said.partitions };
         // One at a time: its idempotent producer loses records of sends that overlap when a connection breaks.
         await producer
-          .send({ topic, acks: -1, messages: [{ value, partition }] })
-          .then(([place]) => emit("acked", { partition: place.partition, offset: Number(place.baseOffset), value }))
+          .send({ topic, acks: -1, messages: [{ value, ...place }] })
+          .then(([at]) => emit("acked", { partition: at.partition, offset: Number(at.baseOffset), value }))
           .catch((error) => emit("refused", { error: String(error) }));
         sent += 1;
-        await sleep(1000 / options.rate);
+        for (const following = Date.now() + 1000 / options.rate; running && Date.now() < following; ) {
+          await sleep(Math.max(0, Math.min(100, following - Date.now())));
+        }
       }
     });
     emit("done", { sent });
   },
 
   async member() {
-    const consumer = kafka.consumer({
-      groupId: group,
-      sessionTimeout: options.session_timeout_ms,
-      heartbeatInterval: 500,
-      maxWaitTimeInMs: 100,
-    });
-    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-      emit("assignment", { partitions: (payload.memberAssignment[topic] || []).sort() });
-    });
-    consumer.on(consumer.events.REBALANCING, () => emit("assignment", { partitions: [] }));
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      eachBatch: async ({ batch, resolveOffset, isStale }) => {
-        if (isStale() || batch.messages.length === 0) return;
-        for (const { offset, value } of batch.messages) {
-          emit("record", { partition: batch.partition, offset: Number(offset), value: String(value) });
-          resolveOffset(offset);
-        }
-        const next = Number(batch.lastOffset()) + 1;
-        try {
-          await consumer.commitOffsets([{ topic, partition: batch.partition, offset: `${next}` }]);
-          emit("committed", { offsets: { [batch.partition]: next } });
-        } catch (error) {
-          emit("not-committed", { error: String(error) });
-          throw error;
-        }
-      },
-    });
-    await stopped();
-    await consumer.disconnect();
+    const stop = stopped();
+    const member = await join();
+    await stop;
+    await member.disconnect();
+  },
+
+  async crowd() {
+    const stop = stopped();
+    const members = await Promise.all(Array.from({ length: options.members }, (_, number) => join(number)));
+    await stop;
+    await Promise.all(members.map((member) => member.disconnect()));
   },
 
   async read() {
+    const wanted = new Set(options.only || Array.from({ length: options.partitions }, (_, number) => number));
     const ends = await withAdmin((admin) => admin.fetchTopicOffsets(topic));
     const count = ends.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
     for (const record of await readFromStart(count)) {
-      emit("record", { partition: record.partition, offset: record.offset, value: String(record.value) });
+      if (wanted.has(record.partition)) emitRecord(topic, record.partition, record);
     }
   },
 };
+
+function emitRecord(from, partition, { offset, value, headers = {} }) {
+  const plain = Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, String(text)]));
+  emit("record", { topic: from, partition, offset: Number(offset), value: String(value), headers: plain });
+}
+
+// A running member of the group; `number`: which of a crowd.
+async function join(number) {
+  const which = number === undefined ? {} : { member: number };
+  const consumer = kafka.consumer({
+    groupId: group,
+    sessionTimeout: options.session_timeout_ms,
+    heartbeatInterval: number === undefined ? 500 : 3000,
+    maxWaitTimeInMs: options.max_wait_ms || 100,
+    allowAutoTopicCreation: false, // a topic that is deleted stays so
+    rebalanceTimeout: number === undefined ? 60000 : 120000,
+    ...(options.metadata_max_age_ms && { metadataMaxAge: options.metadata_max_age_ms }),
+  });
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    const owned = Object.values(payload.memberAssignment).flat();
+    emit("assignment", { partitions: owned.sort((left, right) => left - right), ...which });
+  });
+  consumer.on(consumer.events.REBALANCING, () => emit("assignment", { partitions: [], ...which }));
+  let letters;
+  if (options.dead_letter) {
+    letters = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    await letters.connect();
+  }
+  // A record that the program cannot take goes to the dead letters' topic, if there is one.
+  const bury = async (from, partition, { offset, value }) => {
+    if (!letters || !String(value).endsWith("7")) return;
+    const headers = { topic: from, partition: `${partition}`, offset };
+    await letters.send({ topic: options.dead_letter, messages: [{ value, headers }] });
+  };
+  await consumer.connect();
+  const topics = [options.pattern ? new RegExp(options.pattern) : topic];
+  await consumer.subscribe({ topics, fromBeginning: true });
+  await consumer.run({
+    autoCommit: false,
+    eachBatchAutoResolve: false,
+    eachBatch: async ({ batch, resolveOffset, isStale }) => {
+      if (isStale() || batch.messages.length === 0) return;
+      for (const message of batch.messages) {
+        await bury(batch.topic, batch.partition, message);
+        emitRecord(batch.topic, batch.partition, message);
+        resolveOffset(message.offset);
+      }
+      const next = Number(batch.lastOffset()) + 1;
+      try {
+        await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset: `${next}` }]);
+        emit("committed", { offsets: { [batch.partition]: next } });
+      } catch (error) {
+        emit("not-committed", { error: String(error) });
+        throw error;
+      }
+    },
+  });
+  said.onPause = (paused) => {
+    if (paused) consumer.pause([{ topic }]);
+    else consumer.resume([{ topic }]);
+    emit(paused ? "paused" : "resumed", {});
+  };
+  return consumer;
+}
 
 async function main() {
   const started = Date.now();

@@ -27,18 +27,26 @@ class Job:
         self.topic: str = self.options.get("topic", role)
         self.group: str = self.options.get("group", f"group-{role}")
         self.stopped = threading.Event()
+        # The harness may change these while the program runs.
+        self.partitions: int = self.options.get("partitions", 1)
+        self.paused = False
 
     def get(self, name: str, default: Any) -> Any:
         """An option, or `default`."""
         return self.options.get(name, default)
 
     def listen(self) -> None:
-        """From now on, `stopped` is set when the harness says stop, or is gone."""
+        """From now on, follow what the harness says; `stopped` is set when it says stop, or is gone."""
 
         def read() -> None:
             for line in sys.stdin:
-                if line.strip() == "stop":
+                word, *values = line.split() or [""]
+                if word == "stop":
                     break
+                if word in {"pause", "resume"}:
+                    self.paused = word == "pause"
+                elif word == "partitions":
+                    self.partitions = int(values[0])
             self.stopped.set()
 
         threading.Thread(target=read, daemon=True).start()
@@ -80,6 +88,17 @@ def eventually(action: Callable[[], T], what: str, timeout: float = 20.0) -> T:
 def an_hour_ago() -> int:
     """A timestamp in ms: in the past, but not so far that retention would remove the record."""
     return int(time.time() * 1000) - 3_600_000
+
+
+def numbered_value(job: Job, number: int) -> str:
+    """The value of a producer's record: its number, and after a space the `padding` that is asked for."""
+    return f"{number} {job.get('padding', '')}".rstrip()
+
+
+def dead_letter_headers(topic: str, partition: int, offset: int) -> list[tuple[str, bytes]]:
+    """Where a dead letter came from."""
+    fields = {"topic": topic, "partition": str(partition), "offset": str(offset)}
+    return [(name, value.encode()) for name, value in fields.items()]
 
 
 def expected_records(count: int, size: int) -> list[dict[str, Any]]:

@@ -1,0 +1,3 @@
+module compat/gojob
+
+go 1.24
