@@ -90,9 +90,9 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
     log.epochs.truncate_from_start(log.log_start_offset)
     if not shutdown.clean:
         log.epochs.write(sync=False)
-    log.remove_first(log.segment_number(log.log_start_offset))
-    log.activate_last()
     load_producers(log, snapshots, clean=shutdown.clean, checked_from=checked_from)
+    log.remove_first(log.segment_number(log.log_start_offset))  # What they say of producers is known now.
+    log.activate_last()
     log.segments[-1].file.close()  # Most logs lie idle after a start, and then they need no descriptor.
 
 
@@ -178,12 +178,11 @@ def _recover(log: SegmentLog, shutdown: LastShutdown) -> int:
         if found.damage is not None:
             break
     _find_end(log, shutdown)
-    checked_from = log.segments[first].base_offset
-    log.recovery_point = min(recovery_point, checked_from)
+    log.recovery_point = min(recovery_point, log.log_end_offset)
     # What the last process did not sync may not be on disk either.
     log.beside.replaced(log.folder / EPOCHS_FILE)
     log.beside.renamed(log.folder.parent)
-    return checked_from
+    return log.segments[first].base_offset
 
 
 def _cut(log: SegmentLog, number: int, damage: CorruptBatchError) -> None:
