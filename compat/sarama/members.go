@@ -94,7 +94,10 @@ func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 			}
 		}
 		session.MarkMessage(last, "")
-		m.commit(session, last)
+		// Fetches and commits share its connection: behind a fetch that waits 30 s, a commit would wait as long.
+		if m.MaxWaitMs == 0 {
+			m.commit(session, last)
+		}
 	}
 	return nil
 }
