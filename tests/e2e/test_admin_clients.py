@@ -116,17 +116,20 @@ def test_librdkafka_runs_a_topic_from_birth_to_end(librdkafka_admin):
     assert failure(admin.delete_topics(["librdkafka"])).code() == Code.UNKNOWN_TOPIC_OR_PART
 
 
-def test_librdkafka_reads_the_brokers_settings_and_is_told_that_they_are_fixed(librdkafka_admin):
-    resource = confluent.ConfigResource(
-        confluent.ResourceType.BROKER,
-        "1",
-        incremental_configs=[
-            confluent.ConfigEntry("log.retention.ms", "7", incremental_operation=confluent.AlterConfigOpType.SET)
-        ],
-    )
-    (shown,) = results(librdkafka_admin.describe_configs([resource])).values()
+def test_librdkafka_reads_the_brokers_settings_and_changes_those_that_may_change(librdkafka_admin):
+    def broker(*settings):
+        entries = [
+            confluent.ConfigEntry(name, value, incremental_operation=confluent.AlterConfigOpType.SET)
+            for name, value in settings
+        ]
+        return confluent.ConfigResource(confluent.ResourceType.BROKER, "1", incremental_configs=entries)
+
+    results(librdkafka_admin.incremental_alter_configs([broker(("log.retention.ms", "7"))]))
+    (shown,) = results(librdkafka_admin.describe_configs([broker()])).values()
+    assert (shown["log.retention.ms"].value, shown["log.retention.ms"].is_read_only) == ("7", False)
     assert (shown["node.id"].value, shown["node.id"].is_read_only) == ("1", True)
-    assert failure(librdkafka_admin.incremental_alter_configs([resource])).code() == Code.INVALID_REQUEST
+    refused = failure(librdkafka_admin.incremental_alter_configs([broker(("node.id", "2"))]))
+    assert refused.code() == Code.INVALID_REQUEST
 
 
 def test_librdkafka_deletes_records(librdkafka_admin):

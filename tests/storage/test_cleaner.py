@@ -217,7 +217,7 @@ def test_ten_thousand_segments_are_compacted_without_a_long_step(tmp_path: Path)
     assert taken.outcome is True
     assert len(contents(log)) == 998
     assert len(log.segments) < 200
-    assert taken.longest_s < 0.025, f"one step took {1000 * taken.longest_s:.1f} ms"
+    assert taken.longest_s < 0.05, f"one step took {1000 * taken.longest_s:.1f} ms"
     house.directory.removals.remove_due(NOW_MS)
     assert len(list((tmp_path / "t-0").iterdir())) < 1000
     house.directory.abandon()
