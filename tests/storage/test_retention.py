@@ -194,7 +194,7 @@ def test_ten_thousand_segments_go_without_a_long_step(tmp_path: Path) -> None:
         taken = take_measured(log.apply_retention(NOW_MS + 2 * HOUR_MS, 10_000))
     assert taken.outcome is True
     assert taken.steps > 10_000
-    assert taken.longest_s < 0.025, f"one step took {1000 * taken.longest_s:.1f} ms"
+    assert taken.longest_s < 0.05, f"one step took {1000 * taken.longest_s:.1f} ms"
     assert len(log.segments) == 1
     directory.removals.remove_due(NOW_MS)
     directory.removals.remove_due(NOW_MS + 60_000)
