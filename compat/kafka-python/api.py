@@ -17,7 +17,6 @@ ASSIGNORS = {
     "cooperative": CooperativeStickyAssignor,
 }
 IDEMPOTENT = {"enable_idempotence": True}
-NO_AUTO_CREATION = {"allow_auto_create_topics": False}
 
 
 class ReversedPartitioner(Partitioner):  # type: ignore[misc]

@@ -401,7 +401,7 @@ def follow_pauses(job: Job, consumer: KafkaConsumer) -> None:
 
 def role_member(job: Job) -> None:
     job.listen()
-    more: dict[str, Any] = dict(api.NO_AUTO_CREATION)  # a topic that is deleted stays so
+    more: dict[str, Any] = {}
     if age := job.get("metadata_max_age_ms", None):
         more["metadata_max_age_ms"] = age
     if instance := job.get("instance_id", None):
