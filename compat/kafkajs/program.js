@@ -93,6 +93,8 @@ function createTopic(partitions, configs) {
       const list = found.topics.flatMap((one) => one.partitions);
       return list.length === partitions && list.every((partition) => partition.leader >= 0);
     });
+    // Its producer sends everything again if one partition's leader does not know that it leads.
+    await eventually("the partitions are led", () => admin.fetchTopicOffsets(topic).then(() => true, () => false));
   });
 }
 
