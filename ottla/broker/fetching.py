@@ -249,7 +249,7 @@ class Fetch:
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
             read.at_end = True
             return  # the common case of a consumer that has everything
-        if fetched.max_bytes < 0 or self._max_bytes < 0:
+        if (fetched.max_bytes < 0 or self._max_bytes < 0) and response.log_start_offset <= fetched.offset < end_offset:
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         records = partition.log.read(
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
@@ -305,7 +305,7 @@ class Fetch:
                 continue
             fetched.told_high_watermark = read.response.high_watermark
             fetched.told_log_start_offset = read.response.log_start_offset
-            if self._committed_only and read.response.aborted_transactions is None:
+            if self._committed_only and read.response.aborted_transactions is None and not read.response.error_code:
                 read.response.aborted_transactions = []
             key = fetched.topic_id if self._by_id else fetched.topic_name
             topic = topics.get(key)
