@@ -28,6 +28,7 @@ IDENTITIES = (
     "config_name",
     "member_id",
     "node_id",
+    "user",
 )
 """What tells the entries of a list apart; Apache takes many lists from hash maps, so their order means nothing."""
 

@@ -32,6 +32,7 @@ KNOWN: tuple[Known, ...] = (
     Known("Produce", "*records null", "*", "Apache never answers"),
     Known("JoinGroup", "*protocols first one twice", "*", "Apache fails on a protocol that is named twice"),
     Known("JoinGroup", "*protocols.0.metadata = *", "*", "Apache fails on a subscription that it cannot read"),
+    Known("AlterUserScramCredentials", "*salted_password = ", "results.0.*", "Apache fails on an empty password"),
     Known("AlterConfigs", "*resources first one twice", "", "Apache never answers"),
     Known("OffsetDelete", "*topics first one twice", "topics*", "Apache answers twice to what is named twice"),
     Known("IncrementalAlterConfigs", "*config_operation = *", "responses.0.*", "Apache fails on an unknown operation"),
