@@ -77,10 +77,9 @@ class ApacheBroker(Broker):
         settings: dict[str, str] | None = None,
         heap: str = "512m",
     ) -> None:
-        super().__init__(directory, port=port, advertised_port=advertised_port)
+        super().__init__(directory, port=port, advertised_port=advertised_port, settings=settings)
         self.controller_port = free_port()
         self.heap = heap
-        self.settings = settings or {}
 
     @property
     def version(self) -> str:

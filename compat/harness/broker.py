@@ -66,14 +66,22 @@ def answers_metadata(address: tuple[str, int], timeout: float = 2.0) -> bool:
 class Broker(abc.ABC):
     """One broker process with its own data folder and log file under `directory`.
 
-    `advertised_port` differs from `port` when clients must come through a proxy.
+    `advertised_port` differs from `port` when clients must come through a proxy; `settings` are Kafka's, by name.
     """
 
     name: str
     start_timeout = 60.0
 
-    def __init__(self, directory: Path, *, port: int | None = None, advertised_port: int | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
         self.directory = directory
+        self.settings = settings or {}
         self.port = port or free_port()
         self.advertised_port = advertised_port or self.port
         self.log_path = directory / f"{self.name}.log"

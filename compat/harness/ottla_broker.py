@@ -19,17 +19,6 @@ class OttlaBroker(Broker):
     name = "ottla"
     start_timeout = 20.0
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        port: int | None = None,
-        advertised_port: int | None = None,
-        settings: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(directory, port=port, advertised_port=advertised_port)
-        self.settings = settings or {}
-
     @cached_property
     def version(self) -> str:
         command = [sys.executable, "-c", "import ottla; print(ottla.__version__)"]

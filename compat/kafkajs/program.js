@@ -2,75 +2,23 @@
 "use strict";
 
 const crypto = require("node:crypto");
-const readline = require("node:readline");
 const { Kafka, CompressionCodecs, CompressionTypes, ConfigResourceTypes, Partitioners, AssignerProtocol, logLevel } = require("kafkajs");
 
 CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
 const Lz4 = require("kafkajs-lz4");
 CompressionCodecs[CompressionTypes.LZ4] = new Lz4().codec;
 
-const [role, bootstrap] = process.argv.slice(2);
-const options = {
-  topic: role,
-  group: `group-${role}`,
-  partitions: 1,
-  rate: 100,
-  records: 100,
-  value_bytes: 1000,
-  session_timeout_ms: 6000,
-  ...JSON.parse(process.env.COMPAT_OPTIONS || "{}"),
-};
+const support = require("../support/compat_program.cjs");
+
+const { START, TWELVE_MEGABYTES, check, checkEqual, emit, eventually, options, said, sleep, stopped } = support;
 const { topic, group } = options;
 const kafka = new Kafka({
   clientId: "kafkajs",
-  brokers: [bootstrap],
+  brokers: [support.bootstrap],
   logLevel: logLevel.WARN,
   logCreator: () => (entry) => console.error(JSON.stringify(entry)),
   retry: { initialRetryTime: 200, maxRetryTime: 1000, retries: 60 },
 });
-const START = Date.now() - 3600000; // not so long ago that retention would remove the records
-const TWELVE_MEGABYTES = 12 * 1024 * 1024;
-
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-function emit(event, fields) {
-  process.stdout.write(JSON.stringify({ event, ...fields }) + "\n");
-}
-
-function check(condition, message) {
-  if (!condition) throw new Error(message);
-}
-
-function checkEqual(actual, expected, what) {
-  const [left, right] = [actual, expected].map((value) => JSON.stringify(value));
-  check(left === right, `${what}: ${left}, expected ${right}`);
-}
-
-async function eventually(what, action) {
-  const deadline = Date.now() + 20000;
-  for (;;) {
-    if (await action()) return;
-    check(Date.now() < deadline, `${what}: not within 20 s`);
-    await sleep(100);
-  }
-}
-
-// What the harness may say while the program runs.
-const said = { partitions: options.partitions, onPause: () => {} };
-
-// Follows what the harness says; resolves when that is stop, or the harness is gone.
-function stopped() {
-  return new Promise((resolve) => {
-    const lines = readline.createInterface({ input: process.stdin });
-    lines.on("line", (line) => {
-      const [word, value] = line.trim().split(" ");
-      if (word === "stop") resolve();
-      if (word === "partitions") said.partitions = Number(value);
-      if (word === "pause" || word === "resume") said.onPause(word === "pause");
-    });
-    lines.on("close", resolve);
-  });
-}
 
 async function withAdmin(action) {
   const admin = kafka.admin();
@@ -524,18 +472,4 @@ async function join(number) {
   return consumer;
 }
 
-async function main() {
-  const started = Date.now();
-  let error = null;
-  try {
-    check(scenarios[role], `the program has no scenario ${role}`);
-    await scenarios[role]();
-  } catch (failure) {
-    console.error(failure);
-    error = String(failure);
-  }
-  emit("result", { scenario: role, passed: error === null, seconds: (Date.now() - started) / 1000, error });
-  process.exit(error === null ? 0 : 1);
-}
-
-main();
+support.run(scenarios);

@@ -107,11 +107,7 @@ class Fetch:
     def _look_again(self) -> None:
         """Read again: what grew need not be what this client may read, but an open transaction, or a marker."""
         self._missing = self._min_bytes
-        reads = self._read()
-        if self._slow_reads:
-            self._when_read(reads, self._answer_or_wait)
-        else:
-            self._answer_or_wait(reads)
+        self._read_again(self._answer_or_wait)
 
     def _finish(self) -> None:
         """Read again and answer; while slow logs are being read, answer as soon as they have been."""
@@ -120,11 +116,15 @@ class Fetch:
         if self._slow_reads:
             self._is_due = True
             return
+        self._read_again(self._resolve)
+
+    def _read_again(self, then: "Callable[[list[_Read]], None]") -> None:
+        """Read, and call ``then`` with it: at once, or when the slow logs have given their bytes."""
         reads = self._read()
         if self._slow_reads:
-            self._when_read(reads, self._resolve)
+            self._when_read(reads, then)
         else:
-            self._resolve(reads)
+            then(reads)
 
     def _resolve(self, reads: "list[_Read]") -> None:
         pending = self._pending
@@ -342,13 +342,7 @@ class _Read:
 
     def take(self, records: RecordSlice) -> None:
         if isinstance(records, FileSlice) and len(records) <= COPIED_BYTES:
-            try:
-                data = records.read()
-            except OSError as failure:
-                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
-            finally:
-                records.release()
-            records = data
+            records = records.take()
         self.size = len(records)
         self.response.records = records
 

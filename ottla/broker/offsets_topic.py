@@ -45,16 +45,7 @@ class ClusterOffsetsTopic:
             if isinstance(found, Completion):
                 yield found
                 found = found.result()
-            if isinstance(found, FileSlice):
-                try:
-                    data = found.read()
-                except OSError as failure:
-                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
-                finally:
-                    found.release()
-            else:
-                data = found
-            view = memoryview(data)
+            view = memoryview(found.take() if isinstance(found, FileSlice) else found)
             position = 0
             while len(view) - position >= HEADER_SIZE:
                 header = read_header(view, position)

@@ -4,10 +4,9 @@ Apache compresses in the thread that serves the request (``LogValidator``). Here
 small batches are done at once.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-from ottla.storage.background import Background
+from ottla.storage.background import Background, outcome_of
 from ottla.storage.completion import Completion
 from ottla.storage.log_config import LogConfig
 from ottla.wire.codes import ErrorCode
@@ -55,25 +54,4 @@ class Compression(NamedTuple):
                 if error.code is not ErrorCode.MESSAGE_TOO_LARGE:
                     raise
         kept = bytes(batch)
-        return _in_background(lambda: recompressed(kept, self.codec, self.level), background)
-
-
-def _in_background(work: Callable[[], bytearray], background: Background) -> Completion[bytearray]:
-    done: Completion[bytearray] = Completion()
-    made: list[bytearray] = []
-    refused: list[KafkaError] = []
-
-    def run() -> None:
-        try:
-            made.append(work())
-        except KafkaError as error:
-            refused.append(error)
-
-    def then(error: BaseException | None) -> None:
-        if made:
-            done.complete(made[0])
-        else:
-            done.fail(error or refused[0])
-
-    background.run(run, then)
-    return done
+        return outcome_of(lambda: recompressed(kept, self.codec, self.level), background)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from ottla.broker.waiting import Clock, Timers
-from ottla.storage.background import Background
+from ottla.storage.background import Background, outcome_of
 from ottla.storage.completion import Completion
 from ottla.storage.steps import Steps, Wanted
 
@@ -41,26 +41,21 @@ class Stepper(Generic[T]):
         self._background = background
         self._then = then
         self._failed = failed
-        self._outcome: Any = None
-        self._error: BaseException | None = None
-        self._is_running = False
-        self._is_answered = False
+        self._awaited: Completion[Any] | None = None
+        """What the last step waits for: its outcome goes into the next."""
 
     def run(self) -> None:
         """Take steps until it is others' turn, or until the work waits for something."""
         monotonic = self._clock.monotonic
         until = monotonic() + SLICE_S
-        self._is_running = True
         try:
             while True:
                 wanted = self._take_step()
                 if callable(wanted):
-                    self._is_answered = False
-                    self._background.run(self._work(wanted), self._answer)
-                    if not self._is_answered:  # A background that works at once has answered by now.
-                        return
-                elif isinstance(wanted, Completion):
-                    if not wanted.done:
+                    wanted = outcome_of(wanted, self._background)
+                if isinstance(wanted, Completion):
+                    self._awaited = wanted
+                    if not wanted.done:  # A background that works at once has answered by now.
                         wanted.add_done_callback(self._go_on)
                         return
                 elif wanted is not None:
@@ -77,25 +72,18 @@ class Stepper(Generic[T]):
                 log.exception("work in steps failed")
             else:
                 self._failed(error)
-        finally:
-            self._is_running = False
 
     def _go_on(self, _: Completion[Any]) -> None:
         self.run()
 
     def _take_step(self) -> Wanted:
-        outcome, self._outcome = self._outcome, None
-        error, self._error = self._error, None
-        return self._steps.send(outcome) if error is None else self._steps.throw(error)
-
-    def _work(self, wanted: Callable[[], Any]) -> Callable[[], None]:
-        def work() -> None:
-            self._outcome = wanted()
-
-        return work
-
-    def _answer(self, error: BaseException | None) -> None:
-        self._error = error
-        self._is_answered = True
-        if not self._is_running:
-            self.run()
+        awaited, self._awaited = self._awaited, None
+        if awaited is None:
+            return self._steps.send(None)
+        try:
+            outcome = awaited.result()
+        except Exception as failure:
+            error = failure
+        else:
+            return self._steps.send(outcome)
+        return self._steps.throw(error)

@@ -1,7 +1,12 @@
 """Where work that blocks on the disk runs. Storage only says what; the broker gives threads, tests do it at once."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+from ottla.storage.completion import Completion
+from ottla.wire.errors import KafkaError
+
+T = TypeVar("T")
 
 
 class Background(Protocol):
@@ -34,3 +39,25 @@ class Inline:
     def soon(self, call: Callable[[], None]) -> None:
         """Call it."""
         call()
+
+
+def outcome_of(work: Callable[[], T], background: Background) -> Completion[T]:
+    """What ``work`` returns, or the error that it raises, once it has been done in the background."""
+    done: Completion[T] = Completion()
+    returned: list[T] = []
+    refused: list[KafkaError] = []
+
+    def run() -> None:
+        try:
+            returned.append(work())
+        except KafkaError as error:
+            refused.append(error)
+
+    def then(error: BaseException | None) -> None:
+        if returned:
+            done.complete(returned[0])
+        else:
+            done.fail(error or refused[0])
+
+    background.run(run, then)
+    return done

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ottla.storage.residency import is_in_memory
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
 
 Buffer = bytes | bytearray | memoryview
 
@@ -143,6 +145,15 @@ class FileSlice:
         """The bytes, or ``size`` of them from ``start`` on. Safe in another thread, because the file is pinned."""
         left = self._size - start
         return self._open().pread(left if size is None else min(size, left), self.position + start)
+
+    def take(self) -> bytes:
+        """The bytes, for good: the slice is released, whatever comes of it. Raises KafkaError KAFKA_STORAGE_ERROR."""
+        try:
+            return self.read()
+        except OSError as failure:
+            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
+        finally:
+            self.release()
 
     def is_in_memory(self) -> bool:
         """Whether sending it does not wait for the disk; False where that cannot be told."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
 from ottla.storage.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 from ottla.storage.log import NO_TIMESTAMP, FoundOffset
-from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.log_config import MAX_INT64
 from ottla.storage.scan import FIRST_CHUNK, CorruptBatchError, check_batches, find_batch, read_headers
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
@@ -137,13 +137,6 @@ class Segment:
     def _add_index_entry(self, last_offset: int, position: int) -> None:
         self.index.append(last_offset, position)
         self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
-
-    def is_full(self, config: LogConfig) -> bool:
-        """Whether an index has no room; the last place of the time index is kept for its closing entry."""
-        return (
-            self.index.entries >= config.segment_index_bytes // 8
-            or self.time_index.entries >= config.segment_index_bytes // 12 - 1
-        )
 
     # Finding.
 

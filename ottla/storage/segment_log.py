@@ -261,11 +261,7 @@ class SegmentLog:
     def roll(self) -> Segment:
         """Close the last segment and begin another. The closed one is synced in the background. Raises OSError."""
         closed = self.segments[-1]
-        closed.trim()
-        closed.seal()
-        self.aborted.write()
-        self.write_snapshot(sync=False)
-        self.epochs.write(sync=False)
+        self._write_all()
         segment = self.begin_segment(self.log_end_offset)
         closed.forget_recent()
         self.flushing.rolled()
@@ -511,9 +507,7 @@ class SegmentLog:
 
     def add_segment(self, segment: Segment) -> None:
         """Put a segment behind the others."""
-        self.segments.append(segment)
-        self._base_offsets.append(segment.base_offset)
-        self.size_bytes += segment.size
+        self.put_segment(len(self.segments), segment)
 
     def activate_last(self) -> None:
         """Append to the last segment from now on."""
@@ -553,12 +547,16 @@ class SegmentLog:
         What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
-            self.segments[-1].trim()
-            self.segments[-1].seal()
-            self.aborted.write()
-            self.write_snapshot(sync=False)
-            self.epochs.write(sync=False)
+            self._write_all()
             self.sealed_offset = self.log_end_offset
+
+    def _write_all(self) -> None:
+        """Write what is known in memory only: of the last segment, the transactions, the producers, the epochs."""
+        self.segments[-1].trim()
+        self.segments[-1].seal()
+        self.aborted.write()
+        self.write_snapshot(sync=False)
+        self.epochs.write(sync=False)
 
     def go_offline(self, reason: str) -> None:
         """Take the log out of service: its disk has failed, and what can be read of it need not be what is on it."""

@@ -2,12 +2,12 @@
 
 import pytest
 
-from ottla.storage.background import Background
 from ottla.wire.batch import HEADER_SIZE, read_header, write_crc
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
 from ottla.wire.records import read_records
 from tests.broker.clients import batch_of, fetch_one, new_topic, produce
+from tests.storage.held import Held
 
 CODECS = {"uncompressed": NONE, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 VALUES = [b"value %d" % number * 20 for number in range(20)]
@@ -115,27 +115,16 @@ def test_attributes_without_a_meaning_are_cleared(broker):
     assert read_header(stored(broker)).attributes == LZ4
 
 
-class Later(Background):
-    """Keeps what it is asked to do."""
-
-    def __init__(self):
-        self.asked = []
-
-    def run(self, work, then):
-        self.asked.append((work, then))
-
-
 def test_a_large_batch_is_compressed_in_the_background(broker):
     topic = new_topic(broker, partitions=2, compression_type="gzip")
-    broker.cluster.directory.background = later = Later()
+    broker.cluster.directory.background = disk = Held()
     batch = batch_of(LARGE)
     answer = begin(broker, batch)
     assert not answer.done
     batch[HEADER_SIZE:] = bytes(len(batch) - HEADER_SIZE)
     assert produce(broker, batch_of(VALUES), partition=1).error_code == 0  # A small one is done at once.
-    ((work, then),) = later.asked
-    work()
-    then(None)
+    assert len(disk.jobs) == 1
+    disk.work()
     broker.settle()
     assert answer.response().responses[0].partition_responses[0].error_code == 0
     assert [record.value for record in read_records(stored(broker))] == LARGE
@@ -144,12 +133,10 @@ def test_a_large_batch_is_compressed_in_the_background(broker):
 
 def test_a_topic_that_goes_while_its_batch_is_compressed_takes_none(broker):
     topic = new_topic(broker, compression_type="gzip")
-    broker.cluster.directory.background = later = Later()
+    broker.cluster.directory.background = disk = Held()
     answer = begin(broker, batch_of(LARGE))
     broker.cluster.delete_topic(topic)
-    for work, then in later.asked:
-        work()
-        then(None)
+    disk.work()
     assert answer.response().responses[0].partition_responses[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from ottla.storage.residency import is_in_memory
 from ottla.storage.segment_log import SegmentLog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from tests.storage.held import Held
 from tests.storage.logs import TOPIC_ID, append_records, batch_of, offsets
 
 CONFIG = LogConfig(segment_bytes=200_000)
@@ -22,32 +22,6 @@ RECORDS = 500
 VALUE = bytes(range(250)) * 4
 BATCH = len(batch_of([VALUE]))
 OF_A_SEGMENT = CONFIG.segment_bytes // BATCH
-
-
-class Thread:
-    """A background that works when it is told to."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
-
-    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
-        self.asked.append((work, then))
-
-    def soon(self, call: Callable[[], None]) -> None:
-        call()
-
-    def step(self) -> None:
-        work, then = self.asked.pop(0)
-        error: BaseException | None = None
-        try:
-            work()
-        except OSError as failure:
-            error = failure
-        then(error)
-
-    def settle(self) -> None:
-        while self.asked:
-            self.step()
 
 
 def cool(path: Path) -> None:
@@ -66,7 +40,7 @@ class Cold:
         directory = DataDirectory(root)
         append_records(self._open(directory), RECORDS, VALUE)
         directory.close()
-        self.thread = Thread()
+        self.thread = Held()
         self.files = RealFiles(durable=False)
         self.directory = DataDirectory(root, files=self.files, background=self.thread)
         self.log = self._open(self.directory)
@@ -111,7 +85,7 @@ def test_what_lies_on_the_disk_comes_later_and_is_in_memory_then(cold: Cold, off
     found = cold.read(offset, 20 * BATCH)
     assert isinstance(found, Completion)
     assert not found.done
-    cold.thread.settle()
+    cold.thread.work_to_the_end()
     assert found.result().is_in_memory()
     assert offsets(taken(found)) == list(range(offset, offset + 20))
     assert cold.files.open_files.pinned == 0
@@ -119,9 +93,9 @@ def test_what_lies_on_the_disk_comes_later_and_is_in_memory_then(cold: Cold, off
 
 def test_what_lies_in_memory_comes_at_once(cold: Cold) -> None:
     later = cold.read(0)
-    cold.thread.settle()
+    cold.thread.work_to_the_end()
     assert taken(later) == taken(cold.read(0))
-    assert not cold.thread.asked
+    assert not cold.thread.jobs
 
 
 def test_what_was_just_appended_comes_at_once(cold: Cold) -> None:
@@ -134,9 +108,9 @@ def test_what_was_just_appended_comes_at_once(cold: Cold) -> None:
 def test_a_log_cut_while_the_disk_is_read_refuses_what_is_gone(cold: Cold) -> None:
     found = cold.read(0)
     assert isinstance(found, Completion)
-    cold.thread.step()
+    cold.thread.work()
     cold.log.delete_records(RECORDS - 10)
-    cold.thread.settle()
+    cold.thread.work_to_the_end()
     with pytest.raises(KafkaError) as refusal:
         found.result()
     assert refusal.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
@@ -146,7 +120,7 @@ def test_a_log_cut_while_the_disk_is_read_refuses_what_is_gone(cold: Cold) -> No
 def test_a_disk_that_cannot_be_read_fails_the_read(cold: Cold) -> None:
     found = cold.read(0)
     assert isinstance(found, Completion)
-    _, then = cold.thread.asked.pop()
+    _, then = cold.thread.jobs.pop()
     then(OSError("the disk is gone"))
     with pytest.raises(KafkaError) as refusal:
         found.result()
@@ -158,7 +132,7 @@ def test_where_nobody_can_tell_a_thread_reads_to_be_safe(cold: Cold, monkeypatch
     for _ in range(2):
         found = cold.read(0)
         assert isinstance(found, Completion)
-        cold.thread.settle()
+        cold.thread.work_to_the_end()
         assert offsets(taken(found)) == list(range(50))
 
 

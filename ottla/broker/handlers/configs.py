@@ -1,7 +1,8 @@
 """Configurations: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from ottla.broker.config_resources import (
     ResourceType,
@@ -28,7 +29,8 @@ from ottla.wire.messages.configs import (
 
 DescribedResource = DescribeConfigsResponse.Resource
 DescribedConfig = DescribedResource.Config
-AlteredResource = IncrementalAlterConfigsResponse.Resource
+Asked = TypeVar("Asked", AlterConfigsRequest.Resource, IncrementalAlterConfigsRequest.Resource)
+Answer = TypeVar("Answer", AlterConfigsResponse.Resource, IncrementalAlterConfigsResponse.Resource)
 
 
 def describe_configs(context: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
@@ -82,61 +84,50 @@ def incremental_alter_configs(
     context: Context, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
     """Change single settings of each resource; one that is named twice is not touched."""
-    twice = _named_twice((each.resource_type, each.resource_name) for each in request.resources)
-    answers = []
-    for asked in request.resources:
-        resource = (asked.resource_type, asked.resource_name)
-        answer = AlteredResource(
-            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+
+    def change(asked: IncrementalAlterConfigsRequest.Resource) -> None:
+        alter_resource(
+            context.cluster,
+            context.node,
+            (asked.resource_type, asked.resource_name),
+            [(config.name, config.config_operation, config.value) for config in asked.configs],
+            validate_only=request.validate_only,
         )
-        try:
-            _check_once(resource, twice)
-            alter_resource(
-                context.cluster,
-                context.node,
-                resource,
-                [(config.name, config.config_operation, config.value) for config in asked.configs],
-                validate_only=request.validate_only,
-            )
-        except KafkaError as error:
-            answer.error_code = error.code
-            answer.error_message = error.message
-        answers.append(answer)
+
+    answers = _change_each(request.resources, change, IncrementalAlterConfigsResponse.Resource)
     return IncrementalAlterConfigsResponse(responses=answers)
 
 
 def alter_configs(context: Context, request: AlterConfigsRequest) -> AlterConfigsResponse:
     """Replace all settings of each resource; one that is named twice is not touched."""
-    twice = _named_twice((each.resource_type, each.resource_name) for each in request.resources)
-    answers = []
-    for asked in request.resources:
-        resource = (asked.resource_type, asked.resource_name)
-        answer = AlterConfigsResponse.Resource(
-            error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
+
+    def change(asked: AlterConfigsRequest.Resource) -> None:
+        replace_resource(
+            context.cluster,
+            context.node,
+            (asked.resource_type, asked.resource_name),
+            [(config.name, config.value) for config in asked.configs],
+            validate_only=request.validate_only,
         )
+
+    return AlterConfigsResponse(responses=_change_each(request.resources, change, AlterConfigsResponse.Resource))
+
+
+def _change_each(resources: Sequence[Asked], change: Callable[[Asked], None], answered: type[Answer]) -> list[Answer]:
+    """Change each resource that is named once, and say what came of it."""
+    times = Counter((asked.resource_type, asked.resource_name) for asked in resources)
+    answers = []
+    for asked in resources:
+        answer = answered(error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name)
         try:
-            _check_once(resource, twice)
-            replace_resource(
-                context.cluster,
-                context.node,
-                resource,
-                [(config.name, config.value) for config in asked.configs],
-                validate_only=request.validate_only,
-            )
+            if times[asked.resource_type, asked.resource_name] > 1:
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource is named more than once")
+            change(asked)
         except KafkaError as error:
             answer.error_code = error.code
             answer.error_message = error.message
         answers.append(answer)
-    return AlterConfigsResponse(responses=answers)
-
-
-def _named_twice(resources: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:
-    return {resource for resource, times in Counter(resources).items() if times > 1}
-
-
-def _check_once(resource: tuple[int, str], twice: set[tuple[int, str]]) -> None:
-    if resource in twice:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource is named more than once")
+    return answers
 
 
 def list_config_resources(context: Context, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse:
