@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import ottla
+from ottla.cli_clients import clients
 from ottla.cli_import import import_data
 from ottla.cli_log import log as log_commands
 
@@ -35,10 +36,12 @@ def main() -> None:
     ottla serve --ephemeral    serve, and forget everything at the end
     ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
     ottla log check DIR        see whether a stopped broker's data is all right
+    ottla clients              who is connected: libraries, versions, APIs in use
     ottla apis                 which Kafka APIs are served, and where their code is
     """  # noqa: D301
 
 
+main.add_command(clients)
 main.add_command(import_data)
 main.add_command(log_commands)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from ottla.broker.answers import Answers
+from ottla.broker.clients import Clients
 from ottla.broker.config import BrokerConfig, acts_on
 from ottla.broker.coordinators.coordinator import GroupCoordinator
 from ottla.broker.coordinators.runtime import GroupRuntime
@@ -74,6 +75,7 @@ class Cluster:
         self.directory = directory
         self.catalog = catalog
         self.answers = Answers(catalog)
+        self.clients = Clients()
         self.quotas = Quotas(catalog)
         self.throttling = Throttling(self.quotas, config, clock, timers)
         self.features = Features(catalog)

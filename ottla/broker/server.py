@@ -18,8 +18,10 @@ import trio
 
 from ottla.broker.acknowledgement import acknowledgement
 from ottla.broker.advertise import advertised
+from ottla.broker.clients import describe
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.control import Command, serve_commands
 from ottla.broker.disk_threads import DiskThreads
 from ottla.broker.housekeeping import Housekeeping
 from ottla.broker.limits import connection_limit, raise_open_file_limit
@@ -85,6 +87,7 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, cluster.checkpoint_interval_s, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
             Housekeeping(cluster, disk_threads).start()
+            await nursery.start(serve_commands, options.data_dir, _commands(loop))
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
@@ -104,6 +107,13 @@ async def _serve(options: ServeOptions) -> None:
                 await loop.drain()
             loop.close_all()
             nursery.cancel_scope.cancel()
+
+
+def _commands(loop: Loop) -> dict[str, Command]:
+    """What programs may ask this broker, or tell it to do (``broker/control``)."""
+    return {
+        "clients": lambda: describe(connection.context for connection in loop.connections.values()),
+    }
 
 
 async def _hurry(signals: AsyncIterator[int], drain: trio.CancelScope) -> None:

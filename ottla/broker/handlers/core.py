@@ -40,6 +40,7 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
         context.client_software_name = request.client_software_name
         context.client_software_version = request.client_software_version
+        context.cluster.clients.meet(context)
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionsResponse.ApiVersion(
