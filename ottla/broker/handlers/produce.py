@@ -199,7 +199,8 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     if topic.is_internal:
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-    if acks == ACKS_ALL and len(partition.isr) < config.min_insync_replicas:
+    # More than there are replicas cannot be asked for (``Partition.effectiveMinIsr``).
+    if acks == ACKS_ALL and len(partition.isr) < min(config.min_insync_replicas, len(partition.replicas)):
         raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     if batch is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
