@@ -93,7 +93,7 @@ class Shell:
         return done.returncode, done.stdout + done.stderr
 
     def run(self, tool: str, *words: str, only: str = "", ends: int = 0, **more: str) -> str:
-        """What the tool prints, which must be the same on both; of its lines, only those where `only` (a pattern) is."""
+        """What the tool prints, which must be the same on both; of its lines those in which the pattern `only` is."""
         text = self.quietly(tool, *words, ends=ends, **more)
         if only:
             # The columns are as wide as the longest name of those that are left out.
