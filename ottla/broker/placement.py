@@ -54,6 +54,7 @@ def place_new_topic_by_hand(
         )
     assignments = [list(by_index[index]) for index in range(len(manual))]
     _check_replicas(cluster, assignments, len(assignments[0]))
+    _check_running(cluster, assignments)
     return assignments
 
 
@@ -72,19 +73,30 @@ def place_more_partitions(
         if count - known > MAX_NEW_PARTITIONS:
             raise too_many_partitions()
         check_enough_nodes(cluster, replication_factor)
-        return cluster.assign_replicas(count - known, replication_factor, known)
+        return cluster.assign_replicas(count - known, replication_factor)
     if len(manual) != count - known:
         raise KafkaError(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"{count - known} new partitions need as many assignments"
         )
     assignments = [list(replicas) for replicas in manual]
     _check_replicas(cluster, assignments, replication_factor)
+    _check_running(cluster, assignments)
     return assignments
 
 
 def check_replicas(cluster: Cluster, replicas: Sequence[int]) -> None:
     """Refuse a list of replicas that no partition can have. Raises ``KafkaError`` INVALID_REPLICA_ASSIGNMENT."""
     _check_replicas(cluster, [list(replicas)], len(replicas))
+
+
+def check_replication_factor(cluster: Cluster, topic: Topic, index: int, replicas: Sequence[int]) -> None:
+    """Refuse to change how many replicas there are (KIP-860). Raises ``KafkaError`` INVALID_REPLICATION_FACTOR."""
+    state = cluster.elections.state(topic, index)
+    before = len(state.replicas) - len(state.adding_replicas)
+    if before != len(replicas):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR, f"The partition has {before} replicas, and would have {len(replicas)}"
+        )
 
 
 def check_enough_nodes(cluster: Cluster, replication_factor: int) -> None:
@@ -100,6 +112,15 @@ def check_enough_nodes(cluster: Cluster, replication_factor: int) -> None:
 def too_many_partitions() -> KafkaError:
     """The answer to a request for more partitions than one request may make."""
     return KafkaError(ErrorCode.POLICY_VIOLATION, f"One request makes at most {MAX_NEW_PARTITIONS} partitions")
+
+
+def _check_running(cluster: Cluster, assignments: Assignments) -> None:
+    running = {node.id for node in cluster.running}
+    for replicas in assignments:
+        if running.isdisjoint(replicas):
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"None of the brokers of {replicas} runs, so nobody could lead"
+            )
 
 
 def _check_replicas(cluster: Cluster, assignments: Assignments, size: int) -> None:

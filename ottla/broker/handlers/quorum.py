@@ -65,7 +65,18 @@ def _described(context: Context) -> DescribedTopic.Partition:
                 replica_directory_id=ZERO_UUID,
             )
         ],
-        observers=[],
+        # Brokers that follow the metadata log and have no vote: all but the one that is the controller, too.
+        observers=[
+            ReplicaState(
+                replica_id=node.id,
+                log_end_offset=end_offset,
+                last_fetch_timestamp=now_ms,
+                last_caught_up_timestamp=now_ms,
+                replica_directory_id=ZERO_UUID,
+            )
+            for node in cluster.running
+            if node.id != cluster.controller_id
+        ],
     )
 
 
