@@ -17,6 +17,7 @@ import ottla
 from ottla.cli_clients import clients
 from ottla.cli_import import import_data
 from ottla.cli_log import log as log_commands
+from ottla.cli_nodes import nodes as node_commands
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
@@ -37,6 +38,7 @@ def main() -> None:
     ottla serve --nodes 3      be a cluster of three brokers
     ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
     ottla log check DIR        see whether a stopped broker's data is all right
+    ottla nodes stop 2         let a node fail: leaders and groups move
     ottla clients              who is connected: libraries, versions, APIs in use
     ottla apis                 which Kafka APIs are served, and where their code is
     """  # noqa: D301
@@ -45,6 +47,7 @@ def main() -> None:
 main.add_command(clients)
 main.add_command(import_data)
 main.add_command(log_commands)
+main.add_command(node_commands)
 
 
 class _Listen(click.ParamType[Any]):

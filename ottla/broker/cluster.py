@@ -124,6 +124,11 @@ class Cluster:
         return len(self.nodes) == 1
 
     @property
+    def registered(self) -> list[Node]:
+        """The nodes that the controller knows."""
+        return [node for node in self.nodes.values() if node.is_registered]
+
+    @property
     def running(self) -> list[Node]:
         """The nodes that run, in the order of their ids."""
         return [node for node in self.nodes.values() if node.runs]
@@ -316,7 +321,7 @@ class Cluster:
         """Spread ``count`` partitions over the nodes, each with ``replication_factor`` of them."""
         if self.is_alone:
             return [[self.node.id] for _ in range(count)]
-        places = [Place(node.id, node.rack, node.runs) for node in self.nodes.values()]
+        places = [Place(node.id, node.rack, node.runs) for node in self.registered]
         return spread(places, count, replication_factor, self.random)
 
     def _new_partition(self, replicas: Sequence[int]) -> PartitionState:

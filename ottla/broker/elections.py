@@ -54,7 +54,7 @@ class Elections:
 
     def start(self, node: Node) -> None:
         """Let ``node`` be in sync again, and lead what nobody leads."""
-        node.runs = True
+        node.runs = node.is_registered = True
         self._nodes_changed()
 
     def _nodes_changed(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Node:
     """One broker. ``endpoints[i]`` is what those are told to connect to who came through listener ``i``."""
 
-    __slots__ = ("config", "endpoints", "fetch_sessions", "groups", "id", "rack", "runs")
+    __slots__ = ("config", "endpoints", "fetch_sessions", "groups", "id", "is_registered", "rack", "runs")
 
     groups: "GroupCoordinator"
 
@@ -24,6 +24,8 @@ class Node:
         self.rack = cast("str | None", config["broker.rack"])
         self.runs = True
         """False while it is stopped: others lead, and nobody can connect to it."""
+        self.is_registered = True
+        """False when the controller was told to forget it, until it starts again."""
         self.endpoints: list[Address] = []
         self.fetch_sessions = FetchSessions(
             slots=config.integer("max.incremental.fetch.session.cache.slots"), random_source=random_source

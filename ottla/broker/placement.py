@@ -101,7 +101,7 @@ def check_replication_factor(cluster: Cluster, topic: Topic, index: int, replica
 
 def check_enough_nodes(cluster: Cluster, replication_factor: int) -> None:
     """Raise ``KafkaError`` INVALID_REPLICATION_FACTOR if there are fewer nodes than replicas."""
-    nodes = len(cluster.nodes)
+    nodes = len(cluster.registered)
     if replication_factor > nodes:
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
@@ -129,7 +129,7 @@ def _check_replicas(cluster: Cluster, assignments: Assignments, size: int) -> No
             problem = "a partition without replicas"
         elif len(set(replicas)) < len(replicas):
             problem = f"a broker twice in {replicas}"
-        elif not cluster.nodes.keys() >= set(replicas):
+        elif not {node.id for node in cluster.registered} >= set(replicas):
             problem = f"a broker that is not there in {replicas}"
         elif len(replicas) != size:
             problem = f"{len(replicas)} replicas in {replicas} where another partition has {size}"

@@ -201,7 +201,7 @@ def describe_cluster(context: Context, request: DescribeClusterRequest) -> Descr
                 rack=node.rack,
                 is_fenced=not node.runs,
             )
-            for node in cluster.nodes.values()
+            for node in cluster.registered
             if node.runs or request.include_fenced_brokers
         ],
         cluster_authorized_operations=(

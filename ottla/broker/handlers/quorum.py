@@ -151,11 +151,15 @@ def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateF
 
 
 def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse:
-    """Refuse to forget a broker that is there, and one that never was."""
-    if request.broker_id not in context.cluster.nodes:
+    """Forget a broker that is stopped, until it starts again; refuse for one that runs or never was."""
+    node = context.cluster.nodes.get(request.broker_id)
+    if node is None or not node.is_registered:
         return UnregisterBrokerResponse(
             error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"
         )
+    if not node.runs:
+        node.is_registered = False
+        return UnregisterBrokerResponse(error_message=None)
     return UnregisterBrokerResponse(
         error_code=ErrorCode.INVALID_REQUEST, error_message=f"Broker {request.broker_id} is running"
     )
