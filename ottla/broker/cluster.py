@@ -98,6 +98,8 @@ class Cluster:
         self.nodes: dict[int, Node] = {self.node.id: self.node}
         for each in more_nodes:
             self.nodes[each.integer("node.id")] = Node(each, random_source)
+        self.is_alone = len(self.nodes) == 1
+        """Whether there is one node only, which leads and coordinates everything."""
         self.controller_id = self.node.id
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
@@ -117,11 +119,6 @@ class Cluster:
             node.groups = self._group_coordinator()
         self.groups = self.node.groups
         self.on_topic_deleted.append(self._forget_offsets)
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether there is one node only, which leads and coordinates everything."""
-        return len(self.nodes) == 1
 
     @property
     def registered(self) -> list[Node]:

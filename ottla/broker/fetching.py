@@ -41,26 +41,25 @@ class Fetch:
         "_by_replica",
         "_cluster",
         "_committed_only",
+        "_context",
         "_fetch_set",
         "_is_due",
         "_max_bytes",
         "_meter",
         "_min_bytes",
         "_missing",
-        "_node",
         "_pending",
         "_slow_reads",
         "_timer",
     )
 
     def __init__(self, context: Context, request: FetchRequest, fetch_set: FetchSet) -> None:
+        self._context = context
         cluster = self._cluster = context.cluster
-        meter = context.meter
-        self._node = context.node
+        meter = self._meter = context.meter
         self._fetch_set = fetch_set
         self._by_id = fetch_set.by_id
         self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
-        self._meter = meter
         if meter is not None:
             self._max_bytes = meter.most_to_fetch(self._max_bytes)
         self._min_bytes = min(request.min_bytes, self._max_bytes)
@@ -232,17 +231,19 @@ class Fetch:
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         found = topic.partition(fetched.index)
-        if found.leader != self._node.id:
+        if found.leader != self._context.node.id:
             self._check_follower(found, fetched)
         return found
 
     def _check_follower(self, partition: Partition, fetched: FetchedPartition) -> None:
         """Refuse to answer for another node. Raises ``KafkaError`` NOT_LEADER_OR_FOLLOWER."""
-        partition.check_asked(self._node.id, leader_epoch=fetched.leader_epoch)
+        partition.check_asked(self._context.node.id, leader_epoch=fetched.leader_epoch)
 
     def _read_one(self, read: "Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
         fetched = read.fetched
-        partition.check_leader_epoch(fetched.leader_epoch)
+        epoch = fetched.leader_epoch
+        if epoch >= 0 and epoch != partition.leader_epoch:
+            partition.check_leader_epoch(epoch)
         if self._by_replica:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no other broker has a replica of anything here
         response = read.response

@@ -20,11 +20,10 @@ LeaderIdAndEpoch = FetchResponse.Topic.Partition.LeaderIdAndEpoch
 class FetchFromReplica(Fetch):
     """One fetch request to one of several nodes."""
 
-    __slots__ = ("_context", "_follows", "_is_told", "_rack")
+    __slots__ = ("_follows", "_is_told", "_rack")
 
     def __init__(self, context: Context, request: FetchRequest, fetch_set: FetchSet) -> None:
         super().__init__(context, request, fetch_set)
-        self._context = context
         self._follows = FetchRequest.may_read_from_followers(context.api_version)
         self._is_told = FetchRequest.is_told_of_new_leaders(context.api_version)
         self._rack = ""
@@ -32,7 +31,7 @@ class FetchFromReplica(Fetch):
             self._rack = request.rack_id
 
     def _check_follower(self, partition: Partition, fetched: FetchedPartition) -> None:
-        partition.check_asked(self._node.id, leader_epoch=fetched.leader_epoch, needs_leader=not self._follows)
+        partition.check_asked(self._context.node.id, leader_epoch=fetched.leader_epoch, needs_leader=not self._follows)
 
     def _read_one(self, read: Read, partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
         preferred = self._preferred(partition, read.fetched.offset) if self._rack else None
@@ -50,7 +49,7 @@ class FetchFromReplica(Fetch):
     def _preferred(self, partition: Partition, offset: int) -> int | None:
         """Return a follower in the consumer's rack that has the offset, if the leader is in another rack."""
         nodes = self._cluster.nodes
-        if partition.leader != self._node.id or self._node.rack == self._rack:
+        if partition.leader != self._context.node.id or self._context.node.rack == self._rack:
             return None
         if not partition.log.log_start_offset <= offset <= partition.log.log_end_offset:
             return None
