@@ -102,6 +102,10 @@ BROKER_DEFINITIONS = table(
     Definition("quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("controller.quota.window.num", INT, 11, at_least(1)),
     Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
+    # Several nodes
+    Definition("replica.selector.class", STRING),
+    Definition("auto.leader.rebalance.enable", BOOLEAN, True),
+    Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

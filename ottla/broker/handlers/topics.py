@@ -273,10 +273,10 @@ def delete_records(
             topics=[DeleteRecordsResponse.Topic(name=name, partitions=found) for name, found in topics.items()]
         )
 
-    return then(gather([_shorten(context.cluster, name, index, offsets[name, index]) for name, index in names]), answer)
+    return then(gather([_shorten(context, name, index, offsets[name, index]) for name, index in names]), answer)
 
 
-def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
+def _shorten(context: Context, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
     answer = Shortened(partition_index=index, low_watermark=-1)
 
     def accept(low_watermark: int) -> Shortened:
@@ -288,12 +288,13 @@ def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Sho
         return answer
 
     try:
-        partition = cluster.partition(name, index)
-        topic = cluster.topics[name]
+        partition = context.cluster.partition(name, index)
+        topic = context.cluster.topics[name]
         if topic.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
+        partition.check_asked(context.node.id)
         return once_stored(partition.delete_records(before_offset), accept, refuse)
     except KafkaError as error:
         return refuse(error)
