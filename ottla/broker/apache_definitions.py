@@ -205,8 +205,6 @@ APACHE_DEFINITIONS = table(
     Definition("controller.quorum.request.timeout.ms", INT, 2000, at_least(0)),
     Definition("controller.quorum.retry.backoff.ms", INT, 20, at_least(0)),
     Definition("controller.quorum.voters", LIST, ()),
-    Definition("controller.quota.window.num", INT, 11, at_least(1)),
-    Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("controller.socket.timeout.ms", INT, 30_000),
     # The metadata log
     Definition("metadata.log.dir", STRING),

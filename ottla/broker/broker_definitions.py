@@ -100,6 +100,8 @@ BROKER_DEFINITIONS = table(
     # Quotas
     Definition("quota.window.num", INT, 11, at_least(1)),
     Definition("quota.window.size.seconds", INT, 1, at_least(1)),
+    Definition("controller.quota.window.num", INT, 11, at_least(1)),
+    Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
     # Several nodes
     Definition("replica.selector.class", STRING),
     Definition("auto.leader.rebalance.enable", BOOLEAN, True),

@@ -213,21 +213,23 @@ class Cluster:
         self.elections.moved([served])
         return served
 
-    def create_topic_on_demand(self, name: str, *, allowed: bool) -> Topic:
+    def create_topic_on_demand(self, name: str, *, allowed: bool, may_make: Callable[[int], bool]) -> Topic:
         """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
 
-        Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or
-        the name collides with another: Apache answers this for ever, too).
+        ``may_make`` is asked last, whether there may be so many more partitions. Raises ``KafkaError``
+        INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or the name collides
+        with another: Apache answers this for ever, too).
         """
         check_name(name)
         if not allowed or not self.config.boolean("auto.create.topics.enable") or self.colliding_topic(name):
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if name in INTERNAL_TOPICS:
             return self.ensure_internal_topic(name)
+        partitions = self.config.integer("num.partitions")
+        if not may_make(partitions):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         replicas = min(self.config.integer("default.replication.factor"), len(self.nodes))
-        return self.create_topic(
-            name, assignments=self.assign_replicas(self.config.integer("num.partitions"), replicas), configs={}
-        )
+        return self.create_topic(name, assignments=self.assign_replicas(partitions, replicas), configs={})
 
     def ensure_internal_topic(self, name: str) -> Topic:
         """Return a coordinator's topic, made with Apache's settings if it is not there yet."""

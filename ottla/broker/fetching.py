@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
 from ottla.broker.partition import Partition
@@ -225,7 +226,8 @@ class Fetch:
         if self._by_id:
             topic = cluster.topics_by_id.get(fetched.topic_id)
             if topic is None:
-                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+                raise _topic_gone(cluster, fetched)
+            fetched.known_name = topic.name
         else:
             topic = cluster.topics.get(fetched.topic_name)
             if topic is None:
@@ -322,6 +324,15 @@ class Fetch:
             topic.partitions.append(read.response)
         fetch_set.rest(self._on_bytes)
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
+
+
+def _topic_gone(cluster: Cluster, fetched: FetchedPartition) -> KafkaError:
+    """Say what became of a topic id: a session remembers the name that it had, as Apache's do."""
+    if not fetched.known_name:
+        return KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+    if fetched.known_name in cluster.topics:
+        return KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
+    return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
 class _Slow(NamedTuple):

@@ -139,7 +139,9 @@ def _find_by_name(context: Context, name: str, *, may_create: bool) -> MetadataR
     topic = context.cluster.topics.get(name)
     if topic is None:
         try:
-            topic = context.cluster.create_topic_on_demand(name, allowed=may_create)
+            topic = context.cluster.create_topic_on_demand(
+                name, allowed=may_create, may_make=context.may_make_partitions
+            )
         except KafkaError as error:
             return MetadataResponse.Topic(
                 error_code=error.code, name=name, is_internal=name in INTERNAL_TOPICS, partitions=[]
