@@ -146,6 +146,13 @@ class Nodes:
             len(found.records or b""),
         )
 
+    def caught_up(self, name: str, *followers: int, leader: int) -> None:
+        """Wait until followers let be read what their leader does."""
+        deadline = time.monotonic() + PATIENCE_S
+        wanted = self.fetch(name, leader)
+        while any(self.fetch(name, each) != wanted for each in followers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
     def offsets(self, name: str, node: int, replica_id: int = -1) -> Any:
         asked = ListOffsetsRequest.Topic.Partition(partition_index=0, timestamp=-1)
         topic = ListOffsetsRequest.Topic(name=name, partitions=[asked])

@@ -28,6 +28,8 @@ def wrong_nodes(nodes: Nodes) -> Seen:
     yield "create", nodes.create("wrong", [2, 3])
     for node in (1, 2, 3):
         yield f"produce to {node}", nodes.produce("wrong", node)
+    nodes.caught_up("wrong", 3, leader=2)
+    for node in (1, 2, 3):
         for version in (4, 10, 11, 12):
             yield f"fetch {version} from {node}", nodes.fetch("wrong", node, version)
         yield f"offsets of {node}", nodes.offsets("wrong", node)
@@ -50,6 +52,7 @@ def racks(nodes: Nodes) -> Seen:
     """Who is sent where."""
     nodes.create("racks", [2, 3])
     nodes.produce("racks", 2)
+    nodes.caught_up("racks", 3, leader=2)
     for rack in ("a", "b", "c", "elsewhere"):
         yield f"fetch of rack {rack}", nodes.fetch("racks", 2, rack=rack)
     yield "fetch of rack c at its node", nodes.fetch("racks", 3, rack="c")

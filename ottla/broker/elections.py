@@ -61,10 +61,14 @@ class Elections:
         self.settle(self._cluster.topics.values())
         self._cluster.answers.forget()
 
-    def settle(self, topics: Iterable[Topic]) -> None:
-        """Let leaders and replicas of these topics be what the running nodes and the settings make of them."""
+    def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
+        """Let leaders and replicas of these topics be what the running nodes and the settings make of them.
+
+        ``cleanly``: an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
+        """
         if not self._cluster.is_alone:
-            self._change({topic: list(range(len(topic.partitions))) for topic in topics}, settled)
+            decide = _settled_cleanly if cleanly else settled
+            self._change({topic: list(range(len(topic.partitions))) for topic in topics}, decide)
 
     # --- single partitions
 
@@ -79,6 +83,10 @@ class Elections:
                 preferred = partition.replicas[0]
                 if partition.leader not in {NOBODY, preferred} and preferred in partition.isr:
                     self.elect(topic, partition.index, unclean=False)
+
+    def elect_unclean(self) -> None:
+        """Let any replica that runs lead where nobody does and the topic allows that."""
+        self.settle(self._cluster.topics.values())
 
     def reassign(self, topic: Topic, index: int, replicas: list[int] | None) -> None:
         """Give a partition other replicas; None ends the reassignment that is under way.
@@ -161,6 +169,10 @@ class Elections:
             and len(state.isr) == len(state.replicas)
             and all(replica in nodes for replica in state.replicas)
         )
+
+
+def _settled_cleanly(state: PartitionState, rules: Rules) -> PartitionState:
+    return settled(state, rules._replace(elects_unclean=False))
 
 
 def in_turn(works: Iterable[Steps[None]]) -> Steps[None]:

@@ -492,6 +492,8 @@ def test_an_unclean_leader_is_elected_only_by_who_asks_or_by_the_topics_setting(
     nodes.start(2)
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
     nodes.cluster.set_topic_configs(nodes.cluster.topics["set"], {"unclean.leader.election.enable": "true"})
+    assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
+    nodes.cluster.elections.elect_unclean()
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, 2]
     assert elect(nodes, 1, ("asked", 0), ("set", 0)) == [NONE, ErrorCode.ELECTION_NOT_NEEDED]
     assert led(nodes, "asked") == (2, 3, [2, 3], [2])
