@@ -78,11 +78,16 @@ class Elections:
 
     def elect_preferred(self) -> None:
         """Let every partition be led by its first replica where that is possible (``auto.leader.rebalance.enable``)."""
-        for topic in list(self._cluster.topics.values()):
-            for partition in topic.partitions:
-                preferred = partition.replicas[0]
-                if partition.leader not in {NOBODY, preferred} and preferred in partition.isr:
-                    self.elect(topic, partition.index, unclean=False)
+        wanted = {}
+        for topic in self._cluster.topics.values():
+            indexes = [
+                each.index
+                for each in topic.partitions
+                if each.leader not in {NOBODY, each.replicas[0]} and each.replicas[0] in each.isr
+            ]
+            if indexes:
+                wanted[topic] = indexes
+        self._change(wanted, lambda state, rules: elected(state, rules, unclean=False))
 
     def elect_unclean(self) -> None:
         """Let any replica that runs lead where nobody does and the topic allows that."""
