@@ -340,7 +340,6 @@ APACHE_DEFINITIONS = table(
     Definition("socket.connection.setup.timeout.max.ms", LONG, 30_000),
     Definition("socket.connection.setup.timeout.ms", LONG, 10_000),
     Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
-    Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
     Definition("unstable.api.versions.enable", BOOLEAN, False, internal=True),
     Definition("unstable.feature.versions.enable", BOOLEAN, False, internal=True),
 )

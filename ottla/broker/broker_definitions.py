@@ -106,6 +106,7 @@ BROKER_DEFINITIONS = table(
     Definition("replica.selector.class", STRING),
     Definition("auto.leader.rebalance.enable", BOOLEAN, True),
     Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
+    Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

@@ -283,7 +283,7 @@ class Cluster:
             synced=config.syncs_appends,
         )
         topic.configure(config)
-        self.elections.settle([topic])
+        self.elections.settle([topic], cleanly=True)
 
     def set_configs(self, resource_type: int, name: str, configs: Mapping[str, str]) -> None:
         """Let these be all that is set for a broker, all brokers (""), a group or a metrics subscription.
@@ -298,7 +298,7 @@ class Cluster:
                     topic.configure(TopicConfig(self.config, topic.config.overrides))
                 except KafkaError as error:
                     log.warning("topic %s keeps the settings that it had: %s", topic.name, error.message)
-            self.elections.settle(self.topics.values())
+            self.elections.settle(self.topics.values(), cleanly=True)
             for callback in self.on_config_changed:
                 callback()
 

@@ -61,10 +61,14 @@ class Elections:
         self.settle(self._cluster.topics.values())
         self._cluster.answers.forget()
 
-    def settle(self, topics: Iterable[Topic]) -> None:
-        """Let leaders and replicas of these topics be what the running nodes and the settings make of them."""
+    def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
+        """Let leaders and replicas of these topics be what the running nodes and the settings make of them.
+
+        ``cleanly``: an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
+        """
         if not self._cluster.is_alone:
-            self._change({topic: list(range(len(topic.partitions))) for topic in topics}, settled)
+            decide = _settled_cleanly if cleanly else settled
+            self._change({topic: list(range(len(topic.partitions))) for topic in topics}, decide)
 
     # --- single partitions
 
@@ -74,11 +78,20 @@ class Elections:
 
     def elect_preferred(self) -> None:
         """Let every partition be led by its first replica where that is possible (``auto.leader.rebalance.enable``)."""
-        for topic in list(self._cluster.topics.values()):
-            for partition in topic.partitions:
-                preferred = partition.replicas[0]
-                if partition.leader not in {NOBODY, preferred} and preferred in partition.isr:
-                    self.elect(topic, partition.index, unclean=False)
+        wanted = {}
+        for topic in self._cluster.topics.values():
+            indexes = [
+                each.index
+                for each in topic.partitions
+                if each.leader not in {NOBODY, each.replicas[0]} and each.replicas[0] in each.isr
+            ]
+            if indexes:
+                wanted[topic] = indexes
+        self._change(wanted, lambda state, rules: elected(state, rules, unclean=False))
+
+    def elect_unclean(self) -> None:
+        """Let any replica that runs lead where nobody does and the topic allows that."""
+        self.settle(self._cluster.topics.values())
 
     def reassign(self, topic: Topic, index: int, replicas: list[int] | None) -> None:
         """Give a partition other replicas; None ends the reassignment that is under way.
@@ -161,6 +174,10 @@ class Elections:
             and len(state.isr) == len(state.replicas)
             and all(replica in nodes for replica in state.replicas)
         )
+
+
+def _settled_cleanly(state: PartitionState, rules: Rules) -> PartitionState:
+    return settled(state, rules._replace(elects_unclean=False))
 
 
 def in_turn(works: Iterable[Steps[None]]) -> Steps[None]:

@@ -26,7 +26,7 @@ from ottla.broker.loop import STALL_S, Loop
 from ottla.broker.nodes import Nodes
 from ottla.broker.options import Ready, ServeOptions, StartError
 from ottla.broker.stepping import Stepper
-from ottla.broker.waiting import SystemClock, Timers
+from ottla.broker.waiting import Clock, SystemClock, Timers
 from ottla.storage.background import Background
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
 from ottla.storage.directory import DataDirectory
@@ -79,9 +79,8 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
             Housekeeping(cluster, disk_threads).start()
             await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes))
-            if not cluster.is_alone and options.config.boolean("auto.leader.rebalance.enable"):
-                interval_s = options.config.integer("leader.imbalance.check.interval.seconds")
-                _repeat(timers, clock, interval_s, cluster.elections.elect_preferred)
+            if not cluster.is_alone:
+                _repeat_elections(cluster)
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
@@ -99,6 +98,15 @@ async def _serve(options: ServeOptions) -> None:
                 await loop.drain()
             loop.close_all()
             nursery.cancel_scope.cancel()
+
+
+def _repeat_elections(cluster: Cluster) -> None:
+    elections, config = cluster.elections, cluster.config
+    if config.boolean("auto.leader.rebalance.enable"):
+        balance_s = config.integer("leader.imbalance.check.interval.seconds")
+        _repeat(cluster.timers, cluster.clock, balance_s, elections.elect_preferred)
+    unclean_s = config.integer("unclean.leader.election.interval.ms") / 1000
+    _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
 
 
 def _commands(loop: Loop, nodes: Nodes) -> dict[str, Command]:
@@ -189,7 +197,7 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
             await wakened.wait()
 
 
-def _repeat(timers: Timers, clock: SystemClock, interval_s: float, action: Callable[[], None]) -> None:
+def _repeat(timers: Timers, clock: Clock, interval_s: float, action: Callable[[], None]) -> None:
     """Call ``action`` every ``interval_s`` seconds."""
 
     def again() -> None:

@@ -14,6 +14,7 @@ from ottla.wire.messages.fetch import ListOffsetsRequest, OffsetForLeaderEpochRe
 from ottla.wire.messages.log_dirs import DescribeLogDirsRequest
 from ottla.wire.messages.produce import ProduceResponse
 from ottla.wire.messages.quorum import DescribeQuorumRequest
+from ottla.wire.messages.quotas import AlterClientQuotasRequest
 from ottla.wire.messages.replicas import (
     AlterPartitionReassignmentsRequest,
     DescribeProducersRequest,
@@ -157,6 +158,23 @@ def test_each_node_has_its_replicas_in_its_log_directory(nodes):
         return [each.partition_index for topic in response.results[0].topics for each in topic.partitions]
 
     assert [found(node) for node in (1, 2, 3)] == [[0], [0, 1], [1]]
+
+
+def test_each_node_gives_a_client_the_whole_of_its_quota(nodes):
+    nodes.create("topic", [1])
+    nodes.create("other", [2])
+    quota = AlterClientQuotasRequest.Entry(
+        entity=[AlterClientQuotasRequest.Entry.Entity(entity_type="client-id", entity_name="test")],
+        ops=[AlterClientQuotasRequest.Entry.Op(key="producer_byte_rate", value=1.0, remove=False)],
+    )
+    nodes.ask(AlterClientQuotasRequest(entries=[quota], validate_only=False), 1)
+
+    def wait_ms(name, node):
+        return nodes.begin_to_produce(name, node).response().throttle_time_ms
+
+    first, second = wait_ms("topic", 1), wait_ms("topic", 1)
+    assert 0 < first < second
+    assert wait_ms("other", 2) == first
 
 
 # --- where replicas go
@@ -492,6 +510,8 @@ def test_an_unclean_leader_is_elected_only_by_who_asks_or_by_the_topics_setting(
     nodes.start(2)
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
     nodes.cluster.set_topic_configs(nodes.cluster.topics["set"], {"unclean.leader.election.enable": "true"})
+    assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
+    nodes.cluster.elections.elect_unclean()
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, 2]
     assert elect(nodes, 1, ("asked", 0), ("set", 0)) == [NONE, ErrorCode.ELECTION_NOT_NEEDED]
     assert led(nodes, "asked") == (2, 3, [2, 3], [2])

@@ -163,7 +163,7 @@ def test_other_acks_than_0_1_and_all_are_refused(broker, acks):
     assert end_offset(broker) == 0
 
 
-def test_one_replica_is_enough_where_there_is_only_one(broker):
+def test_acks_all_needs_no_more_replicas_than_there_are(broker):
     new_topic(broker, min_insync_replicas="2")
     assert code(produce(broker, acks=-1)) == NONE
     assert broker.cluster.partition("topic", 0).high_watermark == 1

@@ -6,6 +6,7 @@ from functools import partial
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
+from ottla.broker.nearest import FetchFromReplica
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
@@ -58,8 +59,6 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     if cluster.is_alone:
         return Fetch(context, request, fetch_set).start(request.max_wait_ms)
-    from ottla.broker.nearest import FetchFromReplica
-
     return FetchFromReplica(context, request, fetch_set).start(request.max_wait_ms)
 
 
