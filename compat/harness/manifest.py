@@ -87,15 +87,18 @@ def parse(text: str, folder: Path, scenarios: set[str]) -> list[Client]:
     older = table.pop("older", {})
     if table.get("name") and table["name"] != folder.name:
         raise ManifestError(f"{folder.name}: its name says {table['name']!r}")
-    tables = [table, *(_at_version(table, version, differences) for version, differences in older.items())]
-    return [_client(one, folder, scenarios) for one in tables]
+    tables = {"": table}
+    for versions, differences in older.items():
+        for version in versions.split(", "):
+            named = {"name": f"{folder.name}-{version}", "version": version, "ci": []}
+            tables[version] = _changed(tables.get(version, table | named), differences)
+    return [_client(one, folder, scenarios) for one in tables.values()]
 
 
-def _at_version(table: dict[str, Any], version: str, differences: dict[str, Any]) -> dict[str, Any]:
-    """The client at another version: `differences` are added to its tables, and replace all else."""
-    named = {"name": f"{table.get('name')}-{version}", "version": version, "ci": []}
+def _changed(table: dict[str, Any], differences: dict[str, Any]) -> dict[str, Any]:
+    """What `differences` say is added to the tables in `table`, and replaces all else."""
     added = {key: table.get(key, {}) | value for key, value in differences.items() if isinstance(value, dict)}
-    return table | named | differences | added
+    return table | differences | added
 
 
 def _client(table: dict[str, Any], folder: Path, scenarios: set[str]) -> Client:

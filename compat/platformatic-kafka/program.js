@@ -10,7 +10,7 @@ const [, host, port] = support.bootstrap.match(/^\[?(.*?)\]?:(\d+)$/);
 const connection = {
   clientId: "platformatic-kafka",
   bootstrapBrokers: [{ host, port: Number(port) }],
-  retries: 60,
+  retries: 300, // a minute: a broker that restarts on a busy machine
   retryDelay: 200,
   timeout: 30000,
   ...(options.metadata_max_age_ms && { metadataMaxAge: options.metadata_max_age_ms }),
@@ -43,7 +43,9 @@ async function createTopic(partitions, configs) {
     withAdmin(async (admin) => {
       const found = await admin.metadata({ topics: [topic], forceUpdate: true }).catch(() => undefined);
       const list = found?.topics.get(topic)?.partitions || [];
-      return list.length === partitions && list.every((partition) => partition.leader >= 0);
+      if (list.length !== partitions || !list.every((partition) => partition.leader >= 0)) return false;
+      // A leader may not lead yet when metadata already names it; to send again then would double records.
+      return offsets(admin, range(partitions), LATEST).then(() => true, () => false);
     }),
   );
 }
@@ -374,7 +376,11 @@ async function join(number) {
     const owned = (assignments || []).flatMap((one) => one.partitions);
     emit("assignment", { partitions: owned.sort(ascending), ...which });
   });
-  consumer.on("consumer:group:rebalance", () => emit("assignment", { partitions: [], ...which }));
+  let rebalances = 0;
+  consumer.on("consumer:group:rebalance", () => {
+    rebalances += 1;
+    emit("assignment", { partitions: [], ...which });
+  });
   const letters = options.dead_letter && new Producer({ ...connection, serializers: stringSerializers });
   const stream = await consumer.consume({ topics: [topic], autocommit: false, mode: "committed", fallbackMode: "earliest" });
   stream.on("error", (error) => emit("poll-error", { error: String(error) }));
@@ -385,7 +391,9 @@ async function join(number) {
   };
   let previous = Promise.resolve();
   stream.on("data", (message) => {
-    previous = previous.then(() => take(consumer, letters, message));
+    // What waits here when a rebalance comes is fetched again, from the commits.
+    const before = rebalances;
+    previous = previous.then(() => before === rebalances && take(consumer, letters, message));
   });
   return consumer;
 }

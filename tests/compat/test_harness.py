@@ -53,16 +53,18 @@ def test_places_are_filled_into_commands() -> None:
 
 def test_an_older_version_adds_to_the_tables_and_replaces_the_rest() -> None:
     older = """
-[older."1.0.0"]
+[older."1.1.0, 1.0.0"]
 run = ["{cache}/program"]
 [older."1.0.0".without]
 produce-none = "it could not yet"
 """
-    newer, old = some_clients(MANIFEST + older)
-    assert (old.name, old.version, old.run) == ("some-client-1.0.0", "1.0.0", ["{cache}/program"])
-    assert old.without == newer.without | {"produce-none": "it could not yet"}
-    assert (old.install, old.extra, old.ci) == (newer.install, newer.extra, [])
-    assert old.stamp() != newer.stamp()
+    newest, newer, oldest = some_clients(MANIFEST + older)
+    assert [one.name for one in (newer, oldest)] == ["some-client-1.1.0", "some-client-1.0.0"]
+    assert newer.run == oldest.run == ["{cache}/program"]
+    assert newest.without == newer.without
+    assert oldest.without == newest.without | {"produce-none": "it could not yet"}
+    assert (oldest.install, oldest.extra, oldest.ci) == (newest.install, newest.extra, [])
+    assert len({one.stamp() for one in (newest, newer, oldest)}) == 3
 
 
 @pytest.mark.parametrize(
