@@ -376,11 +376,7 @@ async function join(number) {
     const owned = (assignments || []).flatMap((one) => one.partitions);
     emit("assignment", { partitions: owned.sort(ascending), ...which });
   });
-  let rebalances = 0;
-  consumer.on("consumer:group:rebalance", () => {
-    rebalances += 1;
-    emit("assignment", { partitions: [], ...which });
-  });
+  consumer.on("consumer:group:rebalance", () => emit("assignment", { partitions: [], ...which }));
   const letters = options.dead_letter && new Producer({ ...connection, serializers: stringSerializers });
   const stream = await consumer.consume({ topics: [topic], autocommit: false, mode: "committed", fallbackMode: "earliest" });
   stream.on("error", (error) => emit("poll-error", { error: String(error) }));
@@ -391,9 +387,7 @@ async function join(number) {
   };
   let previous = Promise.resolve();
   stream.on("data", (message) => {
-    // What waits here when a rebalance comes is fetched again, from the commits.
-    const before = rebalances;
-    previous = previous.then(() => before === rebalances && take(consumer, letters, message));
+    previous = previous.then(() => take(consumer, letters, message));
   });
   return consumer;
 }
