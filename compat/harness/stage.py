@@ -62,7 +62,7 @@ class Stage:
         """Start the client's program in `role` (a scenario's name, or create, producer, member, read)."""
         label = label or role
         where = places(self.client)
-        given = {"scenario": self.scenario, "topic": self.topic, "group": self.group}
+        given = {"scenario": self.scenario, "topic": self.topic, "group": self.group, "broker": self.broker.name}
         given |= self.client.options | self.settings | options
         environment = dict(os.environ)
         environment |= {name: self.client.fill([value], where)[0] for name, value in self.client.environment.items()}
