@@ -40,6 +40,7 @@ STRAY_SUFFIX = "-stray"
 _CLEAN_CONTENT = b'{"version":0,"brokerEpoch":-1}'
 _LONGEST_NAME = 255
 _SYNCS_AT_ONCE = 16
+_FILES_AT_ONCE = 4
 _APACHE_METADATA = "__cluster_metadata"
 """The folder of an Apache controller: no topic, and not ours to touch."""
 
@@ -323,18 +324,13 @@ class DataDirectory:
             for start in range(0, len(logs), _SYNCS_AT_ONCE):
                 under_way = []
                 for log in logs[start : start + _SYNCS_AT_ONCE]:
-                    files = log.unsynced()
-                    for file in files:
-                        file.pin()
-                    syncing = log.beside.syncing(files)
-                    under_way.append((log, files, syncing, threads.submit(syncing.run)))
-                for log, files, syncing, running in under_way:
+                    sync = log.flushing.begin(whole=True, most=len(log.segments))
+                    under_way.append((log, sync, threads.submit(sync.syncing.run, _FILES_AT_ONCE)))
+                for log, sync, running in under_way:
                     failure = running.exception()
-                    for file in files:
-                        file.unpin()
+                    sync.release()
                     if failure is None:
-                        syncing.done()
-                        log.flushing.synced(log.log_end_offset)
+                        sync.done()
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False
