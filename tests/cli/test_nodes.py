@@ -95,6 +95,17 @@ def test_a_producer_and_a_group_go_on_when_any_node_stops(cluster):
     assert sorted(received) == sorted(sent)
 
 
+def test_the_only_node_of_a_broker_stops_and_starts_too():
+    with Ottla() as broker:
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+        producer.send("topic", b"before").get(PATIENCE_S)
+        broker.nodes[1].stop()
+        assert refuses(broker.nodes[1])
+        broker.nodes[1].start()
+        assert producer.send("topic", b"after").get(PATIENCE_S).offset == 1
+        producer.close()
+
+
 def test_a_restart_keeps_the_ports_of_all_nodes(tmp_path):
     with Ottla(nodes=2, data_dir=tmp_path) as broker:
         before = [(node.id, node.port) for node in broker.nodes.values()]
