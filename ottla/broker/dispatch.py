@@ -80,6 +80,10 @@ class Route:
         return frames.encode_response_parts(correlation_id, parts, flexible=self.response_is_flexible)
 
 
+ROUTES: dict[int, Route] = {}
+"""The routes of everybody who is not measured, by API and version: a codec cache, the same for all clusters."""
+
+
 class Deferred:
     """A request whose answer comes later: what is needed to encode it then.
 
@@ -113,8 +117,15 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
         if api_key == ApiKey.API_VERSIONS:
             raise _UnsupportedApiVersionsError
         raise ProtocolError(f"{api.name} version {version} is not served ({api.served[0]} to {api.served[1]} are)")
-    route = Route(api, version) if context.meter is None else context.meter.route(context, api, version)
-    context.routes[api_key << 16 | version] = route
+    api_and_version = api_key << 16 | version
+    if context.meter is None:
+        route = ROUTES.get(api_and_version)
+        if route is None:
+            route = ROUTES[api_and_version] = Route(api, version)
+    else:
+        route = context.meter.route(context, api, version)
+    context.routes[api_and_version] = route
+    context.apis_in_use.add(api_and_version)
     return route
 
 
@@ -143,6 +154,7 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     if client_name != context.client_name:
         context.client_name = client_name
         context.client_id = frames.read_client_id(buffer, position, name_length)
+        context.cluster.clients.meet_unnamed(context, api_key, version)
     context.api_version = version
     if route.request_is_flexible:
         if body < end and buffer[body] == 0:

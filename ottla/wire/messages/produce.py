@@ -26,6 +26,11 @@ class ProduceRequest(Request, key=0, versions=(3, 13), flexible=9):
         return version >= 13
 
     @staticmethod
+    def is_told_of_new_leaders(version: int) -> bool:
+        """Tell whether an answer from the wrong node names the right one (KIP-951)."""
+        return version >= 10
+
+    @staticmethod
     def takes_zstd(version: int) -> bool:
         """Tell whether batches may be compressed with zstd (KIP-110)."""
         return version >= 7
