@@ -26,7 +26,7 @@ func (p *program) config() *sarama.Config {
 	config.Admin.Timeout = 30 * time.Second
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Return.Successes = true
-	config.Producer.Retry.Max = 100
+	config.Producer.Retry.Max = 240 // a minute: a broker that restarts on a busy machine
 	config.Producer.Retry.Backoff = 250 * time.Millisecond
 	config.Consumer.Return.Errors = true
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
