@@ -6,6 +6,8 @@ consistent, ``.kafka_cleanshutdown``.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -104,6 +106,8 @@ class DataDirectory:
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
+        self._starts_move_together = False
+        self._some_start_moved = False
         self._remove_deleted()
 
     def _identify(self, node_id: int | None, cluster_id: str | None) -> Identity:
@@ -167,7 +171,7 @@ class DataDirectory:
             flusher=self.flusher,
             background=self.background,
             random=self._random,
-            start_moved=lambda: self._write_log_start_offsets(sync=False),
+            start_moved=self._start_moved,
         )
         if key in self._unopened:
             shutdown = LastShutdown(
@@ -279,6 +283,25 @@ class DataDirectory:
         moved = points != self._recovery_points
         self._recovery_points = points
         return moved
+
+    @contextmanager
+    def moving_starts(self) -> Iterator[None]:
+        """Write down once, at the end of the block, where all logs begin whose start is moved in it.
+
+        One file has them all: to write it for each of them takes as long as there are logs, each time. Raises OSError.
+        """
+        self._starts_move_together, self._some_start_moved = True, False
+        try:
+            yield
+        finally:
+            self._starts_move_together = False
+        if self._some_start_moved:
+            self._write_log_start_offsets(sync=False)
+
+    def _start_moved(self) -> None:
+        self._some_start_moved = True
+        if not self._starts_move_together:
+            self._write_log_start_offsets(sync=False)
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():

@@ -174,6 +174,33 @@ def test_recovery_points_and_start_offsets_are_written_as_apache_does(tmp_path: 
     assert (tmp_path / ".kafka_cleanshutdown").read_text() == '{"version":0,"brokerEpoch":-1}'
 
 
+def test_starts_that_move_together_are_written_down_once(tmp_path: Path) -> None:
+    class CountingFiles(RealFiles):
+        written: list[str] = []  # noqa: RUF012
+
+        def replace(self, path: Path, content: bytes, *, sync: bool) -> None:
+            self.written.append(path.name)
+            super().replace(path, content, sync=sync)
+
+    name = "log-start-offset-checkpoint"
+    directory = DataDirectory(tmp_path, files=CountingFiles(durable=False))
+    logs = [directory.open_log("topic", partition, topic_id=TOPIC_ID, config=CONFIG) for partition in range(9)]
+    for log in logs:
+        append_records(log, 5)
+    with directory.moving_starts():
+        pass
+    assert CountingFiles.written.count(name) == 0
+    with directory.moving_starts():
+        for log in logs:
+            log.delete_records(2)
+    assert CountingFiles.written.count(name) == 1
+    assert sorted((tmp_path / name).read_text().splitlines()[2:]) == [f"topic {number} 2" for number in range(9)]
+    logs[0].delete_records(3)
+    assert CountingFiles.written.count(name) == 2
+    assert "topic 0 3\n" in (tmp_path / name).read_text()
+    directory.close()
+
+
 def test_logs_that_were_not_opened_keep_their_checkpoints(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     for partition in range(2):

@@ -1,5 +1,6 @@
 """How topics come, grow, shrink and go: CreateTopics, CreatePartitions, DeleteRecords, DeleteTopics."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 
@@ -31,6 +32,8 @@ from ottla.wire.messages.topics import (
     DeleteTopicsResponse,
 )
 from ottla.wire.schema import ZERO_UUID
+
+log = logging.getLogger(__name__)
 
 CLUSTER_METADATA = "__cluster_metadata"
 """Kafka's own log of metadata; no client may make a topic of this name."""
@@ -273,7 +276,15 @@ def delete_records(
             topics=[DeleteRecordsResponse.Topic(name=name, partitions=found) for name, found in topics.items()]
         )
 
-    return then(gather([_shorten(context.cluster, name, index, offsets[name, index]) for name, index in names]), answer)
+    cluster = context.cluster
+    try:
+        with cluster.directory.moving_starts():
+            found = [_shorten(cluster, name, index, offsets[name, index]) for name, index in names]
+    except OSError:
+        log.exception("where logs begin could not be written down")
+        code = ErrorCode.KAFKA_STORAGE_ERROR
+        return answer([Shortened(partition_index=index, low_watermark=-1, error_code=code) for _, index in names])
+    return then(gather(found), answer)
 
 
 def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
