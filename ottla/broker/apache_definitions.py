@@ -267,6 +267,7 @@ APACHE_DEFINITIONS = table(
     Definition("remote.log.storage.system.enable", BOOLEAN, False),
     # Transactions
     Definition("transaction.abort.timed.out.transaction.cleanup.interval.ms", INT, 10_000, at_least(1)),
+    Definition("transaction.max.timeout.ms", INT, 900_000, at_least(1)),
     Definition("transaction.partition.verification.enable", BOOLEAN, True, dynamic=True),
     Definition("transaction.remove.expired.transaction.cleanup.interval.ms", INT, 3_600_000, at_least(1)),
     Definition("transaction.state.log.load.buffer.size", INT, 5_242_880, at_least(1)),
@@ -302,6 +303,7 @@ APACHE_DEFINITIONS = table(
     Definition("fetch.purgatory.purge.interval.requests", INT, 1000),
     Definition("follower.fetch.last.tiered.offset.enable", BOOLEAN, False, dynamic=True),
     Definition("initial.broker.registration.timeout.ms", INT, 60_000),
+    Definition("inter.broker.listener.name", STRING),
     Definition("internal.metadata.delete.delay.millis", LONG, 60_000, internal=True),
     Definition("internal.metadata.log.segment.bytes", INT, internal=True),
     Definition("internal.metadata.max.batch.size.in.bytes", INT, 8_388_608, internal=True),
@@ -319,7 +321,9 @@ APACHE_DEFINITIONS = table(
     Definition("num.recovery.threads.per.data.dir", INT, 2, at_least(1), dynamic=True),
     Definition("num.replica.alter.log.dirs.threads", INT),
     Definition("num.replica.fetchers", INT, 1, at_least(1), dynamic=True),
+    Definition("offsets.commit.timeout.ms", INT, 5000, at_least(1)),
     Definition("offsets.load.buffer.size", INT, 5_242_880, at_least(1)),
+    Definition("offsets.topic.compression.codec", INT, 0),
     Definition(
         "principal.builder.class",
         CLASS,
@@ -339,7 +343,9 @@ APACHE_DEFINITIONS = table(
     Definition("server.max.startup.time.ms", LONG, LONG_MAX, at_least(0), internal=True),
     Definition("socket.connection.setup.timeout.max.ms", LONG, 30_000),
     Definition("socket.connection.setup.timeout.ms", LONG, 10_000),
-    Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
+    Definition("socket.listen.backlog.size", INT, 50, at_least(1)),
+    Definition("socket.receive.buffer.bytes", INT, 102_400),
+    Definition("socket.send.buffer.bytes", INT, 102_400),
     Definition("unstable.api.versions.enable", BOOLEAN, False, internal=True),
     Definition("unstable.feature.versions.enable", BOOLEAN, False, internal=True),
 )
