@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from ottla.broker.answers import Answers
 from ottla.broker.clients import Clients
@@ -23,12 +24,14 @@ from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
 from ottla.broker.partition import NOBODY, Partition
 from ottla.broker.quotas import Quotas
 from ottla.broker.scram_credentials import ScramCredentials
+from ottla.broker.stepping import Stepper
 from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
+from ottla.storage.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.offline import OfflineLog
 from ottla.storage.segment_log import SegmentLog
@@ -38,6 +41,8 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PRODUCER_ID_BLOCK = 1000
 BROKER = 4
@@ -111,6 +116,19 @@ class Cluster:
         """Begin to take over the groups; the caller steps the result to its end, between other work."""
         offsets = self.topics.get(OFFSETS_TOPIC)
         return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))
+
+    def in_steps(self, steps: Steps[T]) -> Completion[T]:
+        """Do a request's long work: at once if it is short, else between other work."""
+        done: Completion[T] = Completion()
+        Stepper(
+            steps,
+            timers=self.timers,
+            clock=self.clock,
+            background=self.directory.background,
+            then=done.complete,
+            failed=done.fail,
+        ).run()
+        return done
 
     # --- finding
 
