@@ -30,6 +30,7 @@ class Ottla:
     ```
 
     Keywords are Kafka's broker settings with underscores for dots; `config` takes them under their own names.
+    With `as_kafka="2.8"`, clients find what that release of Kafka has and nothing else.
     With a `data_dir` the data stays there. `restart` keeps the data and the port, so clients reconnect.
     """
 
@@ -40,12 +41,14 @@ class Ottla:
         data_dir: Path | str | None = None,
         port: int = 0,
         start_timeout: float = 30.0,
+        as_kafka: str | None = None,
         **settings: Setting,
     ) -> None:
         self.config = {**(config or {}), **{name.replace("_", "."): value for name, value in settings.items()}}
         self.host = "127.0.0.1"
         self.port = port
         self.start_timeout = start_timeout
+        self.as_kafka = as_kafka
         self._own: TemporaryDirectory[str] | None = None
         self._given_data_dir = Path(data_dir) if data_dir is not None else None
         self._process: subprocess.Popen[str] | None = None
@@ -165,6 +168,7 @@ class Ottla:
         return [
             *(sys.executable, "-m", "ottla", "serve", "--until-stdin-closes"),
             *("--listen", self.bootstrap, "--data-dir", str(self.data_dir), "--port-file", str(self._port_file)),
+            *(() if self.as_kafka is None else ("--as-kafka", self.as_kafka)),
             *(word for setting in settings for word in ("--config", setting)),
         ]
 

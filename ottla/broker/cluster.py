@@ -23,6 +23,7 @@ from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
 from ottla.broker.partition import NOBODY, Partition
 from ottla.broker.quotas import Quotas
+from ottla.broker.releases import Release
 from ottla.broker.scram_credentials import ScramCredentials
 from ottla.broker.stepping import Stepper
 from ottla.broker.telemetry import Telemetry
@@ -74,8 +75,13 @@ class Cluster:
         clock: Clock,
         timers: Timers,
         random_source: random.Random,
+        release: Release | None = None,
     ) -> None:
-        """Open the log of every topic that the catalog knows. One that cannot be opened is offline."""
+        """Open the log of every topic that the catalog knows. One that cannot be opened is offline.
+
+        With a ``release``, clients find what that release of Apache's has, and nothing else.
+        """
+        self.release = release
         self.config = config
         self.directory = directory
         self.catalog = catalog
@@ -83,7 +89,7 @@ class Cluster:
         self.clients = Clients()
         self.quotas = Quotas(catalog)
         self.throttling = Throttling(self.quotas, config, clock, timers)
-        self.features = Features(catalog)
+        self.features = Features(catalog, release)
         self.scram_credentials = ScramCredentials(catalog)
         self.telemetry = Telemetry(catalog, random_source)
         self.clock = clock

@@ -159,6 +159,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             clock=clock,
             timers=timers,
             random_source=random_source,
+            release=options.release,
         )
     finally:
         gc.enable()

@@ -9,6 +9,7 @@ from ottla.broker.config import BrokerConfig
 from ottla.broker.context import Context
 from ottla.broker.dispatch import Deferred, handle
 from ottla.broker.options import Address
+from ottla.broker.releases import Release
 from ottla.broker.waiting import Timers
 from ottla.storage.background import Background, Inline
 from ottla.storage.catalog import FILE_NAME, Catalog
@@ -86,7 +87,9 @@ class Broker:
 
     directory_class = DataDirectory
 
-    def __init__(self, folder: Path, *, background: Background | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, background: Background | None = None, release: Release | None = None, **settings: str
+    ) -> None:
         config = BrokerConfig({name.replace("_", "."): value for name, value in settings.items()})
         random = Random(1)
         self.files = RealFiles(durable=False)
@@ -101,6 +104,7 @@ class Broker:
             clock=self.clock,
             timers=Timers(),
             random_source=random,
+            release=release,
         )
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
         self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")
