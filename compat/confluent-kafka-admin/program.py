@@ -281,7 +281,7 @@ def complete(job: Job) -> None:
 SCENARIOS = {
     "admin-topics": topics,
     "admin-configs": configs,
-    "admin-groups": groups,
+    "admin-consumer-groups": groups,
     "admin-cluster": cluster,
     "admin-security": security,
 }

@@ -98,6 +98,11 @@ BROKER_DEFINITIONS = table(
     Definition("quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("controller.quota.window.num", INT, 11, at_least(1)),
     Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
+    # Several nodes
+    Definition("replica.selector.class", STRING),
+    Definition("auto.leader.rebalance.enable", BOOLEAN, True),
+    Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
+    Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
     # What clients tell of themselves (KIP-714)
     Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
     # Fetch

@@ -235,6 +235,11 @@ class FetchSessions:
             return FetchSet(by_id=by_id)
         return session
 
+    def clear(self) -> None:
+        """Forget all sessions, as a broker does that stops."""
+        for session_id in list(self._sessions):
+            self._close(session_id)
+
     def _open(self, *, by_id: bool, now: float) -> FetchSession | None:
         if len(self._sessions) >= self._slots:
             oldest = next(iter(self._sessions.values()), None)

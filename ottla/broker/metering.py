@@ -52,7 +52,8 @@ class Throttling:
         self._burst_s = config.integer("controller.quota.window.num") * config.integer(
             "controller.quota.window.size.seconds"
         )
-        self._rates: dict[tuple[str, str, str], Rate] = {}
+        self._rates: dict[tuple[int, tuple[str, str, str]], Rate] = {}
+        """By the node that counts, and by those who share a quota: each node gives them the whole of it."""
         self._buckets: dict[tuple[str, str, str], TokenBucket] = {}
         self._contexts: WeakSet[Context] = WeakSet()
 
@@ -60,7 +61,7 @@ class Throttling:
         """Measure a new connection, now or once there are quotas."""
         self._contexts.add(context)
         if self.quotas.bind_clients:
-            context.measure(Meter(self))
+            context.measure(Meter(self, context.node.id))
 
     def quotas_changed(self) -> None:
         """Measure all connections, or none, from their next request on."""
@@ -71,15 +72,15 @@ class Throttling:
             self._buckets.clear()
         for context in list(self._contexts):
             if needed != (context.meter is not None):
-                context.measure(Meter(self) if needed else None)
+                context.measure(Meter(self, context.node.id) if needed else None)
 
-    def rate(self, shared_by: tuple[str, str, str], now: float) -> Rate:
-        """Return what those who share a quota have had; rates of those who had nothing for long are dropped."""
-        rate = self._rates.get(shared_by)
+    def rate(self, node_id: int, shared_by: tuple[str, str, str], now: float) -> Rate:
+        """Return what those who share a quota have had of a node; those who had nothing for long are forgotten."""
+        rate = self._rates.get((node_id, shared_by))
         if rate is None:
             if len(self._rates) >= MOST_IDLE_RATES:
                 self._rates = {key: one for key, one in self._rates.items() if not one.is_idle(now)}
-            rate = self._rates[shared_by] = Rate(windows=self._windows, window_s=self._window_s)
+            rate = self._rates[node_id, shared_by] = Rate(windows=self._windows, window_s=self._window_s)
         return rate
 
     def bucket(self, limit: Limit, now: float) -> TokenBucket:
@@ -91,8 +92,8 @@ class Throttling:
             bucket = self._buckets[limit.shared_by] = TokenBucket(burst_s=self._burst_s)
         return bucket
 
-    def hold_newcomer_s(self, address: str) -> float:
-        """Count a connection from an address; returns 0 where it may stay, else after how many seconds it is closed.
+    def hold_newcomer_s(self, address: str, node_id: int = 0) -> float:
+        """Count a connection from an address to a node; returns 0 where it may stay, else for how long it is held.
 
         One that may not stay is not counted, and never held for longer than a window (``ConnectionQuotas``, KIP-612).
         """
@@ -100,7 +101,7 @@ class Throttling:
         if limit is None:
             return 0.0
         now = self.clock.monotonic()
-        rate = self.rate((CONNECTION_CREATION_RATE, "", address), now)
+        rate = self.rate(node_id, (CONNECTION_CREATION_RATE, "", address), now)
         rate.add(1, now)
         wait_ms = rate.wait_ms(limit, now)
         if wait_ms:
@@ -120,8 +121,9 @@ class Throttling:
 class Meter:
     """Measures one connection. ``wait_ms`` is what the request under way has earned so far."""
 
-    def __init__(self, throttling: Throttling) -> None:
+    def __init__(self, throttling: Throttling, node_id: int) -> None:
         self.throttling = throttling
+        self._node_id = node_id
         self._limits: dict[str, Limit | None] = {}
         self._known: tuple[int, str] | None = None
         self._wait_ms = 0
@@ -193,7 +195,7 @@ class Meter:
         if limit is None:
             return 0
         now = self.throttling.clock.monotonic()
-        rate = self.throttling.rate(limit.shared_by, now)
+        rate = self.throttling.rate(self._node_id, limit.shared_by, now)
         rate.add(amount, now)
         return rate.wait_ms(limit.value, now)
 

@@ -6,8 +6,6 @@ consistent, ``.kafka_cleanshutdown``.
 """
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -42,6 +40,7 @@ STRAY_SUFFIX = "-stray"
 _CLEAN_CONTENT = b'{"version":0,"brokerEpoch":-1}'
 _LONGEST_NAME = 255
 _SYNCS_AT_ONCE = 16
+_FILES_AT_ONCE = 4
 _APACHE_METADATA = "__cluster_metadata"
 """The folder of an Apache controller: no topic, and not ours to touch."""
 
@@ -106,8 +105,7 @@ class DataDirectory:
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
-        self._starts_move_together = False
-        self._some_start_moved = False
+        self._starts_have_moved = False
         self._remove_deleted()
 
     def _identify(self, node_id: int | None, cluster_id: str | None) -> Identity:
@@ -284,24 +282,18 @@ class DataDirectory:
         self._recovery_points = points
         return moved
 
-    @contextmanager
-    def moving_starts(self) -> Iterator[None]:
-        """Write down once, at the end of the block, where all logs begin whose start is moved in it.
-
-        One file has them all: to write it for each of them takes as long as there are logs, each time. Raises OSError.
-        """
-        self._starts_move_together, self._some_start_moved = True, False
-        try:
-            yield
-        finally:
-            self._starts_move_together = False
-        if self._some_start_moved:
-            self._write_log_start_offsets(sync=False)
-
     def _start_moved(self) -> None:
-        self._some_start_moved = True
-        if not self._starts_move_together:
+        """Write the logs' starts before this pass is answered: once, of however many logs they moved."""
+        if not self._starts_have_moved:
+            self._starts_have_moved = True
+            self.background.soon(self._write_moved_starts)
+
+    def _write_moved_starts(self) -> None:
+        self._starts_have_moved = False
+        try:
             self._write_log_start_offsets(sync=False)
+        except OSError as failure:  # Whichever moves next has all of them written again.
+            _log.error("the start offsets of the logs could not be written: %s", failure)
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():
@@ -346,18 +338,13 @@ class DataDirectory:
             for start in range(0, len(logs), _SYNCS_AT_ONCE):
                 under_way = []
                 for log in logs[start : start + _SYNCS_AT_ONCE]:
-                    files = log.unsynced()
-                    for file in files:
-                        file.pin()
-                    syncing = log.beside.syncing(files)
-                    under_way.append((log, files, syncing, threads.submit(syncing.run)))
-                for log, files, syncing, running in under_way:
+                    sync = log.flushing.begin(whole=True, most=len(log.segments))
+                    under_way.append((log, sync, threads.submit(sync.syncing.run, _FILES_AT_ONCE)))
+                for log, sync, running in under_way:
                     failure = running.exception()
-                    for file in files:
-                        file.unpin()
+                    sync.release()
                     if failure is None:
-                        syncing.done()
-                        log.flushing.synced(log.log_end_offset)
+                        sync.done()
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False

@@ -276,18 +276,10 @@ def delete_records(
             topics=[DeleteRecordsResponse.Topic(name=name, partitions=found) for name, found in topics.items()]
         )
 
-    cluster = context.cluster
-    try:
-        with cluster.directory.moving_starts():
-            found = [_shorten(cluster, name, index, offsets[name, index]) for name, index in names]
-    except OSError:
-        log.exception("where logs begin could not be written down")
-        code = ErrorCode.KAFKA_STORAGE_ERROR
-        return answer([Shortened(partition_index=index, low_watermark=-1, error_code=code) for _, index in names])
-    return then(gather(found), answer)
+    return then(gather([_shorten(context, name, index, offsets[name, index]) for name, index in names]), answer)
 
 
-def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
+def _shorten(context: Context, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
     answer = Shortened(partition_index=index, low_watermark=-1)
 
     def accept(low_watermark: int) -> Shortened:
@@ -299,12 +291,13 @@ def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Sho
         return answer
 
     try:
-        partition = cluster.partition(name, index)
-        topic = cluster.topics[name]
+        partition = context.cluster.partition(name, index)
+        topic = context.cluster.topics[name]
         if topic.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
+        partition.check_asked(context.node.id)
         return once_stored(partition.delete_records(before_offset), accept, refuse)
     except KafkaError as error:
         return refuse(error)
