@@ -25,6 +25,7 @@ def places(client: Client) -> dict[str, str]:
     words = {
         "here": str(client.folder),
         "cache": str(CACHE / client.name),
+        "version": client.version,
         "root": str(ROOT),
         "support": str(ROOT / "compat" / "support"),
         "python": sys.executable,
@@ -34,7 +35,7 @@ def places(client: Client) -> dict[str, str]:
     return words
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """What a harness-driven scenario works with."""
 
@@ -104,6 +105,8 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     logs: str = ""
+    against: str = ""
+    """The broker's product and version."""
 
     def line(self) -> str:
         """As one JSON line."""

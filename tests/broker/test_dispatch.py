@@ -6,8 +6,7 @@ import pytest
 
 from ottla.broker import dispatch
 from ottla.broker.apis import APIS
-from ottla.broker.context import ROUTES
-from ottla.broker.dispatch import Deferred, Route, handle
+from ottla.broker.dispatch import ROUTES, Deferred, Route, handle
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError

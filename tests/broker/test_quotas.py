@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ottla.broker.context import ROUTES, Context
+from ottla.broker.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.fetch import FetchRequest
@@ -239,8 +239,7 @@ def fetch(broker, *, session_epoch=-1, session_id=0, max_wait_ms=0):
 
 def test_without_a_quota_nothing_is_measured(broker, topic):
     assert broker.context.meter is None
-    assert broker.context.routes is ROUTES
-    set_quota(broker, CLIENT, controller_mutation_rate=1.0)
+    set_quota(broker, ("ip", "1.2.3.4"), connection_creation_rate=1.0)
     assert broker.context.meter is None
     set_quota(broker, CLIENT, producer_byte_rate=1.0)
     assert broker.context.meter is not None
@@ -248,7 +247,6 @@ def test_without_a_quota_nothing_is_measured(broker, topic):
     assert newcomer.meter is not None
     set_quota(broker, CLIENT, producer_byte_rate=None)
     assert broker.context.meter is newcomer.meter is None
-    assert broker.context.routes is newcomer.routes is ROUTES
 
 
 def test_who_produces_too_much_is_told_for_how_long_to_wait(broker, topic):

@@ -1,0 +1,123 @@
+"""Answers the programs that ask this broker what it does or tell it what to do (``ottla.control_channel``).
+
+A command is a plain function, called between the loop's passes: it takes the question's arguments by keyword, and
+returns what JSON can hold, or a ``Pending`` of that. ``CommandError`` is an answer; anything else is our bug.
+"""
+
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import trio
+
+from ottla.broker.waiting import Pending
+from ottla.control_channel import LONGEST_LINE, SOCKET_NAME, line_of, short_path
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Command = Callable[..., Any]
+
+_RECEIVE_BYTES = 1 << 16
+
+
+class CommandError(Exception):
+    """A command that cannot be done; the message is one sentence for a person."""
+
+
+async def serve_commands(
+    data_dir: Path, commands: Mapping[str, Command], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Answer until cancelled; started once there is a socket to ask at.
+
+    Where the folder can hold none, the broker goes without, with a line in its log.
+    """
+    async with _listening(data_dir) as listener:
+        task_status.started()
+        if listener is not None:
+            await trio.serve_listeners(partial(_serve_client, commands), [listener])
+
+
+@asynccontextmanager
+async def _listening(data_dir: Path) -> AsyncIterator[trio.SocketListener | None]:
+    # The folder is locked: a socket that is there already belongs to a broker that was killed.
+    file = data_dir / SOCKET_NAME
+    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with sock:
+        try:
+            file.unlink(missing_ok=True)
+            with short_path(data_dir) as path:
+                await sock.bind(path)
+            file.chmod(0o600)
+            sock.listen()
+        except OSError as error:
+            log.warning("the commands that ask a running broker will not find this one: %s", error)
+            yield None
+            return
+        try:
+            yield trio.SocketListener(sock)
+        finally:
+            file.unlink(missing_ok=True)
+
+
+async def _serve_client(commands: Mapping[str, Command], stream: trio.SocketStream) -> None:
+    received = bytearray()
+    try:
+        async with stream:
+            while True:
+                line, newline, rest = received.partition(b"\n")
+                if not newline:
+                    part = await stream.receive_some(_RECEIVE_BYTES)
+                    received += part
+                    if not part or len(received) > LONGEST_LINE:
+                        return
+                    continue
+                received = rest
+                await stream.send_all(await _answer(line, commands))
+    except trio.BrokenResourceError:
+        pass  # nobody waits for the answer any more
+
+
+async def _answer(line: bytearray, commands: Mapping[str, Command]) -> bytes:
+    name = ""
+    try:
+        name, arguments = _read_question(line)
+        command = commands.get(name)
+        if command is None:
+            raise CommandError(f"this broker knows no command {name!r}; it knows {', '.join(sorted(commands))}")
+        result = command(**arguments)
+        return line_of({"result": await _come(result) if isinstance(result, Pending) else result})
+    except CommandError as error:
+        return line_of({"error": str(error)})
+    except Exception:
+        log.exception("the command %s failed", name)
+        return line_of({"error": f"{name} failed; the broker's log says why"})
+
+
+def _read_question(line: bytearray) -> tuple[str, dict[str, Any]]:
+    try:
+        question = json.loads(line)
+        name, arguments = question["command"], question.get("arguments", {})
+    except (ValueError, TypeError, KeyError):
+        name = arguments = None
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        raise CommandError('a question is a line {"command": NAME, "arguments": {...}}')
+    return name, arguments
+
+
+async def _come(pending: Pending[T]) -> T | None:
+    """Wait for an answer that comes later; raises what it failed with."""
+    came = trio.Event()
+    pending.add_done_callback(lambda _: came.set())
+    try:
+        await came.wait()
+    finally:
+        pending.abandon()  # harmless once it is done
+    if pending.error is not None:
+        raise pending.error
+    return pending.response

@@ -1,0 +1,68 @@
+"""How a program asks a running broker: a socket in its data folder, and one line of JSON each way.
+
+Both ends read this file, so it imports nothing of the broker. A question is ``{"command": NAME, "arguments": {...}}``,
+its answer ``{"result": ...}`` or ``{"error": SENTENCE}``. Several questions may follow each other on a connection.
+Who may read the socket is who owns the data: it is for this user only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+SOCKET_NAME = "control.sock"
+LONGEST_SOCKET_PATH = 90
+"""In bytes. Systems allow some 100, however long the folder's own path is."""
+LONGEST_LINE = 1 << 20
+"""In bytes, for questions; answers are as long as they are."""
+
+
+class ControlError(Exception):
+    """A question without a result; the message is one sentence for a person."""
+
+
+def ask(data_dir: Path, command: str, timeout_s: float = 30.0, **arguments: Any) -> Any:
+    """Ask the broker that has ``data_dir`` open, and return its answer's result. Raises ControlError."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short_path(data_dir) as path:
+            sock.settimeout(timeout_s)
+            sock.connect(path)
+            sock.sendall(line_of({"command": command, "arguments": arguments}))
+            with sock.makefile("rb") as lines:
+                line = lines.readline()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ControlError(f"no broker runs in the data folder {data_dir}") from None
+    except TimeoutError:
+        raise ControlError(f"the broker in {data_dir} did not answer within {timeout_s:.0f} s") from None
+    except OSError as error:
+        raise ControlError(f"the broker in {data_dir} cannot be asked: {error.strerror or error}") from None
+    if not line.endswith(b"\n"):
+        raise ControlError(f"the broker in {data_dir} ended before it had answered")
+    answer = json.loads(line)
+    if "error" in answer:
+        raise ControlError(answer["error"])
+    return answer["result"]
+
+
+def line_of(message: Mapping[str, Any]) -> bytes:
+    """What stands for a question or an answer on the socket."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+@contextmanager
+def short_path(data_dir: Path) -> Iterator[str]:
+    """A path of the folder's socket that is short enough to bind or connect to, for as long as the context."""
+    path = str(data_dir / SOCKET_NAME)
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        yield path
+        return
+    with TemporaryDirectory(prefix="ottla-") as folder:
+        link = Path(folder) / "data"
+        link.symlink_to(data_dir.absolute(), target_is_directory=True)
+        yield str(link / SOCKET_NAME)
