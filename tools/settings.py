@@ -41,7 +41,7 @@ REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("tiered storage: not planned", ("remote.*", "log.local.*", "local.*", "follower.fetch.last.tiered.*")),
     (
-        "nothing is copied from broker to broker",
+        "nothing is copied from broker to broker: the nodes of one process share each log",
         (
             "replica.*",
             "replication.quota.*",

@@ -124,6 +124,22 @@ KNOWN: tuple[Known, ...] = (
         )
         for session_id in (2147483647, -2147483648)
     ),
+    *(
+        Known(
+            api,
+            "a restart, answer *",
+            paths,
+            "Apache's leader epochs move at a restart",
+            "leader epochs after a restart",
+        )
+        for api, paths in (
+            ("Metadata", ("topics.0.partitions.*.leader_epoch",)),
+            ("ListOffsets", ("topics.0.partitions.*.leader_epoch",)),
+            ("OffsetForLeaderEpoch", ("topics.0.partitions.0.leader_epoch",)),
+            # The batch that was appended afterwards names its epoch, and so do refusals.
+            ("Fetch", ("responses.0.partitions.0.records", "responses.0.partitions.0.current_leader.leader_epoch")),
+        )
+    ),
     Known(
         "DescribeTopicPartitions",
         "*topics.0.name = ''",

@@ -265,6 +265,8 @@ APACHE_DEFINITIONS = table(
     Definition("remote.log.storage.manager.class.path", STRING),
     Definition("remote.log.storage.manager.impl.prefix", STRING, "rsm.config.", NOT_BLANK),
     Definition("remote.log.storage.system.enable", BOOLEAN, False),
+    Definition("log.local.retention.bytes", LONG, -2, at_least(-2), dynamic=True),
+    Definition("log.local.retention.ms", LONG, -2, at_least(-2), dynamic=True),
     # Transactions
     Definition("transaction.abort.timed.out.transaction.cleanup.interval.ms", INT, 10_000, at_least(1)),
     Definition("transaction.max.timeout.ms", INT, 900_000, at_least(1)),

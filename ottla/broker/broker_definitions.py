@@ -66,8 +66,6 @@ BROKER_DEFINITIONS = table(
     Definition("log.flush.scheduler.interval.ms", LONG, LONG_MAX),
     Definition("log.index.interval.bytes", INT, 4096, at_least(0), dynamic=True),
     Definition("log.index.size.max.bytes", INT, 10_485_760, at_least(4), dynamic=True),
-    Definition("log.local.retention.bytes", LONG, -2, at_least(-2), dynamic=True),
-    Definition("log.local.retention.ms", LONG, -2, at_least(-2), dynamic=True),
     Definition("log.message.timestamp.after.max.ms", LONG, 3_600_000, at_least(0), dynamic=True),
     Definition("log.message.timestamp.before.max.ms", LONG, LONG_MAX, at_least(0), dynamic=True),
     Definition("log.message.timestamp.type", STRING, "CreateTime", one_of("CreateTime", "LogAppendTime"), dynamic=True),

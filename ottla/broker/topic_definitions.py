@@ -72,7 +72,6 @@ TOPIC_DEFINITIONS: Mapping[str, Definition] = table(
 
 NOT_ACTED_ON = frozenset(
     {
-        "unclean.leader.election.enable",
         "leader.replication.throttled.replicas",
         "follower.replication.throttled.replicas",
         "remote.storage.enable",
