@@ -76,6 +76,7 @@ class ApacheBroker(Broker):
     """One Apache Kafka node. `settings` are added to, and win over, the defaults above."""
 
     name = "apache"
+    start_timeout = 120.0  # on a machine that others use, too
 
     def __init__(
         self,

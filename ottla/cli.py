@@ -17,11 +17,12 @@ import ottla
 from ottla.cli_clients import clients
 from ottla.cli_import import import_data
 from ottla.cli_log import log as log_commands
+from ottla.cli_nodes import nodes as node_commands
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
     from ottla.broker.config import BrokerConfig
-    from ottla.broker.options import Address, Ready, ServeOptions
+    from ottla.broker.options import Address, Listener, Ready, ServeOptions
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -34,8 +35,10 @@ def main() -> None:
     \b
     ottla serve                serve on localhost:9092, keep the data
     ottla serve --ephemeral    serve, and forget everything at the end
+    ottla serve --nodes 3      be a cluster of three brokers
     ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
     ottla log check DIR        see whether a stopped broker's data is all right
+    ottla nodes stop 2         let a node fail: leaders and groups move
     ottla clients              who is connected: libraries, versions, APIs in use
     ottla apis                 which Kafka APIs are served, and where their code is
     """  # noqa: D301
@@ -44,6 +47,24 @@ def main() -> None:
 main.add_command(clients)
 main.add_command(import_data)
 main.add_command(log_commands)
+main.add_command(node_commands)
+
+
+class _Listen(click.ParamType[Any]):
+    """HOST:PORT, or HOST:PORT,PORT... with a port for each node."""
+
+    name = "listener"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Listener:
+        """Read where to listen from the command line."""
+        from ottla.broker.options import Listener
+
+        if isinstance(value, Listener):
+            return value
+        try:
+            return Listener.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Address(click.ParamType[Any]):
@@ -69,10 +90,25 @@ class _Address(click.ParamType[Any]):
 @main.command(short_help="Start a broker.")
 @click.option(
     "--listen",
-    type=_Address(),
+    type=_Listen(),
     multiple=True,
     metavar="HOST:PORT",
-    help="Where to listen; may be given again. Port 0 takes a free one.  [default: 127.0.0.1:9092 and [::1]:9092]",
+    help="Where to listen; may be given again. Port 0 takes a free one. With --nodes, the nodes have this port and the"
+    " next ones, or those of HOST:PORT,PORT...  [default: 127.0.0.1:9092 and [::1]:9092]",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How many brokers to be: one process that looks like a cluster.",
+)
+@click.option(
+    "--rack",
+    "racks",
+    multiple=True,
+    metavar="NAME",
+    help="The rack of the first node; given again, that of the next. With fewer racks than nodes they come in turn.",
 )
 @click.option(
     "--advertise",
@@ -124,6 +160,7 @@ def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
     ottla serve --listen 0.0.0.0:9092 --advertise kafka.example.com
     ottla serve -c num.partitions=6 -c log.retention.hours=1
     ottla serve --properties server.properties
+    ottla serve --nodes 3 --rack a --rack b --rack c
     """  # noqa: D301
     _log_to_stderr(log_level)
     if until_stdin_closes:
@@ -162,7 +199,9 @@ def apis(name: str | None) -> None:
 @contextmanager
 def _options(
     *,
-    listen: Sequence[Address],
+    listen: Sequence[Listener],
+    nodes: int,
+    racks: Sequence[str],
     advertise: Address | None,
     data_dir: Path | None,
     ephemeral: bool,
@@ -176,7 +215,8 @@ def _options(
 
     from ottla.broker.config import BrokerConfig
     from ottla.broker.listeners import advertised_listener, listeners
-    from ottla.broker.options import Listener, ServeOptions
+    from ottla.broker.node_configs import node_configs
+    from ottla.broker.options import ServeOptions
     from ottla.broker.releases import find_release
 
     if ephemeral and data_dir is not None:
@@ -185,13 +225,20 @@ def _options(
     config = BrokerConfig(given)
     if config.not_acted_on:
         click.echo(f"ottla: taken, but without effect here: {', '.join(config.not_acted_on)}", err=True)
+    for listener in listen:
+        if listener.more_ports and len(listener.more_ports) != nodes - 1:
+            raise click.UsageError(
+                f"--listen {listener.address} names {1 + len(listener.more_ports)} ports for {nodes} nodes"
+            )
     with TemporaryDirectory(prefix="ottla-") if ephemeral else _kept(data_dir or _data_dir(config)) as folder:
+        first, *more = node_configs({**given, "log.dirs": str(folder)}, nodes=nodes, racks=racks)
         yield ServeOptions(
-            listeners=tuple(Listener(address) for address in listen) or listeners(config),
+            listeners=tuple(listen) or listeners(config),
             advertise=advertise or advertised_listener(config),
             data_dir=Path(folder),
             ephemeral=ephemeral,
-            config=BrokerConfig({**given, "log.dirs": str(folder)}),
+            config=first,
+            more_nodes=tuple(more),
             on_ready=_announce(port_file),
             release=None if as_kafka is None else find_release(as_kafka),
         )

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ottla.broker.options import Ready
+    from ottla.broker.options import Ready, ReadyNode
 
 READY_LINE = "Ottla is ready on "
 
 
 def banner(ready: Ready) -> str:
-    """Return the ready line with the bootstrap address, and what to try next."""
-    bootstrap = str(ready.advertised)
-    listening = ", ".join(map(str, ready.listening))
+    """Return the ready line with the bootstrap addresses, and what to try next."""
+    bootstrap = ready.bootstrap
+    if len(ready.nodes) == 1:
+        nodes = [f"  listening   {_listening(ready.nodes[0])}"]
+    else:
+        nodes = [f"  node {node.id:<6} {_listening(node)}{_in_rack(node)}" for node in ready.nodes]
     return "\n".join(
         (
             f"{READY_LINE}{bootstrap}",
-            f"  listening   {listening}",
+            *nodes,
             f"  data        {ready.data_dir}",
             f"  acks mean   {ready.acknowledgement}",
             f"  try         kcat -b {bootstrap} -L",
@@ -30,17 +33,37 @@ def banner(ready: Ready) -> str:
     )
 
 
+def _listening(node: ReadyNode) -> str:
+    return ", ".join(map(str, node.listening))
+
+
+def _in_rack(node: ReadyNode) -> str:
+    return f"  rack {node.rack}" if node.rack is not None else ""
+
+
 def write_port_file(file: Path, ready: Ready) -> None:
     """Write the facts of a running broker as JSON. Whoever sees the file sees all of it."""
+    first = ready.nodes[0]
     facts = {
-        "host": ready.advertised.host,
-        "port": ready.advertised.port,
-        "bootstrap": str(ready.advertised),
-        "listening": list(map(str, ready.listening)),
+        "host": first.advertised.host,
+        "port": first.advertised.port,
+        "bootstrap": ready.bootstrap,
+        "listening": list(map(str, first.listening)),
         "pid": os.getpid(),
-        "node_id": ready.node_id,
+        "node_id": first.id,
         "cluster_id": ready.cluster_id,
         "data_dir": str(ready.data_dir),
+        "nodes": [
+            {
+                "id": node.id,
+                "host": node.advertised.host,
+                "port": node.advertised.port,
+                "bootstrap": str(node.advertised),
+                "listening": list(map(str, node.listening)),
+                "rack": node.rack,
+            }
+            for node in ready.nodes
+        ],
     }
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     unfinished.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TypeAlias
 
+from ottla.control_channel import ask
 from ottla.ready import READY_LINE
 
 Setting: TypeAlias = str | int | float | bool
@@ -19,6 +20,33 @@ Setting: TypeAlias = str | int | float | bool
 
 class BrokerFailedError(RuntimeError):
     """The broker ended before it was ready; the message holds what it said."""
+
+
+class Node:
+    """One node of a running broker. `stop` and `start` are what `ottla nodes stop` and `start` do."""
+
+    def __init__(self, broker: Ottla, node_id: int, *, host: str, port: int, rack: str | None) -> None:
+        self.id = node_id
+        self.host = host
+        self.port = port
+        self.rack = rack
+        self._broker = broker
+
+    @property
+    def bootstrap(self) -> str:
+        """The node's host and port."""
+        return f"{self.host}:{self.port}"
+
+    def stop(self) -> None:
+        """Let others lead what it led, close its connections and refuse new ones; harmless if it is stopped."""
+        ask(self._broker.data_dir, "stop-node", node_id=self.id)
+
+    def start(self) -> None:
+        """Let it come back, on the same port; harmless if it runs. Raises ControlError where the port is taken."""
+        ask(self._broker.data_dir, "start-node", node_id=self.id)
+
+    def __repr__(self) -> str:
+        return f"<Node {self.id} {self.bootstrap}>"
 
 
 class Ottla:
@@ -31,7 +59,10 @@ class Ottla:
 
     Keywords are Kafka's broker settings with underscores for dots; `config` takes them under their own names.
     With `as_kafka="2.8"`, clients find what that release of Kafka has and nothing else.
-    With a `data_dir` the data stays there. `restart` keeps the data and the port, so clients reconnect.
+    With a `data_dir` the data stays there. `restart` keeps the data and the ports, so clients reconnect.
+
+    With `nodes` it is a cluster of so many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
+    `racks` are given out to them in turn.
     """
 
     def __init__(
@@ -40,6 +71,8 @@ class Ottla:
         config: Mapping[str, Setting] | None = None,
         data_dir: Path | str | None = None,
         port: int = 0,
+        nodes: int = 1,
+        racks: Sequence[str] = (),
         start_timeout: float = 30.0,
         as_kafka: str | None = None,
         **settings: Setting,
@@ -47,16 +80,20 @@ class Ottla:
         self.config = {**(config or {}), **{name.replace("_", "."): value for name, value in settings.items()}}
         self.host = "127.0.0.1"
         self.port = port
+        self.nodes: dict[int, Node] = {}
+        """The nodes by id, once the broker has started."""
         self.start_timeout = start_timeout
         self.as_kafka = as_kafka
+        self._node_count = nodes
+        self._racks = tuple(racks)
         self._own: TemporaryDirectory[str] | None = None
         self._given_data_dir = Path(data_dir) if data_dir is not None else None
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def bootstrap(self) -> str:
-        """The `bootstrap.servers` for clients: host and port."""
-        return f"{self.host}:{self.port}"
+        """The `bootstrap.servers` for clients: host and port, of every node."""
+        return ",".join(node.bootstrap for node in self.nodes.values()) or f"{self.host}:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -96,7 +133,12 @@ class Ottla:
             if not self._port_file.exists():  # it never ran, so nobody will close it
                 self.close()
             raise failure
-        self.port = json.loads(self._port_file.read_text(encoding="utf-8"))["port"]
+        facts = json.loads(self._port_file.read_text(encoding="utf-8"))
+        self.port = facts["port"]
+        self.nodes = {
+            node["id"]: Node(self, node["id"], host=node["host"], port=node["port"], rack=node["rack"])
+            for node in facts["nodes"]
+        }
         return self
 
     def stop(self, timeout: float = 30.0) -> None:
@@ -161,13 +203,20 @@ class Ottla:
     def _port_file(self) -> Path:
         return self._folder / "port.json"
 
+    @property
+    def _listen(self) -> str:
+        ports = [node.port for node in self.nodes.values()] or [self.port]
+        return f"{self.host}:{','.join(map(str, ports))}"
+
     def _command(self) -> list[str]:
         settings = (
             f"{name}={str(value).lower() if isinstance(value, bool) else value}" for name, value in self.config.items()
         )
         return [
             *(sys.executable, "-m", "ottla", "serve", "--until-stdin-closes"),
-            *("--listen", self.bootstrap, "--data-dir", str(self.data_dir), "--port-file", str(self._port_file)),
+            *("--listen", self._listen, "--data-dir", str(self.data_dir), "--port-file", str(self._port_file)),
+            *("--nodes", str(self._node_count)),
+            *(word for rack in self._racks for word in ("--rack", rack)),
             *(() if self.as_kafka is None else ("--as-kafka", self.as_kafka)),
             *(word for setting in settings for word in ("--config", setting)),
         ]

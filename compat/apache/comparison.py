@@ -1,50 +1,90 @@
-"""Sends the same requests to Apache Kafka and to Ottla: every API, every version, good and bad. Prints who agrees."""
+"""Sends the same requests to Apache Kafka and to Ottla: every API, every version, good and bad. Prints who agrees.
+
+Cases come one after the other. One that is not answered soon is put aside with its connections and judged later, so
+that what Apache never answers holds up nothing, and a busy machine has all the time that it needs.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import datetime
 import random
 import re
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from compat.apache.agreement import Difference, differences
-from compat.apache.base import FIXED, Base, create_topic
+from compat.apache.agreement import MAY_DIFFER, Difference, differences
+from compat.apache.base import FIXED, MARKED, Base, create_topic
 from compat.apache.cases import FAMILIES
 from compat.apache.cases.produce import batch, produce
+from compat.apache.connection import SILENT, Connection
 from compat.apache.known import KNOWN
 from compat.apache.mutations import Mutation, mutations
-from compat.apache.side import Side
+from compat.apache.scores import Scores
+from compat.apache.sequence import Sequence, lockstep
+from compat.apache.sequences import SEQUENCES
+from compat.apache.side import Side, StepError
 from compat.apache_broker import ApacheBroker
-from compat.harness.ottla_broker import OttlaBroker
+from compat.harness.broker import Broker
+from compat.harness.ottla_broker import ROOT, OttlaBroker
 from ottla.broker.apis import BY_KEY, Api
 from ottla.wire.messages.groups import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.messages.produce import InitProducerIdRequest
 from ottla.wire.messages.topics import DeleteRecordsRequest
 from ottla.wire.schema import Request, Response
 
-OWN_NAME = re.compile(r"(?<=topic|group)-\d+")
+OWN_NAME = re.compile(r"-\d+(-\d+)?")
 SETTINGS = {
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "5",
+    "group.min.session.timeout.ms": "300",
     "group.streams.initial.rebalance.delay.ms": "3000",
 }
+DOCUMENT = ROOT / "docs" / "comparison.md"
+
+PATIENCE_S = 0.2
+"""Who has not answered by then is waited for while others are asked."""
+NEITHER_S = 5.0
+"""When both have been silent for so long, neither answers at all."""
+ONE_S = 30.0
+"""One that has not answered by then, though the other has, never does."""
+MOST_WAITING = 100
+
+
+class Case(NamedTuple):
+    """One comparison of two answers. `kind` is what it has in common with its other versions."""
+
+    name: str
+    kind: str
+    api: str
+    version: int
 
 
 @dataclass
-class Score:
-    """One API in one version."""
+class Waiting:
+    """A case to which not both have answered yet. The connections are its own."""
 
-    cases: int = 0
-    agree: int = 0
-    known: int = 0
-    differ: int = 0
+    case: Case
+    connections: list[Connection]
+    answers: list[Response | str]
+    since: float
+
+    def look(self, now: float) -> bool:
+        """Take what has come; tell whether this is all that there will be."""
+        for index, connection in enumerate(self.connections):
+            if self.answers[index] is SILENT:
+                self.answers[index] = connection.receive(0)
+        silent = self.answers.count(SILENT)
+        return not silent or now - self.since > (NEITHER_S if silent == len(self.answers) else ONE_S)
 
 
 @dataclass
@@ -55,10 +95,12 @@ class Comparison:
     ottla: Side
     seed: int
     part: float
-    scores: dict[tuple[str, int], Score] = field(default_factory=dict)
-    used_reasons: Counter[str] = field(default_factory=Counter)
+    scores: Scores = field(default_factory=Scores)
     shown: Counter[str] = field(default_factory=Counter)
     number: int = 0
+    _waiting: list[Waiting] = field(default_factory=list)
+    _threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=2))
+    """One for each side: what comes before a case takes Apache longer than it takes Ottla."""
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -68,12 +110,13 @@ class Comparison:
         """Make the topics that all cases read."""
         for side in self.sides:
             create_topic(side, FIXED, 3)
+            create_topic(side, MARKED)
             for _ in range(5):
                 side.ask(produce(side, FIXED, batch()))
             partitions = [DeleteRecordsRequest.Topic.Partition(partition_index=0, offset=2)]
             side.ask(
                 DeleteRecordsRequest(
-                    topics=[DeleteRecordsRequest.Topic(name=FIXED, partitions=partitions)], timeout_ms=1_000
+                    topics=[DeleteRecordsRequest.Topic(name=FIXED, partitions=partitions)], timeout_ms=10_000
                 )
             )
             # The offsets' topic, and a block of producer ids, are made when they are first asked for.
@@ -84,65 +127,119 @@ class Comparison:
             side.settle("__consumer_offsets")
 
     def run(self, only: str) -> None:
-        """Compare all cases whose name holds ``only``."""
+        """Compare all cases and sequences whose name holds ``only``."""
         chosen = random.Random(self.seed)
         for base in (base for family in FAMILIES for base in family.BASES if only in base.name):
             for version, mutation in variants(base):
                 if self.part >= 1 or mutation is None or chosen.random() < self.part:
                     self.compare(base, version, mutation)
+        while self._waiting:
+            self._look_at_those_who_wait()
+            time.sleep(0.02)
+        for sequence in (told for each in SEQUENCES for told in each.told() if only in told.name):
+            self.follow(sequence)
+        for side in self.sides:
+            side.close()
 
     def compare(self, base: Base, version: int, mutation: Mutation | None) -> None:
-        """Bring both sides to the same state, ask the same, and keep the score."""
-        self.number += 1
-        requests: list[Request] = []
-        for side in self.sides:
-            side.case = self.number
-            side.memory = {}
-            if base.before is not None:
-                base.before(side)
-            request = base.make(side)
-            if mutation is not None:
-                mutation.apply(request)
-            requests.append(request)
+        """Bring both sides to the same state, ask the same, and keep the score, now or later."""
+        self._begin_case()
+        try:
+            requests = list(self._threads.map(partial(_prepare, base, mutation), self.sides))
+        except StepError as error:
+            self._broken(f"{base.name} v{version}", error)
+            return
         for side, request in zip(self.sides, requests, strict=True):
-            side.send(request, version)
-        answers = [side.receive(request, version) for side, request in zip(self.sides, requests, strict=True)]
-        self._judge(base, version, mutation, requests[1], answers)
-
-    def _judge(
-        self, base: Base, version: int, mutation: Mutation | None, request: Request, answers: list[Response | str]
-    ) -> None:
-        api = BY_KEY[request.api_key].name
-        found = differences(api, version, (self.apache, answers[0]), (self.ottla, answers[1]))
-        score = self.scores.setdefault((api, version), Score())
-        score.cases += 1
-        name = f"{base.name} v{version}" + (f": {mutation}" if mutation else "")
-        unknown = [each for each in found if not self._is_known(api, name, each)]
-        if not found:
-            score.agree += 1
-        elif not unknown:
-            score.known += 1
+            side.connection().send(request, version)
+        since = time.monotonic()
+        answers = [side.asked().receive(max(0.0, since + PATIENCE_S - time.monotonic())) for side in self.sides]
+        label = f": {mutation}" if mutation else ""
+        case = Case(
+            name=f"{base.name} v{version}{label}",
+            kind=f"{base.name}{label}",
+            api=BY_KEY[requests[0].api_key].name,
+            version=version,
+        )
+        if SILENT in answers:
+            connections = [side.take_connection() for side in self.sides]
+            self._waiting.append(Waiting(case, connections, answers, since))
         else:
-            score.differ += 1
-            self._show(base, mutation, name, unknown)
+            self._judge(case, answers)
+        self._look_at_those_who_wait()
 
-    def _is_known(self, api: str, name: str, found: Difference) -> bool:
-        for each in KNOWN:
-            if each.covers(api, name, found):
-                self.used_reasons[each.reason] += 1
-                return True
-        return False
+    def follow(self, sequence: Sequence) -> None:
+        """Lead both sides through a sequence, and compare each pair of answers."""
+        self._begin_case()
+        for side in self.sides:
+            side.close()  # somebody may be muted
+        try:
+            for number, step in enumerate(lockstep(sequence, self.sides), 1):
+                name = f"{sequence.name}, answer {number}"
+                api = BY_KEY[step.request.api_key].name
+                self.scores.steps[sequence.name] += 1
+                self._judge(Case(f"{name}: {api} v{step.version}", name, api, step.version), list(step.answers))
+        except StepError as error:
+            self._broken(sequence.name, error)
 
-    def _show(self, base: Base, mutation: Mutation | None, name: str, found: list[Difference]) -> None:
+    def _broken(self, name: str, error: StepError) -> None:
+        self.scores.broken += 1
+        print(f"BROKEN {name}: {error}", flush=True)
+        for side in self.sides:
+            side.close()
+
+    def _begin_case(self) -> None:
+        self.number += 1
+        for side in self.sides:
+            side.begin(self.number)
+
+    def _look_at_those_who_wait(self) -> None:
+        while True:
+            now = time.monotonic()
+            done = [each for each in self._waiting if each.look(now)]
+            self._waiting = [each for each in self._waiting if each not in done]
+            for each in done:
+                self._judge(each.case, each.answers)
+                for connection in each.connections:
+                    connection.close()
+            if len(self._waiting) <= MOST_WAITING:
+                return
+            time.sleep(0.02)
+
+    def _judge(self, case: Case, answers: list[Response | str]) -> None:
+        apache, ottla = answers
+        found = differences(case.api, case.version, (self.apache, apache), (self.ottla, ottla))
+        self.scores.unanswered += apache is ottla is SILENT
+        reasons = [(each, _reason(case, each)) for each in found]
+        unknown = [each for each, reason in reasons if reason is None]
+        known = [reason for _, reason in reasons if reason is not None]
+        self.scores.count(case.api, case.version, known=known, differs=bool(unknown))
+        if unknown:
+            self._show(case, unknown)
+
+    def _show(self, case: Case, found: list[Difference]) -> None:
         """Print a difference, but not again for each version."""
-        key = OWN_NAME.sub("", f"{base.name} {mutation} {found}")
+        key = OWN_NAME.sub("", f"{case.kind} {found}")
         self.shown[key] += 1
         if self.shown[key] == 1:
-            print(f"DIFFER {name}")
+            print(f"DIFFER {case.name}")
             for each in found[:4]:
                 print(
                     f"    {each.path or 'answer'}: Apache {each.apache!r:.200}, Ottla {each.ottla!r:.200}", flush=True
                 )
+
+
+def _prepare(base: Base, mutation: Mutation | None, side: Side) -> Request:
+    """Go through what comes before a case, and make its request."""
+    if base.before is not None:
+        base.before(side)
+    request = base.make(side)
+    if mutation is not None:
+        mutation.apply(request)
+    return request
+
+
+def _reason(case: Case, found: Difference) -> str | None:
+    return next((each.reason for each in KNOWN if each.covers(case.api, case.name, found)), None)
 
 
 def _has_coordinator(answer: FindCoordinatorResponse) -> bool:
@@ -180,43 +277,40 @@ def sample(base: Base) -> Request:
     return base.make(_SampleSide("sample", 0, memory=_Anything()))
 
 
-def report(comparison: Comparison) -> int:
-    """Print the table; the exit code is 1 if something differs that no list knows."""
-    print(f"\n{'API':28}{'version':>8}{'cases':>8}{'agree':>8}{'known':>8}{'differ':>8}")
-    total = Score()
-    for (api, version), score in sorted(comparison.scores.items()):
-        print(f"{api:28}{version:>8}{score.cases:>8}{score.agree:>8}{score.known:>8}{score.differ:>8}")
-        for name in ("cases", "agree", "known", "differ"):
-            setattr(total, name, getattr(total, name) + getattr(score, name))
-    for reason, count in comparison.used_reasons.most_common():
-        print(f"known, {count} times: {reason}")
-    print(f"{total.cases} compared: {total.agree} agree, {total.known} differ as documented, {total.differ} differ")
-    return 1 if total.differ else 0
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("only", nargs="?", default="", help="only cases and sequences whose name holds this")
+    parser.add_argument("--part", type=float, default=1.0, help="send this share of the changed requests (0 to 1)")
+    parser.add_argument("--seed", type=int, default=1, help="which part")
+    parser.add_argument("--write", action="store_true", help="compare all, and write docs/comparison.md")
+    options = parser.parse_args()
+    if options.write and (options.only or options.part < 1):
+        parser.error("only the whole comparison is written")
+    return options
 
 
 def main() -> int:
     """The command: start both, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="?", default="", help="only cases whose name holds this")
-    parser.add_argument("--part", type=float, default=1.0, help="send this share of the changed requests (0 to 1)")
-    parser.add_argument("--seed", type=int, default=1, help="which part")
-    parser.add_argument("--json", type=Path, help="also write the table here")
-    options = parser.parse_args()
+    options = _options()
+    began = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        apache = stack.enter_context(ApacheBroker(folder / "apache", settings=SETTINGS))
-        ottla = stack.enter_context(OttlaBroker(folder / "ottla", settings=SETTINGS | {"node.id": "1"}))
+        brokers: tuple[Broker, Broker] = (
+            stack.enter_context(ApacheBroker(folder / "apache", settings=SETTINGS)),
+            stack.enter_context(OttlaBroker(folder / "ottla", settings=SETTINGS | {"node.id": "1"})),
+        )
         comparison = Comparison(
-            Side("Apache", apache.port), Side("Ottla", ottla.port), seed=options.seed, part=options.part
+            Side("Apache", brokers[0].port), Side("Ottla", brokers[1].port), seed=options.seed, part=options.part
         )
         comparison.prepare()
         comparison.run(options.only)
-        for side in comparison.sides:
-            side.close()
-    if options.json:
-        rows = [{"api": api, "version": version, **vars(score)} for (api, version), score in comparison.scores.items()]
-        options.json.write_text(json.dumps(rows, indent=1) + "\n")
-    return report(comparison)
+    scores = comparison.scores
+    print(f"\n{scores.table()}\n{scores.summary(time.monotonic() - began)}")
+    if options.write and not scores.failed:
+        versions = [broker.version for broker in brokers]
+        text = scores.markdown(today=datetime.datetime.now(datetime.UTC).date(), brokers=versions, rules=MAY_DIFFER)
+        DOCUMENT.write_text(text, encoding="utf-8")
+    return 1 if scores.failed else 0
 
 
 if __name__ == "__main__":

@@ -1,31 +1,31 @@
-"""One of the two brokers under comparison: a connection, and the names of what it numbered by itself."""
+"""One of the two brokers under comparison: its clients, and the names of what it numbered by itself."""
 
 from __future__ import annotations
 
-import importlib
-import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from compat.apache.connection import Connection
 from ottla.broker.apis import BY_KEY
-from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest, MetadataResponse
 from ottla.wire.messages.fetch import ListOffsetsRequest, ListOffsetsResponse
-from ottla.wire.schema import Request, Response
+from ottla.wire.schema import Request
 
-CLIENT_ID = "compare"
-ANSWER_S = 3.0
-SETTLED_S = 10.0
-CLOSED = "the connection was closed"
-SILENT = "no answer"
+STEP_S = 30.0
+"""How long the steps before a case may take, each: much, since only a broken broker needs so long."""
+FIRST = "compare"
+"""The client (its id) that asks where a case does not say which."""
+
+
+class StepError(Exception):
+    """What must come before an answer that is compared did not come about."""
 
 
 @dataclass
 class Side:
-    """A broker, one connection to it, and what the case under way remembers (member ids, epochs)."""
+    """A broker, the connections to it by client, and what the case under way remembers (member ids, epochs)."""
 
     name: str
     port: int
@@ -33,13 +33,28 @@ class Side:
     """By topic id: the ids differ from broker to broker, the names do not."""
     memory: dict[str, Any] = field(default_factory=dict)
     case: int = 0
-    _socket: socket.socket | None = None
-    _correlation_id: int = 0
+    spare_topics: list[str] = field(default_factory=list)
+    """Topics that are there and that no case has used yet."""
+    marks: int = 0
+    """So many changes were made to see when a change has arrived."""
+    _own_topic: str | None = None
+    _topic_ids: dict[str, bytes] = field(default_factory=dict)
+    _connections: dict[str, Connection] = field(default_factory=dict)
+
+    def begin(self, case: int) -> None:
+        """Begin with a case."""
+        self.case = case
+        self.memory = {}
+        self._own_topic = None
 
     @property
     def topic(self) -> str:
-        """A name that only this case uses."""
-        return f"topic-{self.case}"
+        """The case's topic, or a name for one: only this case uses it."""
+        return self._own_topic or f"topic-{self.case}"
+
+    def use_topic(self, name: str) -> None:
+        """Let a topic that is there be the case's own."""
+        self._own_topic = name
 
     @property
     def group(self) -> str:
@@ -47,53 +62,50 @@ class Side:
         return f"group-{self.case}"
 
     def topic_id(self, name: str) -> bytes:
-        """The id that this broker gave to a topic."""
-        return next(topic_id for topic_id, known in self.topic_names.items() if known == name)
+        """The id that this broker gave to a topic; of several in turn the last."""
+        return self._topic_ids[name]
 
-    def send(self, request: Request, version: int) -> None:
-        """Send a request whose answer `receive` returns."""
-        if self._socket is None:
-            self._socket = socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_S)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._correlation_id += 1
-        frame = frames.encode_request(request, version, correlation_id=self._correlation_id, client_id=CLIENT_ID)
-        try:
-            self._socket.sendall(frame)
-        except OSError:
-            self.close()
+    def name_of(self, topic_id: bytes) -> str | None:
+        """What stands for a topic id when answers are compared; None if it is no topic's."""
+        name = self.topic_names.get(topic_id)
+        if name is None:
+            return None
+        return f"{'the' if self._topic_ids.get(name, topic_id) == topic_id else 'an earlier'} id of {name}"
 
-    def receive(self, request: Request, version: int) -> Response | str:
-        """The answer, or CLOSED, or SILENT; after either the next request has a new connection."""
-        try:
-            (size,) = struct.unpack(">i", self._read(4))
-            frame = self._read(size)
-        except TimeoutError:
-            self.close()
-            return SILENT
-        except OSError:
-            self.close()
-            return CLOSED
-        _, response = frames.decode_response(response_class(request), frame, version)
-        return response
+    def connection(self, client: str = FIRST) -> Connection:
+        """The connection of a client; a new one if it has none that may be used."""
+        found = self._connections.get(client)
+        if found is None or not found.usable:
+            if found is not None:
+                found.close()
+            found = self._connections[client] = Connection(self.port, client)
+        return found
 
-    def ask(self, request: Request, version: int | None = None) -> Any:
-        """Send and receive. For the steps before a case: raises RuntimeError where there is no answer."""
+    def asked(self, client: str = FIRST) -> Connection:
+        """The connection on which a client was asked something."""
+        return self._connections[client]
+
+    def take_connection(self, client: str = FIRST) -> Connection:
+        """The connection of a client, which is the caller's from now on."""
+        return self._connections.pop(client)
+
+    def ask(self, request: Request, version: int | None = None, client: str = FIRST) -> Any:
+        """Send and receive, in the newest version if none is named. Raises StepError where there is no answer."""
         version = BY_KEY[request.api_key].served[1] if version is None else version
-        self.send(request, version)
-        answer = self.receive(request, version)
+        connection = self.connection(client)
+        connection.send(request, version)
+        answer = connection.receive(STEP_S)
         if isinstance(answer, str):
-            raise RuntimeError(  # noqa: TRY004 - no wrong type, but no answer
-                f"{self.name}: {type(request).__name__}: {answer}"
-            )
+            raise StepError(f"{self.name}: {type(request).__name__}: {answer}")
         return answer
 
-    def ask_until(self, request: Request, good: Callable[[Any], bool]) -> Any:
-        """Ask until the answer is good. Raises RuntimeError if that takes too long."""
-        deadline = time.monotonic() + SETTLED_S
-        while not good(answer := self.ask(request)):
+    def ask_until(self, request: Request, good: Callable[[Any], bool], version: int | None = None) -> Any:
+        """Ask until the answer is good. Raises StepError if that takes too long."""
+        deadline = time.monotonic() + STEP_S
+        while not good(answer := self.ask(request, version)):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name}: {request} still gives {answer}")
-            time.sleep(0.005)
+                raise StepError(f"{self.name}: {request} still gives {answer}")
+            time.sleep(0.002)
         return answer
 
     def settle(self, *topics: str) -> None:
@@ -102,7 +114,9 @@ class Side:
             topics=[MetadataRequest.Topic(name=name) for name in topics], allow_auto_topic_creation=False
         )
         answer: MetadataResponse = self.ask_until(asked, lambda answer: all(map(self._leads, answer.topics)))
-        self.topic_names.update((topic.topic_id, str(topic.name)) for topic in answer.topics)
+        for topic in answer.topics:
+            self.topic_names[topic.topic_id] = str(topic.name)
+            self._topic_ids[str(topic.name)] = topic.topic_id
 
     def _leads(self, topic: MetadataResponse.Topic) -> bool:
         """Ask the partitions themselves: metadata may name a leader that does not know of it yet."""
@@ -117,25 +131,7 @@ class Side:
         return not any(each.error_code for each in answer.topics[0].partitions)
 
     def close(self) -> None:
-        """Give the connection up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _read(self, size: int) -> bytes:
-        if self._socket is None:
-            raise ConnectionError
-        data = bytearray()
-        while len(data) < size:
-            piece = self._socket.recv(size - len(data))
-            if not piece:
-                raise ConnectionError
-            data += piece
-        return bytes(data)
-
-
-def response_class(request: Request) -> type[Response]:
-    """The class of a request's answer."""
-    module = importlib.import_module(type(request).__module__)
-    found: type[Response] = getattr(module, type(request).__name__.removesuffix("Request") + "Response")
-    return found
+        """Give all connections up."""
+        for connection in self._connections.values():
+            connection.close()
+        self._connections.clear()

@@ -172,9 +172,9 @@ class Broker(abc.ABC):
         self.start()
 
     def log_tail(self, size: int = 3000) -> str:
-        """The end of its log."""
+        """The end of its log, as far as it belongs to the last start."""
         with contextlib.suppress(OSError):
-            return self.log_path.read_bytes()[-size:].decode(errors="replace")
+            return self.log_path.read_bytes()[-size:].decode(errors="replace").rpartition("--- start")[2]
         return ""
 
     def __enter__(self) -> Self:

@@ -10,14 +10,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from types import FrameType
 
+from compat.harness.document import Document, read_absent
 from compat.harness.install import InstallError, install
+from compat.harness.ledger import Ledger, commit_of_checkout
 from compat.harness.manifest import Client, ManifestError, read_clients
-from compat.harness.runner import Runner
+from compat.harness.runner import BROKERS, Runner
 from compat.harness.scenarios import BY_NAME, SCENARIOS
 from compat.harness.stage import CACHE, ROOT, Outcome
 from compat.harness.table import Results
 
 DOCUMENT = ROOT / "docs" / "compatibility.md"
+ABSENT = ROOT / "compat" / "absent.toml"
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -32,9 +35,13 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--scenario", action="append", metavar="NAME", help="only this scenario (may be repeated)")
     parser.add_argument("--broker", choices=["ottla", "apache", "both"], default="both")
     parser.add_argument("--jobs", type=int, default=2, help="clients at once (default: 2)")
-    parser.add_argument("--write", action="store_true", help="write docs/compatibility.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/compatibility.md from this run and earlier ones"
+    )
+    parser.add_argument("--table", action="store_true", help="only write docs/compatibility.md from earlier runs")
     parser.add_argument("--list", action="store_true", help="print clients and scenarios")
     parser.add_argument("--logs", type=Path, default=CACHE / "logs", help="where failures' logs are kept")
+    parser.add_argument("--results", type=Path, default=CACHE / "results", help="where results are kept for the table")
     return parser.parse_args(words)
 
 
@@ -91,17 +98,20 @@ def main(words: list[str] | None = None) -> int:
         for client, scenarios in plan:
             print(f"{client.name} {client.version}: {' '.join(scenarios)}")
         return 0
+    ledger = Ledger(options.results, commit_of_checkout())
+    if options.table:
+        write_document(clients, ledger)
+        return 0
     started = time.monotonic()
     brokers = ["apache", "ottla"] if options.broker == "both" else [options.broker]
     plan, install_failures = install_all(plan)
-    outcomes, versions = run_all(plan, brokers, options)
+    outcomes = run_all(plan, brokers, options, ledger)
 
     results = Results(outcomes, brokers)
     ran = [client for client, _ in plan]
     print(results.text(ran))
     if options.write:
-        DOCUMENT.parent.mkdir(exist_ok=True)
-        DOCUMENT.write_text(results.markdown(ran, versions))
+        write_document(clients, ledger)
     failed = results.failed()
     print()
     for outcome in failed:
@@ -111,6 +121,13 @@ def main(words: list[str] | None = None) -> int:
     print(f"took {time.monotonic() - started:.0f} s")
     print(f"{results.passes()} passed, {len(failed) + len(install_failures)} failed")
     return 1 if failed or install_failures else 0
+
+
+def write_document(clients: list[Client], ledger: Ledger) -> None:
+    """docs/compatibility.md, from all that the ledger knows."""
+    versions = {name: kind(CACHE).version for name, kind in BROKERS.items()}
+    document = Document(clients, ledger.entries(clients, versions), versions, read_absent(ABSENT))
+    DOCUMENT.write_text(document.text())
 
 
 def install_all(plan: list[tuple[Client, list[str]]]) -> tuple[list[tuple[Client, list[str]]], list[str]]:
@@ -128,11 +145,17 @@ def install_all(plan: list[tuple[Client, list[str]]]) -> tuple[list[tuple[Client
 
 
 def run_all(
-    plan: list[tuple[Client, list[str]]], brokers: list[str], options: argparse.Namespace
-) -> tuple[list[Outcome], dict[str, str]]:
-    """Every client of the plan on every broker; outcomes and the brokers' versions."""
+    plan: list[tuple[Client, list[str]]], brokers: list[str], options: argparse.Namespace, ledger: Ledger
+) -> list[Outcome]:
+    """Every client of the plan on every broker; each outcome is kept in the ledger as it comes."""
     progress = Progress(len(brokers) * sum(len(scenarios) for _, scenarios in plan))
-    runner = Runner(options.logs.resolve(), progress.report)
+    by_name = {client.name: client for client, _ in plan}
+
+    def report(outcome: Outcome) -> None:
+        progress.report(outcome)
+        ledger.keep(by_name[outcome.client], outcome)
+
+    runner = Runner(options.logs.resolve(), report)
 
     def interrupted(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -150,4 +173,4 @@ def run_all(
             runner.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return outcomes, runner.versions
+    return outcomes

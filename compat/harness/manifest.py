@@ -1,4 +1,4 @@
-"""Reads a client's manifest: which versions, how it installs and runs, which scenarios it cannot do and why."""
+"""Reads a client's manifest: which versions, how they install and run, which scenarios they cannot do and why."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Client:
         for path in sorted(path for pattern in patterns for path in self.folder.glob(pattern)):
             if path.is_file():
                 digest.update(path.name.encode() + b"\0" + path.read_bytes())
-        digest.update(repr((self.install, self.needs)).encode())
+        digest.update(repr((self.version, self.install, self.needs)).encode())
         return digest.hexdigest()[:16]
 
 
@@ -78,19 +78,35 @@ def _fill(word: str, places: dict[str, str]) -> str:
     return word
 
 
-def parse(text: str, folder: Path, scenarios: set[str]) -> Client:
-    """The client that `text` describes. Raises ManifestError with the reason."""
+def parse(text: str, folder: Path, scenarios: set[str]) -> list[Client]:
+    """The client that `text` describes, and then its older versions. Raises ManifestError with the reason."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"{folder.name}: {error}") from error
+    older = table.pop("older", {})
+    if table.get("name") and table["name"] != folder.name:
+        raise ManifestError(f"{folder.name}: its name says {table['name']!r}")
+    tables = {"": table}
+    for versions, differences in older.items():
+        for version in versions.split(", "):
+            named = {"name": f"{folder.name}-{version}", "version": version, "ci": []}
+            tables[version] = _changed(tables.get(version, table | named), differences)
+    return [_client(one, folder, scenarios) for one in tables.values()]
+
+
+def _changed(table: dict[str, Any], differences: dict[str, Any]) -> dict[str, Any]:
+    """What `differences` say is added to the tables in `table`, and replaces all else."""
+    added = {key: table.get(key, {}) | value for key, value in differences.items() if isinstance(value, dict)}
+    return table | differences | added
+
+
+def _client(table: dict[str, Any], folder: Path, scenarios: set[str]) -> Client:
     if unknown := set(table) - KEYS:
         raise ManifestError(f"{folder.name}: unknown keys {sorted(unknown)}")
     for key in ("name", "version", "install", "run"):
         if not table.get(key):
             raise ManifestError(f"{folder.name}: {key} is missing")
-    if table["name"] != folder.name:
-        raise ManifestError(f"{folder.name}: its name says {table['name']!r}")
     if unknown := set(table.get("without", {})) - scenarios:
         raise ManifestError(f"{folder.name}: without names no scenario {sorted(unknown)}")
     if both := set(table.get("extra", {})) & scenarios:
@@ -102,5 +118,6 @@ def parse(text: str, folder: Path, scenarios: set[str]) -> Client:
 
 
 def read_clients(folder: Path, scenarios: set[str]) -> list[Client]:
-    """All clients below `folder`, by name."""
-    return [parse(path.read_text(), path.parent, scenarios) for path in sorted(folder.glob("*/client.toml"))]
+    """All clients below `folder`, by name, each followed by its older versions."""
+    paths = sorted(folder.glob("*/client.toml"))
+    return [client for path in paths for client in parse(path.read_text(), path.parent, scenarios)]

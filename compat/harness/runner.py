@@ -25,25 +25,26 @@ class Runner:
 
     def __init__(self, logs: Path, report: Callable[[Outcome], None]) -> None:
         self.logs = logs
-        self.versions: dict[str, str] = {}
         self._report = report
         self._stopping = threading.Event()
         self._watch = SuspensionWatch()
         self._brokers: set[Broker] = set()
+        self._stages: set[Stage] = set()
 
     def run(self, client: Client, broker_name: str, scenarios: list[str]) -> list[Outcome]:
         """All `scenarios` in turn on one broker of its own."""
         directory = self.logs / client.name / broker_name
         broker = BROKERS[broker_name](directory / "broker")
-        self.versions[broker_name] = broker.version
         self._brokers.add(broker)
         outcomes: list[Outcome] = []
         try:
             for scenario in scenarios:
                 if self._stopping.is_set():
                     break
-                outcomes.append(self._run_undisturbed(client, broker, scenario, directory))
-                self._report(outcomes[-1])
+                outcome = self._run_undisturbed(client, broker, scenario, directory)
+                if not self._stopping.is_set():  # else it failed because everything was ended under it
+                    outcomes.append(outcome)
+                    self._report(outcome)
         finally:
             broker.kill()
             self._brokers.discard(broker)
@@ -62,6 +63,7 @@ class Runner:
         logs = directory / scenario
         shutil.rmtree(logs, ignore_errors=True)  # of an earlier run
         stage = Stage(client=client, broker=broker, scenario=scenario, directory=logs)
+        self._stages.add(stage)
         watch, passed, error = Stopwatch(), True, ""
         marker = broker.log_path.stat().st_size if broker.log_path.exists() else 0
         try:
@@ -73,6 +75,7 @@ class Runner:
             passed, error = False, str(failure) or type(failure).__name__
         finally:
             stage.close()
+            self._stages.discard(stage)
         if passed:
             shutil.rmtree(logs, ignore_errors=True)
         else:
@@ -88,10 +91,13 @@ class Runner:
             seconds=watch(),
             error=error,
             logs="" if passed else str(logs),
+            against=broker.version,
         )
 
     def stop(self) -> None:
-        """Start no further scenario, and end all brokers."""
+        """Start no further scenario, and end all programs and brokers."""
         self._stopping.set()
+        for stage in list(self._stages):
+            stage.close()
         for broker in list(self._brokers):
             broker.kill()

@@ -25,6 +25,7 @@ def places(client: Client) -> dict[str, str]:
     words = {
         "here": str(client.folder),
         "cache": str(CACHE / client.name),
+        "version": client.version,
         "root": str(ROOT),
         "support": str(ROOT / "compat" / "support"),
         "python": sys.executable,
@@ -34,7 +35,7 @@ def places(client: Client) -> dict[str, str]:
     return words
 
 
-@dataclass
+@dataclass(eq=False)
 class Stage:
     """What a harness-driven scenario works with."""
 
@@ -61,7 +62,7 @@ class Stage:
         """Start the client's program in `role` (a scenario's name, or create, producer, member, read)."""
         label = label or role
         where = places(self.client)
-        given = {"scenario": self.scenario, "topic": self.topic, "group": self.group}
+        given = {"scenario": self.scenario, "topic": self.topic, "group": self.group, "broker": self.broker.name}
         given |= self.client.options | self.settings | options
         environment = dict(os.environ)
         environment |= {name: self.client.fill([value], where)[0] for name, value in self.client.environment.items()}
@@ -104,6 +105,8 @@ class Outcome:
     seconds: float = 0.0
     error: str = ""
     logs: str = ""
+    against: str = ""
+    """The broker's product and version."""
 
     def line(self) -> str:
         """As one JSON line."""

@@ -1,4 +1,4 @@
-"""Outcomes as tables: for the terminal, and docs/compatibility.md. Decides what counts as passed and failed."""
+"""Outcomes as a table for the terminal. Decides what counts as passed and failed."""
 
 from __future__ import annotations
 
@@ -59,51 +59,3 @@ class Results:
                 lines.append(f"  {name:{width}}  " + "  ".join(cells).rstrip())
             lines += [f"  {name:{width}}  not run: {reason}" for name, reason in client.without.items()]
         return "\n".join(lines)
-
-    def markdown(self, clients: Sequence[Client], versions: dict[str, str]) -> str:
-        """docs/compatibility.md."""
-        shared = [client for client in clients if not client.only_extra]
-        title = {"apache": "Apache", "ottla": "Ottla"}
-        lines = [
-            "# Compatibility",
-            "",
-            "Written by `compat/run --all --write`; do not edit. Each client is the unmodified library, installed by",
-            "its own package manager. A cell says how the scenario ended on "
-            + " / ".join(versions.get(broker, broker) for broker in self.brokers)
-            + ".",
-            "`n/a`: the client cannot do that; the reason stands below.",
-            "",
-            "| Client | Version |",
-            "|---|---|",
-            *(f"| {client.name} | {client.version} |" for client in clients),
-            "",
-            "| Scenario | " + " | ".join(client.name for client in shared) + " |",
-            "|---|" + "---|" * len(shared),
-        ]
-        for scenario in SCENARIOS:
-            cells = [self._cell(client, scenario.name) for client in shared]
-            lines.append(f"| `{scenario.name}` | " + " | ".join(cells) + " |")
-        lines += ["", "What each scenario proves:", ""]
-        lines += [f"- `{scenario.name}`: {scenario.proves}." for scenario in SCENARIOS]
-        for client in clients:
-            if client.extra:
-                lines += ["", f"## Only {client.name}", "", "| Scenario | Result | What it proves |", "|---|---|---|"]
-                lines += [
-                    f"| `{name}` | {self._cell(client, name)} | {proves} |" for name, proves in client.extra.items()
-                ]
-        reasons = [
-            f"- {client.name}, `{name}`: {reason}" for client in clients for name, reason in client.without.items()
-        ]
-        if reasons:
-            lines += ["", "## Not applicable", "", *reasons]
-        if failed := self.failed():
-            lines += ["", "## Failures", ""]
-            for one in failed:
-                reason = one.error.splitlines()[0] if one.error else ""
-                lines.append(f"- {one.client}, `{one.scenario}`, {title[one.broker]}: {reason}")
-        return "\n".join(lines) + "\n"
-
-    def _cell(self, client: Client, scenario: str) -> str:
-        if scenario in client.without:
-            return "n/a"
-        return " / ".join(MARKS[self.passed(client.name, scenario, broker)] for broker in self.brokers)

@@ -8,7 +8,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import same_cluster
+import same_configs
+import same_groups
+import same_records
+import same_topics
 from compat_program import Job, check, check_equal, main
+from shell import Shell
 
 TIMEOUT = 120.0  # seconds, for one tool
 
@@ -261,9 +267,28 @@ def performance_tools(job: Job) -> None:
     check_equal(read.strip().splitlines()[-1].split(", ")[4], "20000", "records consumed")
 
 
+def compared(job: Job) -> None:
+    """A scenario whose printed output has to be the same on both brokers."""
+    shell = Shell(job)
+    try:
+        COMPARED[job.role](shell)
+        shell.printed.compare()
+    finally:
+        shell.close()
+
+
+COMPARED = {
+    **same_topics.SCENARIOS,
+    **same_configs.SCENARIOS,
+    **same_groups.SCENARIOS,
+    **same_cluster.SCENARIOS,
+    **same_records.SCENARIOS,
+}
+
 if __name__ == "__main__":
     main(
-        {
+        dict.fromkeys(COMPARED, compared)
+        | {
             "console-producer-consumer": console_producer_consumer,
             "topics-tool": topics_tool,
             "configs-tool": configs_tool,

@@ -151,7 +151,9 @@ def distributed(job: Job) -> None:
         with Worker(job, folder, {}, "Distributed") as worker:
             expect_lines(folder, 100)
             names = sorted(one["name"] for one in connectors(job, folder).values())
-            check_equal(sorted(worker.call("GET", "/connectors")), names, "connectors after the restart")
+            # A worker serves its connectors before it serves this.
+            found = eventually(lambda: worker.call("GET", "/connectors"), "the worker answers again", 60)
+            check_equal(sorted(found), names, "connectors after the restart")
             worker.stop()
 
 

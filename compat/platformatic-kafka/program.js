@@ -10,7 +10,7 @@ const [, host, port] = support.bootstrap.match(/^\[?(.*?)\]?:(\d+)$/);
 const connection = {
   clientId: "platformatic-kafka",
   bootstrapBrokers: [{ host, port: Number(port) }],
-  retries: 60,
+  retries: 300, // a minute: a broker that restarts on a busy machine
   retryDelay: 200,
   timeout: 30000,
   ...(options.metadata_max_age_ms && { metadataMaxAge: options.metadata_max_age_ms }),
@@ -43,7 +43,9 @@ async function createTopic(partitions, configs) {
     withAdmin(async (admin) => {
       const found = await admin.metadata({ topics: [topic], forceUpdate: true }).catch(() => undefined);
       const list = found?.topics.get(topic)?.partitions || [];
-      return list.length === partitions && list.every((partition) => partition.leader >= 0);
+      if (list.length !== partitions || !list.every((partition) => partition.leader >= 0)) return false;
+      // A leader may not lead yet when metadata already names it; to send again then would double records.
+      return offsets(admin, range(partitions), LATEST).then(() => true, () => false);
     }),
   );
 }

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"log"
 	"os"
 	"time"
@@ -25,7 +26,7 @@ func (p *program) config() *sarama.Config {
 	config.Admin.Timeout = 30 * time.Second
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Return.Successes = true
-	config.Producer.Retry.Max = 100
+	config.Producer.Retry.Max = 240 // a minute: a broker that restarts on a busy machine
 	config.Producer.Retry.Backoff = 250 * time.Millisecond
 	config.Consumer.Return.Errors = true
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
@@ -163,8 +164,16 @@ func (p *program) readFromStart(count, partitions int) []*sarama.ConsumerMessage
 }
 
 func (p *program) offset(client sarama.Client, partition int32, at int64) int64 {
-	offset, err := client.GetOffset(p.Topic, partition, at)
-	job.Must(err)
+	var offset int64
+	// A leader may not lead yet when metadata already names it.
+	job.Eventually("an offset of the partition", func() bool {
+		var err error
+		offset, err = client.GetOffset(p.Topic, partition, at)
+		if !errors.Is(err, sarama.ErrNotLeaderForPartition) {
+			job.Must(err)
+		}
+		return err == nil
+	})
 	return offset
 }
 

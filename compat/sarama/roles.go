@@ -3,6 +3,7 @@ package main
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -53,8 +54,10 @@ func producer(p *program) {
 	client, err := sarama.NewAsyncProducer(p.addresses(), config)
 	job.Must(err)
 	var reports sync.WaitGroup
+	var reported atomic.Int64
 	report := func(message *sarama.ProducerMessage, err error) {
 		job.EmitProduced(message.Partition, message.Offset, message.Metadata.(string), err)
+		reported.Add(1)
 	}
 	reports.Add(2)
 	go func() {
@@ -76,6 +79,10 @@ func producer(p *program) {
 			Key: sarama.StringEncoder(strconv.Itoa(number)), Value: sarama.StringEncoder(value),
 		}
 	})
+	// It has no flush, and closing refuses what has to be sent once more.
+	for waited := 0; waited < 500 && reported.Load() < int64(sent); waited++ {
+		time.Sleep(milliseconds(100))
+	}
 	client.AsyncClose()
 	reports.Wait()
 	job.Emit("done", map[string]any{"sent": sent})

@@ -107,7 +107,6 @@ APACHE_DEFINITIONS = table(
     Definition("replica.fetch.wait.max.ms", INT, 500),
     Definition("replica.high.watermark.checkpoint.interval.ms", LONG, 5000),
     Definition("replica.lag.time.max.ms", LONG, 30_000),
-    Definition("replica.selector.class", STRING),
     Definition("replica.socket.receive.buffer.bytes", INT, 65_536),
     Definition("replica.socket.timeout.ms", INT, 30_000),
     # SASL
@@ -206,8 +205,6 @@ APACHE_DEFINITIONS = table(
     Definition("controller.quorum.request.timeout.ms", INT, 2000, at_least(0)),
     Definition("controller.quorum.retry.backoff.ms", INT, 20, at_least(0)),
     Definition("controller.quorum.voters", LIST, ()),
-    Definition("controller.quota.window.num", INT, 11, at_least(1)),
-    Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("controller.socket.timeout.ms", INT, 30_000),
     # The metadata log
     Definition("metadata.log.dir", STRING),
@@ -286,7 +283,6 @@ APACHE_DEFINITIONS = table(
     Definition("alter.log.dirs.replication.quota.window.num", INT, 11, at_least(1)),
     Definition("alter.log.dirs.replication.quota.window.size.seconds", INT, 1, at_least(1)),
     Definition("authorizer.class.name", STRING, ""),
-    Definition("auto.leader.rebalance.enable", BOOLEAN, True),
     Definition("background.threads", INT, 10, at_least(1), dynamic=True),
     Definition("broker.heartbeat.interval.ms", INT, 2000),
     Definition("broker.session.timeout.ms", INT, 9000),
@@ -311,7 +307,6 @@ APACHE_DEFINITIONS = table(
     Definition("internal.metadata.max.batch.size.in.bytes", INT, 8_388_608, internal=True),
     Definition("kafka.metrics.polling.interval.secs", INT, 10, at_least(1)),
     Definition("kafka.metrics.reporters", LIST, (), NAMES),
-    Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
     Definition("max.connection.creation.rate", INT, INT_MAX, at_least(0), dynamic=True),
     Definition("max.connections.per.ip", INT, INT_MAX, at_least(0), dynamic=True),
     Definition("max.connections.per.ip.overrides", STRING, "", dynamic=True),
@@ -345,7 +340,6 @@ APACHE_DEFINITIONS = table(
     Definition("socket.connection.setup.timeout.max.ms", LONG, 30_000),
     Definition("socket.connection.setup.timeout.ms", LONG, 10_000),
     Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
-    Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
     Definition("unstable.api.versions.enable", BOOLEAN, False, internal=True),
     Definition("unstable.feature.versions.enable", BOOLEAN, False, internal=True),
 )

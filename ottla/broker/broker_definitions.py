@@ -100,6 +100,13 @@ BROKER_DEFINITIONS = table(
     # Quotas
     Definition("quota.window.num", INT, 11, at_least(1)),
     Definition("quota.window.size.seconds", INT, 1, at_least(1)),
+    Definition("controller.quota.window.num", INT, 11, at_least(1)),
+    Definition("controller.quota.window.size.seconds", INT, 1, at_least(1)),
+    # Several nodes
+    Definition("replica.selector.class", STRING),
+    Definition("auto.leader.rebalance.enable", BOOLEAN, True),
+    Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
+    Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),

@@ -17,15 +17,19 @@ from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import read_settings
 from ottla.broker.definitions import InvalidSettingError
 from ottla.broker.dynamic_settings import usable
+from ottla.broker.elections import Elections, in_turn
 from ottla.broker.features import Features
 from ottla.broker.metering import Throttling
 from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
-from ottla.broker.partition import NOBODY, Partition
+from ottla.broker.partition import Partition
 from ottla.broker.quotas import Quotas
 from ottla.broker.releases import Release
+from ottla.broker.replicated import ReplicatedPartition
+from ottla.broker.replication import first_state
 from ottla.broker.scram_credentials import ScramCredentials
 from ottla.broker.stepping import Stepper
+from ottla.broker.striping import Place, spread
 from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
@@ -64,7 +68,7 @@ _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 
 class Cluster:
-    """One cluster. ``node`` is the broker that this process is."""
+    """One cluster. ``node`` is its first broker; there may be more of them in this process, each with its settings."""
 
     def __init__(
         self,
@@ -76,10 +80,12 @@ class Cluster:
         timers: Timers,
         random_source: random.Random,
         release: Release | None = None,
+        more_nodes: Iterable[BrokerConfig] = (),
     ) -> None:
         """Open the log of every topic that the catalog knows. One that cannot be opened is offline.
 
-        With a ``release``, clients find what that release of Apache's has, and nothing else.
+        ``config`` is the first node's, and what all follow; ``more_nodes`` are those of the others. With a ``release``,
+        clients find what that release of Apache's has, and nothing else.
         """
         self.release = release
         self.config = config
@@ -99,6 +105,10 @@ class Cluster:
         self.id = directory.identity.cluster_id
         self.node = Node(config, random_source)
         self.nodes: dict[int, Node] = {self.node.id: self.node}
+        for each in more_nodes:
+            self.nodes[each.integer("node.id")] = Node(each, random_source)
+        self.is_alone = len(self.nodes) == 1
+        """Whether there is one node only, which leads and coordinates everything."""
         self.controller_id = self.node.id
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
@@ -108,20 +118,49 @@ class Cluster:
         self._collisions: dict[str, set[str]] = {}
         self._producer_ids = iter(range(0))
         self._take_broker_configs()
+        self.elections = Elections(self)
+        self.elections.settle_catalog()
         for topic in catalog.topics.values():
             self._serve(topic, TopicConfig(config, topic.configs))
         directory.all_opened()
         self.expire_producers()
+        for node in self.nodes.values():
+            node.groups = self._group_coordinator()
+        self.groups = self.node.groups
+        self.on_topic_deleted.append(self._forget_offsets)
+
+    @property
+    def registered(self) -> list[Node]:
+        """The nodes that the controller knows."""
+        return [node for node in self.nodes.values() if node.is_registered]
+
+    @property
+    def running(self) -> list[Node]:
+        """The nodes that run, in the order of their ids."""
+        return [node for node in self.nodes.values() if node.runs]
+
+    def _group_coordinator(self) -> GroupCoordinator:
         runtime = GroupRuntime(
-            settings=read_settings(config), clock=clock, timers=timers, topic=ClusterOffsetsTopic(self)
+            settings=read_settings(self.config),
+            clock=self.clock,
+            timers=self.timers,
+            topic=ClusterOffsetsTopic(self),
+            is_alone=self.is_alone,
         )
-        self.groups = GroupCoordinator(runtime, random_source)
-        self.on_topic_deleted.append(lambda topic: self.groups.forget_topic(topic.name, topic.id))
+        return GroupCoordinator(runtime, self.random)
+
+    def _forget_offsets(self, topic: Topic) -> None:
+        for node in self.nodes.values():
+            node.groups.forget_topic(topic.name, topic.id)
 
     def load_groups(self) -> Steps[None]:
         """Begin to take over the groups; the caller steps the result to its end, between other work."""
         offsets = self.topics.get(OFFSETS_TOPIC)
-        return self.groups.runtime.start(None if offsets is None else len(offsets.partitions))
+        count = None if offsets is None else len(offsets.partitions)
+        works = [node.groups.runtime.start(count) for node in self.nodes.values()]
+        if not self.is_alone:
+            works.append(self.elections.coordinate())
+        return in_turn(works)
 
     def in_steps(self, steps: Steps[T]) -> Completion[T]:
         """Do a request's long work: at once if it is short, else between other work."""
@@ -157,6 +196,17 @@ class Cluster:
         key = collision_key(name)
         return key.lower() if self.directory.folds_case else key
 
+    @property
+    def some_node(self) -> Node:
+        """Any node that runs: clients may ask it for what only the controller does (KIP-590)."""
+        return self.random.choice(self.running) if len(self.nodes) > 1 else self.node
+
+    def offline_replicas(self, partition: Partition) -> list[int]:
+        """The replicas of a partition that cannot be served: their nodes are stopped, or its log is offline."""
+        if partition.is_offline:
+            return list(partition.replicas)
+        return [each for each in partition.replicas if each not in self.nodes or not self.nodes[each].runs]
+
     # --- changing
 
     def create_topic(
@@ -176,28 +226,32 @@ class Cluster:
         topic = stored.Topic(
             name=name,
             id=self.new_topic_id(),
-            partitions=tuple(map(_new_partition, assignments)),
+            partitions=tuple(map(self._new_partition, assignments)),
             configs=dict(configs),
         )
         config = TopicConfig(self.config, configs)
         self.catalog.create_topics([topic], synced=config.syncs_appends)
-        return self._serve(topic, config)
+        served = self._serve(topic, config)
+        self.elections.moved([served])
+        return served
 
-    def create_topic_on_demand(self, name: str, *, allowed: bool) -> Topic:
+    def create_topic_on_demand(self, name: str, *, allowed: bool, may_make: Callable[[int], bool]) -> Topic:
         """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
 
-        Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or
-        the name collides with another: Apache answers this for ever, too).
+        ``may_make`` is asked last, whether there may be so many more partitions. Raises ``KafkaError``
+        INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or the name collides
+        with another: Apache answers this for ever, too).
         """
         check_name(name)
         if not allowed or not self.config.boolean("auto.create.topics.enable") or self.colliding_topic(name):
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if name in INTERNAL_TOPICS:
             return self.ensure_internal_topic(name)
+        partitions = self.config.integer("num.partitions")
+        if not may_make(partitions):
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         replicas = min(self.config.integer("default.replication.factor"), len(self.nodes))
-        return self.create_topic(
-            name, assignments=self.assign_replicas(self.config.integer("num.partitions"), replicas), configs={}
-        )
+        return self.create_topic(name, assignments=self.assign_replicas(partitions, replicas), configs={})
 
     def ensure_internal_topic(self, name: str) -> Topic:
         """Return a coordinator's topic, made with Apache's settings if it is not there yet."""
@@ -209,7 +263,10 @@ class Cluster:
                 settings["min.insync.replicas"] = str(self.config.integer(f"{prefix}.min.isr"))
             topic = self.create_topic(
                 name,
-                assignments=self.assign_replicas(self.config.integer(f"{prefix}.num.partitions"), 1),
+                assignments=self.assign_replicas(
+                    self.config.integer(f"{prefix}.num.partitions"),
+                    min(self.config.integer(f"{prefix}.replication.factor"), len(self.nodes)),
+                ),
                 configs=settings,
             )
         return topic
@@ -233,7 +290,7 @@ class Cluster:
         grown = stored.Topic(
             name=known.name,
             id=known.id,
-            partitions=(*known.partitions, *map(_new_partition, assignments)),
+            partitions=(*known.partitions, *map(self._new_partition, assignments)),
             configs=known.configs,
         )
         self.catalog.replace_topics([grown], synced=topic.config.syncs_appends)
@@ -248,6 +305,7 @@ class Cluster:
             synced=config.syncs_appends,
         )
         topic.configure(config)
+        self.elections.settle([topic], cleanly=True)
 
     def set_configs(self, resource_type: int, name: str, configs: Mapping[str, str]) -> None:
         """Let these be all that is set for a broker, all brokers (""), a group or a metrics subscription.
@@ -262,29 +320,33 @@ class Cluster:
                     topic.configure(TopicConfig(self.config, topic.config.overrides))
                 except KafkaError as error:
                     log.warning("topic %s keeps the settings that it had: %s", topic.name, error.message)
+            self.elections.settle(self.topics.values(), cleanly=True)
             for callback in self.on_config_changed:
                 callback()
 
     def _take_broker_configs(self) -> None:
+        for node in self.nodes.values():
+            try:
+                node.config.set_dynamic(
+                    own=usable(node.config, self.catalog.configs(BROKER, str(node.id))),
+                    defaults=usable(node.config, self.catalog.configs(BROKER, "")),
+                )
+            except InvalidSettingError as error:
+                log.warning("the settings that were changed while the broker ran are left out: %s", error)
         config = self.config
-        try:
-            config.set_dynamic(
-                own=usable(config, self.catalog.configs(BROKER, str(self.node.id))),
-                defaults=usable(config, self.catalog.configs(BROKER, "")),
-            )
-        except InvalidSettingError as error:
-            log.warning("the settings that were changed while the broker ran are left out: %s", error)
         idle = [name for name in (*config.dynamic_defaults, *config.dynamic) if not acts_on(name)]
         if idle:
             log.info("settings that Kafka has and that change nothing here: %s", ", ".join(idle))
 
-    def assign_replicas(self, count: int, replication_factor: int, first_index: int = 0) -> list[list[int]]:
+    def assign_replicas(self, count: int, replication_factor: int) -> list[list[int]]:
         """Spread ``count`` partitions over the nodes, each with ``replication_factor`` of them."""
-        nodes = sorted(self.nodes)
-        return [
-            [nodes[(index + replica) % len(nodes)] for replica in range(replication_factor)]
-            for index in range(first_index, first_index + count)
-        ]
+        if self.is_alone:
+            return [[self.node.id] for _ in range(count)]
+        places = [Place(node.id, node.rack, node.runs) for node in self.registered]
+        return spread(places, count, replication_factor, self.random)
+
+    def _new_partition(self, replicas: Sequence[int]) -> PartitionState:
+        return first_state(replicas, (node.id for node in self.running))
 
     def next_producer_id(self) -> int:
         """Return an id that no producer has had."""
@@ -309,7 +371,8 @@ class Cluster:
 
     def close(self) -> None:
         """Refuse those who wait for a group, then close the logs and the catalog, marking the directory as clean."""
-        self.groups.runtime.stop()
+        for node in self.nodes.values():
+            node.groups.runtime.stop()
         self.directory.close()
         self.catalog.close()
 
@@ -326,14 +389,9 @@ class Cluster:
         for index, state in enumerate(states, len(topic.partitions)):
             log = self._open_log(topic, index)
             log.begin_leader_epoch(state.leader_epoch)
-            partition = Partition(
-                index=index,
-                log=log,
-                replicas=list(state.replicas),
-                isr=list(state.isr),
-                leader=NOBODY if isinstance(log, OfflineLog) else state.leader,
-                leader_epoch=state.leader_epoch,
-            )
+            kind = Partition if self.is_alone and len(state.replicas) == 1 else ReplicatedPartition
+            partition = kind(index, log, state)
+            partition.require_in_sync(topic.log_config.min_insync_replicas)
             if not isinstance(log, OfflineLog):
                 log.on_offline = partial(self._take_offline, partition)
             topic.partitions.append(partition)
@@ -357,7 +415,3 @@ class Cluster:
             # Ids whose text begins with a dash would look like an option on a command line.
             if topic_id != ZERO_UUID and topic_id[0] >> 2 != 0b111110:
                 return topic_id
-
-
-def _new_partition(replicas: Sequence[int]) -> PartitionState:
-    return PartitionState(replicas=tuple(replicas), isr=tuple(replicas), leader=replicas[0])

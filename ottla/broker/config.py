@@ -42,6 +42,18 @@ OUR_DEFAULTS: Mapping[str, str] = {
     "group.streams.initial.rebalance.delay.ms": "0",
 }
 
+_REPLICATION = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+_FULL_REPLICATION = 3
+
+
+def our_defaults(nodes: int) -> Mapping[str, str]:
+    """Return Ottla's defaults for so many nodes: internal topics have three replicas, as in Apache, if that can be."""
+    replicas = min(nodes, _FULL_REPLICATION)
+    figures = {f"{topic}.replication.factor": str(replicas) for topic in _REPLICATION}
+    figures |= {f"{topic}.min.isr": str(max(1, replicas - 1)) for topic in _REPLICATION[1:]}
+    return {**OUR_DEFAULTS, **figures}
+
+
 # The first that is set counts; DescribeConfigs shows them together.
 SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("log.retention.ms", "log.retention.minutes", "log.retention.hours"),
@@ -60,10 +72,11 @@ class BrokerConfig(Settings):
     Raises InvalidSettingError for a name that Apache does not know or a value that it refuses.
     """
 
-    def __init__(self, given: Mapping[str, str] | None = None) -> None:
+    def __init__(self, given: Mapping[str, str] | None = None, *, nodes: int = 1) -> None:
         self.given: Mapping[str, str] = dict(given or {})
+        self.nodes = nodes
         self._static: dict[str, Value] = {}
-        for name, text in {**OUR_DEFAULTS, **_with_node_id(self.given)}.items():
+        for name, text in {**our_defaults(nodes), **_with_node_id(self.given)}.items():
             if name in DEFINITIONS:
                 self._static[name] = DEFINITIONS[name].read(text)
             elif not name.startswith(_FREE_PREFIXES):

@@ -79,7 +79,7 @@ def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType,
             if not name:
                 return cluster.config.describe_cluster_wide()
             _check_broker(node, name)
-            return cluster.config.describe()
+            return node.config.describe()
         case ResourceType.BROKER_LOGGER:
             _check_broker(node, name)
             return describe_loggers()
@@ -202,7 +202,7 @@ _ELR = "min.insync.replicas"
 def _changed_broker(
     cluster: Cluster, node: Node, name: str, keys: Collection[str], change: _Changing
 ) -> tuple[Overrides, Overrides]:
-    config = cluster.config
+    config = node.config if name else cluster.config
     if name:
         _check_broker(node, name)
     before = cluster.catalog.configs(ResourceType.BROKER, name)

@@ -55,6 +55,15 @@ class Context:
         first request of a version can be told from the others without a look at each of them."""
         cluster.throttling.watch(self)
 
+    def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
+        """Hold the client to its quota of partitions made and deleted: see ``Meter.changes_partitions``."""
+        if self.meter is not None:
+            self.meter.changes_partitions(count, client_is_told=client_is_told)
+
+    def may_make_partitions(self, count: int) -> bool:
+        """Whether the client's quota lets a topic of so many partitions be made on demand."""
+        return self.meter is None or self.meter.may_make_partitions(count)
+
     def measure(self, meter: "Meter | None") -> None:
         """Go through a meter from the next request on, or no longer."""
         self.meter = meter

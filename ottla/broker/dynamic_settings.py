@@ -72,7 +72,7 @@ def _check_here(config: BrokerConfig, values: Mapping[str, Value]) -> None:
 def _check_together(config: BrokerConfig, wanted: Mapping[str, str], *, whole_cluster: bool) -> None:
     """Try all settings as they would be."""
     own, defaults = (config.dynamic, wanted) if whole_cluster else (wanted, config.dynamic_defaults)
-    tried = BrokerConfig(config.given)
+    tried = BrokerConfig(config.given, nodes=config.nodes)
     try:
         tried.set_dynamic(own=own, defaults=defaults)
         _check_connections(tried)

@@ -26,6 +26,7 @@ class FetchedPartition:
 
     __slots__ = (
         "index",
+        "known_name",
         "last_fetched_epoch",
         "leader_epoch",
         "max_bytes",
@@ -43,6 +44,8 @@ class FetchedPartition:
         self.topic_name = topic_name
         self.topic_id = topic_id
         self.index = index
+        self.known_name = ""
+        """The name of the topic that was found by its id."""
         self.partition: Partition | None = None
         self.offset = 0
         self.max_bytes = 0
@@ -231,6 +234,11 @@ class FetchSessions:
             self._close(session.session_id)
             return FetchSet(by_id=by_id)
         return session
+
+    def clear(self) -> None:
+        """Forget all sessions, as a broker does that stops."""
+        for session_id in list(self._sessions):
+            self._close(session_id)
 
     def _open(self, *, by_id: bool, now: float) -> FetchSession | None:
         if len(self._sessions) >= self._slots:

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ottla.broker.cluster import Cluster
+from ottla.broker.context import Context
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
-from ottla.broker.metering import Meter
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending, Timer
 from ottla.storage.completion import Completion
@@ -42,6 +42,7 @@ class Fetch:
         "_by_replica",
         "_cluster",
         "_committed_only",
+        "_context",
         "_fetch_set",
         "_is_due",
         "_max_bytes",
@@ -53,14 +54,13 @@ class Fetch:
         "_timer",
     )
 
-    def __init__(
-        self, cluster: Cluster, request: FetchRequest, fetch_set: FetchSet, meter: Meter | None = None
-    ) -> None:
-        self._cluster = cluster
+    def __init__(self, context: Context, request: FetchRequest, fetch_set: FetchSet) -> None:
+        self._context = context
+        cluster = self._cluster = context.cluster
+        meter = self._meter = context.meter
         self._fetch_set = fetch_set
         self._by_id = fetch_set.by_id
         self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
-        self._meter = meter
         if meter is not None:
             self._max_bytes = meter.most_to_fetch(self._max_bytes)
         self._min_bytes = min(request.min_bytes, self._max_bytes)
@@ -118,7 +118,7 @@ class Fetch:
             return
         self._read_again(self._resolve)
 
-    def _read_again(self, then: "Callable[[list[_Read]], None]") -> None:
+    def _read_again(self, then: "Callable[[list[Read]], None]") -> None:
         """Read, and call ``then`` with it: at once, or when the slow logs have given their bytes."""
         reads = self._read()
         if self._slow_reads:
@@ -126,16 +126,16 @@ class Fetch:
         else:
             then(reads)
 
-    def _resolve(self, reads: "list[_Read]") -> None:
+    def _resolve(self, reads: "list[Read]") -> None:
         pending = self._pending
         if pending is not None:
             self._stop()
             pending.resolve(self._answer(reads))
 
-    def _when_read(self, reads: "list[_Read]", then: "Callable[[list[_Read]], None]") -> None:
+    def _when_read(self, reads: "list[Read]", then: "Callable[[list[Read]], None]") -> None:
         """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
 
-        def came(read: _Read, completion: Completion[Any]) -> None:
+        def came(read: Read, completion: Completion[Any]) -> None:
             found, read.slow = read.slow, None
             try:
                 if found is not None:
@@ -166,7 +166,7 @@ class Fetch:
             if read.slow is not None:
                 read.slow.completion.add_done_callback(partial(came, read))
 
-    def _answer_or_wait(self, reads: "list[_Read]") -> None:
+    def _answer_or_wait(self, reads: "list[Read]") -> None:
         """Answer with what was read, if it is enough; else wait, counting what was appended meanwhile."""
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or self._is_due or not self._may_wait(reads):
@@ -182,28 +182,28 @@ class Fetch:
             self._timer.cancel()
             self._timer = None
 
-    def _may_wait(self, reads: "Iterable[_Read]") -> bool:
+    def _may_wait(self, reads: "Iterable[Read]") -> bool:
         """Tell whether waiting makes sense: there is something to wait for, and nothing that must be told at once."""
-        return not self._fetch_set.is_empty and not any(read.response.error_code or read.diverges for read in reads)
+        return not self._fetch_set.is_empty and not any(read.response.error_code or read.is_urgent for read in reads)
 
-    def _read(self) -> "list[_Read]":
+    def _read(self) -> "list[Read]":
         """Read each partition that may hold something, until ``max_bytes`` are found."""
         reads = []
         left = self._max_bytes
         for fetched in list(self._fetch_set.dirty.values()):
-            read = _Read(fetched)
+            read = Read(fetched)
             reads.append(read)
             left = self._read_into(read, left)
         return reads
 
-    def _read_skipped(self, reads: "list[_Read]") -> None:
+    def _read_skipped(self, reads: "list[Read]") -> None:
         """Read what there was no room for while nobody knew how much slow logs would give."""
         left = self._max_bytes - sum(read.size for read in reads)
         for read in reads:
             if read.is_skipped:
                 left = self._read_into(read, left)
 
-    def _read_into(self, read: "_Read", left: int) -> int:
+    def _read_into(self, read: "Read", left: int) -> int:
         """Read one partition; returns how many bytes are left for others."""
         read.is_skipped = left <= 0 and self._slow_reads > 0
         if read.is_skipped:
@@ -226,16 +226,26 @@ class Fetch:
         if self._by_id:
             topic = cluster.topics_by_id.get(fetched.topic_id)
             if topic is None:
-                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+                raise _topic_gone(cluster, fetched)
+            fetched.known_name = topic.name
         else:
             topic = cluster.topics.get(fetched.topic_name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        return topic.partition(fetched.index)
+        found = topic.partition(fetched.index)
+        if found.leader != self._context.node.id:
+            self._check_follower(found, fetched)
+        return found
 
-    def _read_one(self, read: "_Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
+    def _check_follower(self, partition: Partition, fetched: FetchedPartition) -> None:
+        """Refuse to answer for another node. Raises ``KafkaError`` NOT_LEADER_OR_FOLLOWER."""
+        partition.check_asked(self._context.node.id, leader_epoch=fetched.leader_epoch)
+
+    def _read_one(self, read: "Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
         fetched = read.fetched
-        partition.check_leader_epoch(fetched.leader_epoch)
+        epoch = fetched.leader_epoch
+        if epoch >= 0 and epoch != partition.leader_epoch:
+            partition.check_leader_epoch(epoch)
         if self._by_replica:
             raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no other broker has a replica of anything here
         response = read.response
@@ -266,7 +276,7 @@ class Fetch:
         if read.slow is not None:
             self._slow_reads += 1
 
-    def _take(self, read: "_Read", log: Log, records: RecordSlice) -> None:
+    def _take(self, read: "Read", log: Log, records: RecordSlice) -> None:
         """Keep what was read of committed records, and find which of it belongs to transactions that were aborted."""
         read.take(records)
         aborted = log.aborted_transactions(read.fetched.offset, read.size)
@@ -277,19 +287,19 @@ class Fetch:
         else:
             read.slow = _Slow(aborted, read.take_aborted)
 
-    def _diverges(self, read: "_Read", partition: Partition) -> bool:
+    def _diverges(self, read: "Read", partition: Partition) -> bool:
         """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
         fetched = read.fetched
         epoch, end_offset = partition.log.offset_for_leader_epoch(fetched.last_fetched_epoch)
         if epoch < 0 or end_offset < 0:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         if epoch < fetched.last_fetched_epoch or end_offset < fetched.offset:
-            read.diverges = True
+            read.is_urgent = True
             read.response.diverging_epoch = PartitionResponse.EpochEndOffset(epoch=epoch, end_offset=end_offset)
             return True
         return False
 
-    def _answer(self, reads: "list[_Read]") -> FetchResponse:
+    def _answer(self, reads: "list[Read]") -> FetchResponse:
         """Build the response; an incremental one names only partitions with news."""
         fetch_set = self._fetch_set
         if self._meter is not None and not self._meter.fetched(sum(read.size for read in reads)):
@@ -316,6 +326,15 @@ class Fetch:
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
 
 
+def _topic_gone(cluster: Cluster, fetched: FetchedPartition) -> KafkaError:
+    """Say what became of a topic id: a session remembers the name that it had, as Apache's do."""
+    if not fetched.known_name:
+        return KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
+    if fetched.known_name in cluster.topics:
+        return KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
+    return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+
 class _Slow(NamedTuple):
     """What a log will say, and who takes it."""
 
@@ -323,10 +342,10 @@ class _Slow(NamedTuple):
     take: Callable[[Any], None]
 
 
-class _Read:
+class Read:
     """What one partition gave."""
 
-    __slots__ = ("at_end", "diverges", "fetched", "is_skipped", "response", "size", "slow")
+    __slots__ = ("at_end", "fetched", "is_skipped", "is_urgent", "response", "size", "slow")
 
     def __init__(self, fetched: FetchedPartition) -> None:
         self.fetched = fetched
@@ -335,12 +354,14 @@ class _Read:
         self.slow: _Slow | None = None
         self.is_skipped = False
         self.at_end = False
-        self.diverges = False
+        self.is_urgent = False
+        """Whether the client must be told at once: its log parts from ours, or it should read elsewhere."""
         self.response = PartitionResponse(
             partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""
         )
 
     def take(self, records: RecordSlice) -> None:
+        """Keep the records, copied if that is cheaper."""
         if isinstance(records, FileSlice) and len(records) <= COPIED_BYTES:
             records = records.take()
         self.size = len(records)
@@ -364,6 +385,7 @@ class _Read:
         )
 
     def fail(self, error: KafkaError) -> None:
+        """Answer an error and nothing else."""
         # Records may have been read already: without what is aborted of them, nobody must get them.
         _release([self])
         self.response.records = b""
@@ -376,17 +398,18 @@ class _Read:
         self.response.log_start_offset = -1
 
     def has_news(self) -> bool:
+        """Whether an incremental answer must name this partition."""
         response, fetched = self.response, self.fetched
         return bool(
             self.size
             or response.error_code
-            or self.diverges
+            or self.is_urgent
             or response.high_watermark != fetched.told_high_watermark
             or response.log_start_offset != fetched.told_log_start_offset
         )
 
 
-def _release(reads: "Iterable[_Read]") -> None:
+def _release(reads: "Iterable[Read]") -> None:
     for read in reads:
         if isinstance(read.response.records, FileSlice):
             read.response.records.release()

@@ -56,11 +56,13 @@ class Listener:
         self.loop = loop
         self._make_context = make_context
         self._silent_until = 0.0
+        self._held: set[socket.socket] = set()
+        """Connections beyond the quota of their address: nothing is read from them, and they are closed soon."""
 
     def on_event(self, _mask: int) -> None:
         """Accept whoever waits."""
         for _ in range(ACCEPTS_PER_PASS):
-            if len(self.loop.connections) >= self.loop.max_connections:
+            if len(self.loop.connections) + len(self._held) >= self.loop.max_connections:
                 self._pause(f"{self.loop.max_connections} connections are open, as many as may be")
                 return
             try:
@@ -80,7 +82,27 @@ class Listener:
                 continue
             context = self._make_context(str(address[0]))
             context.client_port = address[1]
-            self.loop.add(Connection(sock, self.loop, context))
+            hold_s = context.cluster.throttling.hold_newcomer_s(context.client_host, context.node.id)
+            if hold_s:
+                self._hold(sock, hold_s)
+            else:
+                self.loop.add(Connection(sock, self.loop, context))
+
+    def _hold(self, sock: socket.socket, seconds: float) -> None:
+        """Let who comes too often wait until it learns that it may not stay: it should not come again at once."""
+        self._held.add(sock)
+
+        def end() -> None:
+            self._held.discard(sock)
+            sock.close()
+
+        self.loop.timers.schedule(self.loop.clock.monotonic() + seconds, end)
+
+    def close(self) -> None:
+        """Refuse new connections, and close those that are held."""
+        self.sock.close()
+        for held in self._held:
+            held.close()
 
     def _pause(self, reason: str) -> None:
         if self.loop.now >= self._silent_until:
@@ -198,7 +220,7 @@ class Loop:
         """Refuse new connections."""
         self._watched.pop(listener.sock.fileno(), None)
         self._poll_set.unregister(listener.sock.fileno())
-        listener.sock.close()
+        listener.close()
 
     def add(self, connection: Connection) -> None:
         """Serve a new connection."""

@@ -1,7 +1,8 @@
-"""Holds clients to their quotas: measures what they produce, fetch and cost, and lets them wait (KIP-13, 124, 219).
+"""Holds clients to their quotas: measures what they produce, fetch, change and cost, and lets them wait.
 
 Only while a quota is set: then each connection has a ``Meter``, and routes of its own that go through it. Who is over
-a quota is answered at once, is told for how long it is muted, and is not read from meanwhile.
+a quota is answered at once, is told for how long it is muted, and is not read from meanwhile (KIP-13, 124, 219, 599).
+Connections that an address makes too often are held for a moment, and closed (KIP-612).
 """
 
 import time
@@ -11,10 +12,20 @@ from weakref import WeakSet
 
 from ottla.broker.apis import Api
 from ottla.broker.dispatch import Deferred, Reply, Route
-from ottla.broker.quotas import CONSUMER_BYTE_RATE, PRODUCER_BYTE_RATE, REQUEST_PERCENTAGE, Limit, Quotas
-from ottla.broker.rates import Rate
+from ottla.broker.quotas import (
+    CLIENT_KEYS,
+    CONNECTION_CREATION_RATE,
+    CONSUMER_BYTE_RATE,
+    CONTROLLER_MUTATION_RATE,
+    PRODUCER_BYTE_RATE,
+    REQUEST_PERCENTAGE,
+    Limit,
+    Quotas,
+)
+from ottla.broker.rates import Rate, TokenBucket
 from ottla.broker.waiting import Clock, Pending, Timers
-from ottla.wire.codes import ApiKey
+from ottla.wire.codes import ApiKey, ErrorCode
+from ottla.wire.errors import KafkaError
 
 if TYPE_CHECKING:
     from ottla.broker.config import BrokerConfig
@@ -38,14 +49,19 @@ class Throttling:
         """Of the quotas; a meter that has seen another looks again."""
         self._windows = config.integer("quota.window.num")
         self._window_s = config.integer("quota.window.size.seconds")
-        self._rates: dict[tuple[str, str, str], Rate] = {}
+        self._burst_s = config.integer("controller.quota.window.num") * config.integer(
+            "controller.quota.window.size.seconds"
+        )
+        self._rates: dict[tuple[int, tuple[str, str, str]], Rate] = {}
+        """By the node that counts, and by those who share a quota: each node gives them the whole of it."""
+        self._buckets: dict[tuple[str, str, str], TokenBucket] = {}
         self._contexts: WeakSet[Context] = WeakSet()
 
     def watch(self, context: "Context") -> None:
         """Measure a new connection, now or once there are quotas."""
         self._contexts.add(context)
         if self.quotas.bind_clients:
-            context.measure(Meter(self))
+            context.measure(Meter(self, context.node.id))
 
     def quotas_changed(self) -> None:
         """Measure all connections, or none, from their next request on."""
@@ -53,18 +69,44 @@ class Throttling:
         needed = self.quotas.bind_clients
         if not needed:
             self._rates.clear()
+            self._buckets.clear()
         for context in list(self._contexts):
             if needed != (context.meter is not None):
-                context.measure(Meter(self) if needed else None)
+                context.measure(Meter(self, context.node.id) if needed else None)
 
-    def rate(self, shared_by: tuple[str, str, str], now: float) -> Rate:
-        """Return what those who share a quota have had; rates of those who had nothing for long are dropped."""
-        rate = self._rates.get(shared_by)
+    def rate(self, node_id: int, shared_by: tuple[str, str, str], now: float) -> Rate:
+        """Return what those who share a quota have had of a node; those who had nothing for long are forgotten."""
+        rate = self._rates.get((node_id, shared_by))
         if rate is None:
             if len(self._rates) >= MOST_IDLE_RATES:
                 self._rates = {key: one for key, one in self._rates.items() if not one.is_idle(now)}
-            rate = self._rates[shared_by] = Rate(windows=self._windows, window_s=self._window_s)
+            rate = self._rates[node_id, shared_by] = Rate(windows=self._windows, window_s=self._window_s)
         return rate
+
+    def bucket(self, limit: Limit, now: float) -> TokenBucket:
+        """Return the changes that those who share a quota may still make; buckets that are full again are dropped."""
+        bucket = self._buckets.get(limit.shared_by)
+        if bucket is None:
+            if len(self._buckets) >= MOST_IDLE_RATES:
+                self._buckets = {key: one for key, one in self._buckets.items() if not one.is_full(limit.value, now)}
+            bucket = self._buckets[limit.shared_by] = TokenBucket(burst_s=self._burst_s)
+        return bucket
+
+    def hold_newcomer_s(self, address: str, node_id: int = 0) -> float:
+        """Count a connection from an address to a node; returns 0 where it may stay, else for how long it is held.
+
+        One that may not stay is not counted, and never held for longer than a window (``ConnectionQuotas``, KIP-612).
+        """
+        limit = self.quotas.connections_per_second(address)
+        if limit is None:
+            return 0.0
+        now = self.clock.monotonic()
+        rate = self.rate(node_id, (CONNECTION_CREATION_RATE, "", address), now)
+        rate.add(1, now)
+        wait_ms = rate.wait_ms(limit, now)
+        if wait_ms:
+            rate.add(-1, now)
+        return min(wait_ms / 1000, self._window_s)
 
     def most_at_once(self, limit: Limit) -> int:
         """How many bytes one fetch may have so that it can be within its quota at all."""
@@ -79,8 +121,9 @@ class Throttling:
 class Meter:
     """Measures one connection. ``wait_ms`` is what the request under way has earned so far."""
 
-    def __init__(self, throttling: Throttling) -> None:
+    def __init__(self, throttling: Throttling, node_id: int) -> None:
         self.throttling = throttling
+        self._node_id = node_id
         self._limits: dict[str, Limit | None] = {}
         self._known: tuple[int, str] | None = None
         self._wait_ms = 0
@@ -95,10 +138,7 @@ class Meter:
         known = (self.throttling.version, client_id or "")
         if known != self._known:
             self._known = known
-            self._limits = {
-                key: self.throttling.quotas.limit(key, ANONYMOUS, known[1])
-                for key in (PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE)
-            }
+            self._limits = {key: self.throttling.quotas.limit(key, ANONYMOUS, known[1]) for key in CLIENT_KEYS}
 
     def most_to_fetch(self, wanted: int) -> int:
         """Return how much of what a fetch wants it may have."""
@@ -122,12 +162,40 @@ class Meter:
         wait_ms = self._count(REQUEST_PERCENTAGE, seconds * 100)
         self._wait_ms = max(self._wait_ms, min(wait_ms, self.throttling.longest_request_wait_ms))
 
+    def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
+        """Count partitions that are made or deleted; tried out, too.
+
+        Raises ``KafkaError`` THROTTLING_QUOTA_EXCEEDED, and counts nothing, where there were too many before. A client
+        that does not know this code gets what it wants, and has to wait.
+        """
+        wait_ms = self._change(count, at_any_rate=not client_is_told)
+        self._wait_ms = max(self._wait_ms, wait_ms)
+        if wait_ms and client_is_told:
+            raise KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED)
+
+    def may_make_partitions(self, count: int) -> bool:
+        """Count partitions of a topic that is made on demand, unless there were too many before. Nobody waits."""
+        return not self._change(count, at_any_rate=False)
+
+    def _change(self, count: int, *, at_any_rate: bool) -> int:
+        """Count changes if there is no debt, or at any rate; return how long it takes to pay what was owed then."""
+        limit = self._limits.get(CONTROLLER_MUTATION_RATE)
+        if limit is None:
+            return 0
+        now = self.throttling.clock.monotonic()
+        bucket = self.throttling.bucket(limit, now)
+        owed_ms = bucket.wait_ms(limit.value, now)
+        if owed_ms and not at_any_rate:
+            return owed_ms
+        bucket.take(count, limit.value, now)
+        return bucket.wait_ms(limit.value, now) if at_any_rate else 0
+
     def _count(self, key: str, amount: float) -> int:
         limit = self._limits.get(key)
         if limit is None:
             return 0
         now = self.throttling.clock.monotonic()
-        rate = self.throttling.rate(limit.shared_by, now)
+        rate = self.throttling.rate(self._node_id, limit.shared_by, now)
         rate.add(amount, now)
         return rate.wait_ms(limit.value, now)
 

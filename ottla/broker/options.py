@@ -43,13 +43,33 @@ class Address:
 
 @dataclass(frozen=True)
 class Listener:
-    """Where to listen. Port 0 asks for a free one, and all listeners that ask for it share one.
+    """Where to listen. Port 0 asks for a free one, and all listeners of a node that ask for it share one.
 
-    An optional listener is left out without a word if the machine does not have its address (::1, mostly).
+    An optional listener is left out without a word if the machine does not have its address (::1, mostly). The second
+    node has the first of ``more_ports``, the third the next; without them, the port after that of the node before.
     """
 
     address: Address
     optional: bool = False
+    more_ports: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Listener:
+        """Read `HOST:PORT`, or `HOST:PORT,PORT...` with a port for each node; raises ValueError with a sentence."""
+        first, *more = text.split(",")
+        address = Address.parse(first)
+        return cls(
+            address, more_ports=tuple(Address.parse(f"{address}".rpartition(":")[0] + f":{port}").port for port in more)
+        )
+
+    def of_node(self, number: int) -> Listener:
+        """Return where the node listens that has this number, counted from 0."""
+        port = self.address.port
+        if number and self.more_ports:
+            port = self.more_ports[number - 1]
+        elif port:
+            port += number
+        return Listener(Address(self.address.host, port), self.optional)
 
 
 DEFAULT_LISTENERS = (
@@ -59,24 +79,38 @@ DEFAULT_LISTENERS = (
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A broker that answers: what it listens on, and what it tells clients to connect to."""
+class ReadyNode:
+    """One node: what it listens on, and what it tells clients to connect to."""
 
+    id: int
     advertised: Address
     listening: tuple[Address, ...]
+    rack: str | None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A broker that answers, with all its nodes."""
+
+    nodes: tuple[ReadyNode, ...]
     data_dir: Path
     cluster_id: str
-    node_id: int
     acknowledgement: str
     """What is certain of a record that was acknowledged: one sentence for a person."""
+
+    @property
+    def bootstrap(self) -> str:
+        """The `bootstrap.servers` for clients: every node's address."""
+        return ",".join(str(node.advertised) for node in self.nodes)
 
 
 @dataclass(frozen=True)
 class ServeOptions:
     """All that the server needs to know. `on_ready` is called once, when the first client would be answered.
 
-    `advertise` is what the person chose for clients to connect to (port 0: the port that is listened on);
-    None leaves it to ottla.broker.advertise.
+    `advertise` is what the person chose for clients to connect to (port 0: the port that is listened on; else the
+    second node has the next port); None leaves it to ottla.broker.advertise. `config` is the first node's,
+    `more_nodes` are those of the others.
     """
 
     listeners: tuple[Listener, ...]
@@ -87,3 +121,4 @@ class ServeOptions:
     on_ready: Callable[[Ready], None]
     release: Release | None = None
     """The release of Apache's that clients are to find; None: all that is served."""
+    more_nodes: tuple[BrokerConfig, ...] = ()

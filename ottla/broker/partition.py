@@ -6,6 +6,7 @@ Handlers ask this for the high watermark and the last stable offset and never lo
 from functools import partial
 from typing import Protocol
 
+from ottla.storage.catalog import PartitionState
 from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, Log
 from ottla.storage.offline import OfflineLog
@@ -35,24 +36,28 @@ class Watcher(Protocol):
 class Partition:
     """One partition. ``replicas`` and ``isr`` are node ids; ``leader`` is -1 while nobody leads."""
 
-    __slots__ = ("gone", "index", "isr", "leader", "leader_epoch", "log", "replicas", "watchers")
+    __slots__ = ("gone", "index", "isr", "lacks_replicas", "leader", "leader_epoch", "log", "replicas", "watchers")
 
-    def __init__(
-        self, *, index: int, log: Log, replicas: list[int], isr: list[int], leader: int, leader_epoch: int
-    ) -> None:
+    def __init__(self, index: int, log: Log, state: PartitionState) -> None:
         self.index = index
         self.log = log
-        self.replicas = replicas
-        self.isr = isr
-        self.leader = leader
-        self.leader_epoch = leader_epoch
+        self.replicas = list(state.replicas)
+        self.isr = list(state.isr)
+        self.leader = NOBODY if isinstance(log, OfflineLog) else state.leader
+        self.leader_epoch = state.leader_epoch
+        self.lacks_replicas = False
+        """Whether fewer replicas are in sync than ``acks=all`` asks for."""
         self.gone = False
         self.watchers: dict[Watcher, None] = {}
 
     @property
-    def offline_replicas(self) -> list[int]:
-        """The nodes whose replica cannot be served, because of its disk or its content."""
-        return list(self.replicas) if isinstance(self.log, OfflineLog) else []
+    def is_offline(self) -> bool:
+        """Whether the log cannot be served, because of its disk or its content."""
+        return isinstance(self.log, OfflineLog)
+
+    def require_in_sync(self, min_insync_replicas: int) -> None:
+        """Compare the replicas that are in sync with what the topic's settings ask for: never more than there are."""
+        self.lacks_replicas = len(self.isr) < min(min_insync_replicas, len(self.replicas))
 
     @property
     def log_start_offset(self) -> int:
@@ -152,6 +157,20 @@ class Partition:
         if epoch < self.leader_epoch:
             raise KafkaError(ErrorCode.FENCED_LEADER_EPOCH)
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def check_asked(self, node_id: int, *, leader_epoch: int = -1, needs_leader: bool = True) -> None:
+        """Refuse what was sent to a node that has no replica, or to a follower where only the leader answers.
+
+        Raises ``KafkaError`` NOT_LEADER_OR_FOLLOWER, and what ``check_leader_epoch`` raises.
+        """
+        if self.leader == node_id or self.is_offline:
+            self.check_leader_epoch(leader_epoch)
+            return
+        if node_id in self.replicas:
+            self.check_leader_epoch(leader_epoch)
+            if not needs_leader:
+                return
+        raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
     def go_offline(self, reason: str) -> None:
         """Serve the log no more, because of its disk or its content; nobody leads until the broker starts again.

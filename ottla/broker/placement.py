@@ -54,6 +54,7 @@ def place_new_topic_by_hand(
         )
     assignments = [list(by_index[index]) for index in range(len(manual))]
     _check_replicas(cluster, assignments, len(assignments[0]))
+    _check_running(cluster, assignments)
     return assignments
 
 
@@ -72,13 +73,14 @@ def place_more_partitions(
         if count - known > MAX_NEW_PARTITIONS:
             raise too_many_partitions()
         check_enough_nodes(cluster, replication_factor)
-        return cluster.assign_replicas(count - known, replication_factor, known)
+        return cluster.assign_replicas(count - known, replication_factor)
     if len(manual) != count - known:
         raise KafkaError(
             ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"{count - known} new partitions need as many assignments"
         )
     assignments = [list(replicas) for replicas in manual]
     _check_replicas(cluster, assignments, replication_factor)
+    _check_running(cluster, assignments)
     return assignments
 
 
@@ -87,9 +89,19 @@ def check_replicas(cluster: Cluster, replicas: Sequence[int]) -> None:
     _check_replicas(cluster, [list(replicas)], len(replicas))
 
 
+def check_replication_factor(cluster: Cluster, topic: Topic, index: int, replicas: Sequence[int]) -> None:
+    """Refuse to change how many replicas there are (KIP-860). Raises ``KafkaError`` INVALID_REPLICATION_FACTOR."""
+    state = cluster.elections.state(topic, index)
+    before = len(state.replicas) - len(state.adding_replicas)
+    if before != len(replicas):
+        raise KafkaError(
+            ErrorCode.INVALID_REPLICATION_FACTOR, f"The partition has {before} replicas, and would have {len(replicas)}"
+        )
+
+
 def check_enough_nodes(cluster: Cluster, replication_factor: int) -> None:
     """Raise ``KafkaError`` INVALID_REPLICATION_FACTOR if there are fewer nodes than replicas."""
-    nodes = len(cluster.nodes)
+    nodes = len(cluster.registered)
     if replication_factor > nodes:
         raise KafkaError(
             ErrorCode.INVALID_REPLICATION_FACTOR,
@@ -102,13 +114,22 @@ def too_many_partitions() -> KafkaError:
     return KafkaError(ErrorCode.POLICY_VIOLATION, f"One request makes at most {MAX_NEW_PARTITIONS} partitions")
 
 
+def _check_running(cluster: Cluster, assignments: Assignments) -> None:
+    running = {node.id for node in cluster.running}
+    for replicas in assignments:
+        if running.isdisjoint(replicas):
+            raise KafkaError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"None of the brokers of {replicas} runs, so nobody could lead"
+            )
+
+
 def _check_replicas(cluster: Cluster, assignments: Assignments, size: int) -> None:
     for replicas in assignments:
         if not replicas:
             problem = "a partition without replicas"
         elif len(set(replicas)) < len(replicas):
             problem = f"a broker twice in {replicas}"
-        elif not cluster.nodes.keys() >= set(replicas):
+        elif not {node.id for node in cluster.registered} >= set(replicas):
             problem = f"a broker that is not there in {replicas}"
         elif len(replicas) != size:
             problem = f"{len(replicas)} replicas in {replicas} where another partition has {size}"

@@ -17,8 +17,8 @@ USER, CLIENT_ID, IP = "user", "client-id", "ip"
 PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE = "producer_byte_rate", "consumer_byte_rate"
 REQUEST_PERCENTAGE = "request_percentage"
 CONTROLLER_MUTATION_RATE, CONNECTION_CREATION_RATE = "controller_mutation_rate", "connection_creation_rate"
-_CLIENT_KEYS = (PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE, CONTROLLER_MUTATION_RATE)
-_KEYS: Mapping[str, tuple[str, ...]] = {USER: _CLIENT_KEYS, CLIENT_ID: _CLIENT_KEYS, IP: (CONNECTION_CREATION_RATE,)}
+CLIENT_KEYS = (PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE, CONTROLLER_MUTATION_RATE)
+_KEYS: Mapping[str, tuple[str, ...]] = {USER: CLIENT_KEYS, CLIENT_ID: CLIENT_KEYS, IP: (CONNECTION_CREATION_RATE,)}
 _MOST: Mapping[str, int] = {
     PRODUCER_BYTE_RATE: 2**63 - 1,
     CONSUMER_BYTE_RATE: 2**63 - 1,
@@ -62,12 +62,16 @@ class Quotas:
             tuple((kind, name) for kind, name in json.loads(text)): values
             for text, values in self._catalog.entries(KIND).items()
         }
+        self._by_address = {
+            None if entity[0][1] is None else ipaddress.ip_address(entity[0][1]): values[CONNECTION_CREATION_RATE]
+            for entity, values in self._by_entity.items()
+            if CONNECTION_CREATION_RATE in values
+        }
 
     @property
     def bind_clients(self) -> bool:
         """Whether there is any that has to be looked at when a client asks for something."""
-        enforced = {PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE}
-        return any(not enforced.isdisjoint(values) for values in self._by_entity.values())
+        return any(not values.keys().isdisjoint(CLIENT_KEYS) for values in self._by_entity.values())
 
     def limit(self, key: str, user: str, client_id: str) -> Limit | None:
         """Return what binds a client: the most particular entity that has this quota (``DefaultQuotaCallback``)."""
@@ -86,6 +90,12 @@ class Quotas:
             if value is not None:
                 return Limit(value, shared_by)
         return None
+
+    def connections_per_second(self, address: str) -> float | None:
+        """Return how many connections may be made from an address: its own quota, else that of all addresses."""
+        if not self._by_address:
+            return None
+        return self._by_address.get(ipaddress.ip_address(address), self._by_address.get(None))
 
     def describe(
         self, components: Sequence[Component], *, strict: bool

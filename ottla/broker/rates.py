@@ -1,4 +1,7 @@
-"""How much there was lately, and how long until it is little enough again: Apache's ``Rate`` and ``QuotaUtils``."""
+"""How much there was lately, and how long until it is little enough again.
+
+Follows Apache's ``Rate``, ``TokenBucket`` and ``QuotaUtils``.
+"""
 
 from collections import deque
 
@@ -51,3 +54,36 @@ class Rate:
         samples = self._samples
         while samples and now - samples[0][0] >= self._windows * self._window_s:
             samples.popleft()
+
+
+class TokenBucket:
+    """A stock that grows by so much a second, up to what ``burst_s`` seconds give; what is taken may leave a debt."""
+
+    __slots__ = ("_burst_s", "_tokens", "_updated_at")
+
+    def __init__(self, *, burst_s: float) -> None:
+        self._burst_s = burst_s
+        self._tokens: float | None = None
+        """None: full, whatever the limit is."""
+        self._updated_at = 0.0
+
+    def tokens(self, limit: float, now: float) -> float:
+        """What is there now, with ``limit`` a second; below 0 it is a debt."""
+        burst = limit * self._burst_s
+        if self._tokens is None:
+            self._tokens = burst
+        self._tokens = min(burst, self._tokens + limit * (now - self._updated_at))
+        self._updated_at = now
+        return self._tokens
+
+    def take(self, amount: float, limit: float, now: float) -> None:
+        """Take an amount, be it there or not."""
+        self._tokens = self.tokens(limit, now) - amount
+
+    def is_full(self, limit: float, now: float) -> bool:
+        """Whether nothing of what was taken is missing any more."""
+        return self.tokens(limit, now) >= limit * self._burst_s
+
+    def wait_ms(self, limit: float, now: float) -> int:
+        """How long until there is no debt; 0 if there is none."""
+        return round(max(0.0, -self.tokens(limit, now)) / limit * 1000)

@@ -3,12 +3,10 @@
 The only place that knows about signals, threads and the order of starting and stopping.
 """
 
-import errno
 import gc
 import logging
 import random
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from functools import partial
@@ -17,19 +15,18 @@ from pathlib import Path
 import trio
 
 from ottla.broker.acknowledgement import acknowledgement
-from ottla.broker.advertise import advertised
 from ottla.broker.clients import describe
 from ottla.broker.cluster import Cluster
-from ottla.broker.context import Context
 from ottla.broker.control import Command, serve_commands
 from ottla.broker.disk_threads import DiskThreads
+from ottla.broker.doors import open_doors
 from ottla.broker.housekeeping import Housekeeping
 from ottla.broker.limits import connection_limit, raise_open_file_limit
-from ottla.broker.loop import STALL_S, Listener, Loop
-from ottla.broker.options import Address, Ready, ServeOptions, StartError
-from ottla.broker.options import Listener as WantedListener
+from ottla.broker.loop import STALL_S, Loop
+from ottla.broker.nodes import Nodes
+from ottla.broker.options import Ready, ServeOptions, StartError
 from ottla.broker.stepping import Stepper
-from ottla.broker.waiting import SystemClock, Timers
+from ottla.broker.waiting import Clock, SystemClock, Timers
 from ottla.storage.background import Background
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
 from ottla.storage.directory import DataDirectory
@@ -39,7 +36,6 @@ from ottla.storage.identity import IdentityError
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 1024
 DRAIN_S = 5.0
 IDLE_SWEEP_S = 30.0
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -55,9 +51,9 @@ async def _serve(options: ServeOptions) -> None:
     with ExitStack() as stack:
         # Until the data is closed: a second signal must not kill what the first one began.
         signals = stack.enter_context(trio.open_signal_receiver(*STOP_SIGNALS))
-        sockets = _open_sockets(options.listeners)
-        for sock in sockets:
-            stack.callback(sock.close)
+        doors = open_doors(options)
+        for door in doors:
+            stack.callback(door.close)
         async with trio.open_nursery() as nursery:
             clock = SystemClock()
             timers = Timers()
@@ -65,8 +61,6 @@ async def _serve(options: ServeOptions) -> None:
             cluster = _open_cluster(options, clock, timers, disk_threads)
             stack.callback(cluster.close)
             stack.callback(disk_threads.close)
-            listening = tuple(Address(*sock.getsockname()[:2]) for sock in sockets)
-            address = advertised(listening, options.advertise)
             loop = Loop(
                 timers=timers,
                 clock=clock,
@@ -75,11 +69,8 @@ async def _serve(options: ServeOptions) -> None:
                 max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
             disk_threads.serve_in(loop)
-            cluster.node.endpoints = [address] * len(sockets)
-            listeners = []
-            for index, sock in enumerate(sockets):
-                listeners.append(Listener(sock, loop, partial(_context, cluster, index)))
-                loop.listen(listeners[-1])
+            nodes = Nodes(cluster, loop, dict(zip(cluster.nodes, doors, strict=True)))
+            nodes.listen()
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
             Stepper(cluster.load_groups(), timers=timers, clock=clock, background=disk_threads).run()
@@ -87,21 +78,21 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, cluster.checkpoint_interval_s, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
             Housekeeping(cluster, disk_threads).start()
-            await nursery.start(serve_commands, options.data_dir, _commands(loop))
+            await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes))
+            if not cluster.is_alone:
+                _repeat_elections(cluster)
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
-                    advertised=address,
-                    listening=listening,
+                    nodes=nodes.ready(),
                     data_dir=options.data_dir,
                     cluster_id=cluster.id,
-                    node_id=cluster.node.id,
                     acknowledgement=acknowledgement(options.config, ephemeral=options.ephemeral),
                 )
             )
             log.info("stopping on %s", signal.Signals(await anext(signals)).name)
-            for listener in listeners:
-                loop.stop_listening(listener)
+            for door in doors:
+                door.close()
             with trio.move_on_after(DRAIN_S) as drain:
                 nursery.start_soon(_hurry, signals, drain)
                 await loop.drain()
@@ -109,10 +100,22 @@ async def _serve(options: ServeOptions) -> None:
             nursery.cancel_scope.cancel()
 
 
-def _commands(loop: Loop) -> dict[str, Command]:
+def _repeat_elections(cluster: Cluster) -> None:
+    elections, config = cluster.elections, cluster.config
+    if config.boolean("auto.leader.rebalance.enable"):
+        balance_s = config.integer("leader.imbalance.check.interval.seconds")
+        _repeat(cluster.timers, cluster.clock, balance_s, elections.elect_preferred)
+    unclean_s = config.integer("unclean.leader.election.interval.ms") / 1000
+    _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
+
+
+def _commands(loop: Loop, nodes: Nodes) -> dict[str, Command]:
     """What programs may ask this broker, or tell it to do (``broker/control``)."""
     return {
         "clients": lambda: describe(connection.context for connection in loop.connections.values()),
+        "nodes": nodes.list,
+        "stop-node": nodes.stop,
+        "start-node": nodes.start,
     }
 
 
@@ -120,10 +123,6 @@ async def _hurry(signals: AsyncIterator[int], drain: trio.CancelScope) -> None:
     """Let who asks a second time not wait for slow readers."""
     async for _ in signals:
         drain.cancel()
-
-
-def _context(cluster: Cluster, listener: int, client_host: str) -> Context:
-    return Context(cluster=cluster, node=cluster.node, listener=listener, client_host=client_host)
 
 
 def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, background: Background) -> Cluster:
@@ -160,6 +159,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             timers=timers,
             random_source=random_source,
             release=options.release,
+            more_nodes=options.more_nodes,
         )
     finally:
         gc.enable()
@@ -172,53 +172,6 @@ def refuse_logs_of_others(folder: Path) -> None:
             f"the data directory {folder} holds logs, but not Ottla's {FILE_NAME}; "
             f"if an Apache broker wrote them, take them over with: ottla import {folder}"
         )
-
-
-def _open_sockets(listeners: tuple[WantedListener, ...]) -> list[socket.socket]:
-    """Bind and listen. Listeners that ask for port 0 share the one that the first of them got."""
-    sockets: list[socket.socket] = []
-    shared_port = 0
-    for wanted in listeners:
-        address = wanted.address
-        try:
-            sock = _listen(address.host, address.port or shared_port)
-        except OSError as error:
-            if wanted.optional and error.errno != errno.EADDRINUSE:
-                continue
-            for opened in sockets:
-                opened.close()
-            raise StartError(_cannot_listen(address, error)) from error
-        sockets.append(sock)
-        if not address.port:
-            shared_port = sock.getsockname()[1]
-    return sockets
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _cannot_listen(address: Address, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {address.port} of {address.host} is in use: another broker may be running; "
-            f"choose another with --listen {address.host}:PORT (0 takes a free one)"
-        )
-    return f"cannot listen on {address}: {error.strerror or error}"
 
 
 async def _run_timers(timers: Timers, clock: SystemClock) -> None:
@@ -245,7 +198,7 @@ async def _run_timers(timers: Timers, clock: SystemClock) -> None:
             await wakened.wait()
 
 
-def _repeat(timers: Timers, clock: SystemClock, interval_s: float, action: Callable[[], None]) -> None:
+def _repeat(timers: Timers, clock: Clock, interval_s: float, action: Callable[[], None]) -> None:
     """Call ``action`` every ``interval_s`` seconds."""
 
     def again() -> None:

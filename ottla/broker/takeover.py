@@ -33,7 +33,6 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.messages.metadata_records import UserScramCredentialRecord
 
 _MOST_NAMED = 5
-_MIN_INSYNC = "min.insync.replicas"
 
 
 class TakeoverError(Exception):
@@ -229,13 +228,6 @@ def _take_configs(found: Takeover, image: MetadataImage) -> None:
             or resource_type in {ResourceType.CLIENT_METRICS, ResourceType.GROUP}
         ):
             found.configs[resource_type, name] = configs
-    for_all = image.configs.get((ResourceType.BROKER, ""), {}).get(_MIN_INSYNC, "1")
-    stuck = [topic.name for topic in found.topics if int(topic.configs.get(_MIN_INSYNC, for_all)) > 1]
-    if stuck:
-        found.notes.append(
-            f"{_some(stuck, 'topic')} set to {_MIN_INSYNC} above 1, and there is one replica now: producers with "
-            "acks=all are refused until it is 1."
-        )
 
 
 def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:

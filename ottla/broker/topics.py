@@ -53,6 +53,7 @@ class Topic:
         """Whether a batch's header is not enough for an append."""
         for partition in self.partitions:
             partition.log.configure(self.log_config)
+            partition.require_in_sync(self.log_config.min_insync_replicas)
 
     def partition(self, index: int) -> Partition:
         """Return a partition; raises ``KafkaError`` UNKNOWN_TOPIC_OR_PARTITION."""

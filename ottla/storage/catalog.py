@@ -43,13 +43,26 @@ class CatalogError(Exception):
 
 
 class PartitionState(NamedTuple):
-    """Who holds a partition. ``leader`` is -1 if nobody leads it."""
+    """Who holds a partition. ``leader`` is -1 if nobody leads it.
+
+    ``eligible_leader_replicas`` are not in sync by the rules, but have all that was acknowledged; ``last_known_elr`` is
+    who led last before nobody did (KIP-966). While the partition is being reassigned, ``replicas`` are the old ones and
+    the new ones (KIP-455).
+    """
 
     replicas: tuple[int, ...]
     isr: tuple[int, ...]
     leader: int
     leader_epoch: int = 0
     partition_epoch: int = 0
+    eligible_leader_replicas: tuple[int, ...] = ()
+    last_known_elr: tuple[int, ...] = ()
+    adding_replicas: tuple[int, ...] = ()
+    removing_replicas: tuple[int, ...] = ()
+
+
+_OFTEN = 5
+"""So many fields of a state are always there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +165,7 @@ class Catalog:
 
     def _write_topics(self, topics: list[Topic], *, synced: bool) -> Completion[int]:
         rows = [
-            (topic.id.hex(), topic.name, json.dumps(topic.partitions), json.dumps(dict(topic.configs)))
+            (topic.id.hex(), topic.name, _encode_partitions(topic.partitions), json.dumps(dict(topic.configs)))
             for topic in topics
         ]
         with self._change(synced=synced) as offset:
@@ -277,6 +290,13 @@ class Catalog:
         return self._database.execute(query).fetchall()
 
 
+def _encode_partitions(partitions: Iterable[PartitionState]) -> str:
+    """What is only there while nodes are missing or replicas move is left out else: an older Ottla can read that."""
+    return json.dumps([state if any(state[_OFTEN:]) else state[:_OFTEN] for state in partitions])
+
+
 def _decode_partition(fields: list[Any]) -> PartitionState:
-    replicas, isr, leader, leader_epoch, partition_epoch = fields
-    return PartitionState(tuple(replicas), tuple(isr), leader, leader_epoch, partition_epoch)
+    replicas, isr, leader, leader_epoch, partition_epoch = fields[:_OFTEN]
+    return PartitionState(
+        tuple(replicas), tuple(isr), leader, leader_epoch, partition_epoch, *map(tuple, fields[_OFTEN:])
+    )

@@ -40,6 +40,7 @@ STRAY_SUFFIX = "-stray"
 _CLEAN_CONTENT = b'{"version":0,"brokerEpoch":-1}'
 _LONGEST_NAME = 255
 _SYNCS_AT_ONCE = 16
+_FILES_AT_ONCE = 4
 _APACHE_METADATA = "__cluster_metadata"
 """The folder of an Apache controller: no topic, and not ours to touch."""
 
@@ -104,6 +105,7 @@ class DataDirectory:
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
+        self._starts_have_moved = False
         self._remove_deleted()
 
     def _identify(self, node_id: int | None, cluster_id: str | None) -> Identity:
@@ -167,7 +169,7 @@ class DataDirectory:
             flusher=self.flusher,
             background=self.background,
             random=self._random,
-            start_moved=lambda: self._write_log_start_offsets(sync=False),
+            start_moved=self._start_moved,
         )
         if key in self._unopened:
             shutdown = LastShutdown(
@@ -280,6 +282,19 @@ class DataDirectory:
         self._recovery_points = points
         return moved
 
+    def _start_moved(self) -> None:
+        """Write the logs' starts before this pass is answered: once, of however many logs they moved."""
+        if not self._starts_have_moved:
+            self._starts_have_moved = True
+            self.background.soon(self._write_moved_starts)
+
+    def _write_moved_starts(self) -> None:
+        self._starts_have_moved = False
+        try:
+            self._write_log_start_offsets(sync=False)
+        except OSError as failure:  # Whichever moves next has all of them written again.
+            _log.error("the start offsets of the logs could not be written: %s", failure)
+
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():
             if log.segments and log.log_start_offset > log.segments[0].base_offset:
@@ -323,18 +338,13 @@ class DataDirectory:
             for start in range(0, len(logs), _SYNCS_AT_ONCE):
                 under_way = []
                 for log in logs[start : start + _SYNCS_AT_ONCE]:
-                    files = log.unsynced()
-                    for file in files:
-                        file.pin()
-                    syncing = log.beside.syncing(files)
-                    under_way.append((log, files, syncing, threads.submit(syncing.run)))
-                for log, files, syncing, running in under_way:
+                    sync = log.flushing.begin(whole=True, most=len(log.segments))
+                    under_way.append((log, sync, threads.submit(sync.syncing.run, _FILES_AT_ONCE)))
+                for log, sync, running in under_way:
                     failure = running.exception()
-                    for file in files:
-                        file.unpin()
+                    sync.release()
                     if failure is None:
-                        syncing.done()
-                        log.flushing.synced(log.log_end_offset)
+                        sync.done()
                     else:
                         _log.error("%r could not be synced: %s", log, failure)
                         good = False

@@ -7,6 +7,7 @@ lately. A ``FileSlice`` pins its file open until it is released.
 import os
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -192,32 +193,40 @@ class OpenFiles:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.pinned = 0
-        self._open: dict[RealFile, None] = {}
+        self._queue: OrderedDict[RealFile, None] = OrderedDict()
+        self._set_aside: set[RealFile] = set()
+        """Pinned files that were come across in the queue: they are not looked at again before they are let go."""
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._queue) + len(self._set_aside)
 
     def opened(self, file: "RealFile") -> None:
-        """Take note of a file that was just opened, and close another if there are too many."""
-        self._open[file] = None
-        if len(self._open) > self.limit:
-            self._close_one(file)
+        """Take note of a file that was just opened; others are closed if there are too many."""
+        while self._queue and len(self) >= self.limit:
+            self._look_at_first()
+        self._queue[file] = None
+
+    def unpinned(self, file: "RealFile") -> None:
+        """Take note of a file that nobody holds any more."""
+        self.pinned -= 1
+        if file in self._set_aside:
+            self._set_aside.remove(file)
+            self._queue[file] = None
 
     def closed(self, file: "RealFile") -> None:
         """Forget a file that was closed."""
-        self._open.pop(file, None)
+        self._queue.pop(file, None)
 
-    def _close_one(self, newest: "RealFile") -> None:
-        # A second chance: a file used since it was last looked at goes to the back of the queue, once.
-        for _ in range(2 * len(self._open)):
-            file = next(iter(self._open))
-            if file.pins or file.used or file is newest:
-                file.used = False
-                del self._open[file]
-                self._open[file] = None
-            else:
-                file.close()
-                return
+    def _look_at_first(self) -> None:
+        file = next(iter(self._queue))
+        if file.pins:
+            del self._queue[file]
+            self._set_aside.add(file)
+        elif file.used:  # Since it was last looked at: it has a second chance.
+            file.used = False
+            self._queue.move_to_end(file)
+        else:
+            file.close()
 
 
 class RealFile:
@@ -284,7 +293,7 @@ class RealFile:
         """Let go."""
         self.pins -= 1
         if self.pins == 0:
-            self._open_files.pinned -= 1
+            self._open_files.unpinned(self)
             if self._close_when_unpinned:
                 self.close()
 

@@ -18,6 +18,7 @@ from ottla.storage.completion import Completion
 from ottla.storage.files import SegmentFile
 from ottla.storage.log import Appended
 from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
 from ottla.storage.unsynced import Syncing
 from ottla.wire.errors import KafkaError
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 JOBS_AT_ONCE = 4
 """So many threads sync at a time; a file system writes its journal once for those that come together."""
 LOGS_PER_JOB = 64
-"""Their files are held open meanwhile."""
+"""Their last segments' files are held open meanwhile."""
+SEGMENTS_AT_ONCE = 64
+"""So many closed segments of a log are synced before its recovery point moves on and others have their turn."""
 
 T = TypeVar("T")
 
@@ -41,13 +44,26 @@ class _Waiting(NamedTuple):
     completion: Completion[Appended]
 
 
-class _Sync(NamedTuple):
+class Sync(NamedTuple):
     """What has to be synced so that everything of one log below ``target_offset`` survives a power cut."""
 
     flushing: "LogFlushing"
     target_offset: int
-    files: list[SegmentFile]
+    open_files: list[SegmentFile]
     syncing: Syncing
+    rest: bool | None = None
+    """Whether what remains has to be synced as a whole or up to the last segment; None if nothing remains."""
+
+    def release(self) -> None:
+        """Let the files go when it has been done or has failed."""
+        self.flushing.is_under_way = False
+        for file in self.open_files:
+            file.unpin()
+
+    def done(self) -> None:
+        """Take note that it has been done, in the log's thread."""
+        self.syncing.done()
+        self.flushing.synced(self.target_offset)
 
 
 class LogFlushing:
@@ -131,22 +147,27 @@ class LogFlushing:
 
     # What the flusher does with it.
 
-    def begin(self, *, whole: bool) -> _Sync:
-        """Say what has to be synced, all of it or the closed segments, and hold the files open. Raises OSError."""
+    def begin(self, *, whole: bool, most: int = SEGMENTS_AT_ONCE) -> Sync:
+        """Say what has to be synced, all of it or the closed segments, and hold the last file open. Raises OSError.
+
+        It is the first ``most`` segments that have to be; the recovery point moves so far, and the rest has to follow.
+        """
         log = self._log
         target = log.log_end_offset if whole or not log.segments else log.segments[-1].base_offset
-        files = log.unsynced(target)
-        pinned: list[SegmentFile] = []
-        try:
-            for file in files:
-                file.pin()
-                pinned.append(file)
-        except OSError:
-            for file in pinned:
-                file.unpin()
-            raise
+        segments = log.unsynced(target)
+        open_files: list[SegmentFile] = []
+        rest = through = None
+        if len(segments) > most:
+            rest, target = whole, segments[most].base_offset
+            through = log.path(target, SNAPSHOT_SUFFIX)
+            del segments[most:]
+        elif segments and segments[-1] is log.segments[-1]:
+            open_files.append(segments.pop().file)
+        closed = [log.path(each.base_offset, LOG_SUFFIX) for each in segments]
+        for file in open_files:
+            file.pin()
         self.is_under_way = True
-        return _Sync(self, target, files, log.beside.syncing(files))
+        return Sync(self, target, open_files, log.beside.syncing(open_files, closed, through=through), rest)
 
     def synced(self, target_offset: int) -> None:
         """Everything below ``target_offset`` is synced: answer those who waited for it."""
@@ -188,7 +209,7 @@ class Flusher:
         self._background = background
         self._wanted: dict[LogFlushing, bool] = {}
         self._jobs = 0
-        self._is_asked = False
+        self._is_asked = self._is_starting = False
         self.later: Callable[[int, Callable[[], None]], object] = lambda _delay_ms, call: call()
         """Calls something after so many milliseconds. Without a clock, at once: better too early than never."""
 
@@ -202,43 +223,51 @@ class Flusher:
     def _start(self) -> None:
         """Share what is wanted among the threads that are free; the rest follows when one of them is."""
         self._is_asked = False
-        while self._jobs < JOBS_AT_ONCE:
-            ready = [flushing for flushing in self._wanted if not flushing.is_under_way]
-            if not ready:
-                return
-            share = min(-(-len(ready) // (JOBS_AT_ONCE - self._jobs)), LOGS_PER_JOB)
-            syncs = []
-            for flushing in ready[:share]:
-                whole = self._wanted.pop(flushing)
-                try:
-                    syncs.append(flushing.begin(whole=whole))
-                except OSError as failure:
-                    flushing.failed(failure)
-            self._run(syncs)
+        if self._is_starting:
+            return  # The background works at once, and the loop below goes on with what follows.
+        self._is_starting = True
+        try:
+            while self._jobs < JOBS_AT_ONCE:
+                ready = [flushing for flushing in self._wanted if not flushing.is_under_way]
+                if not ready:
+                    return
+                share = min(-(-len(ready) // (JOBS_AT_ONCE - self._jobs)), LOGS_PER_JOB)
+                self._run(self._begin(ready[:share]))
+        finally:
+            self._is_starting = False
 
-    def _run(self, syncs: list[_Sync]) -> None:
+    def _begin(self, ready: list[LogFlushing]) -> list[Sync]:
+        syncs = []
+        for flushing in ready:
+            whole = self._wanted.pop(flushing)
+            try:
+                syncs.append(flushing.begin(whole=whole))
+            except OSError as failure:
+                flushing.failed(failure)
+        return syncs
+
+    def _run(self, syncs: list[Sync]) -> None:
         outcomes: list[OSError | None] = []
 
         def done(error: BaseException | None) -> None:
             self._jobs -= 1
             for sync in syncs:
-                sync.flushing.is_under_way = False
-                for file in sync.files:
-                    file.unpin()
+                sync.release()
             for number, sync in enumerate(syncs):
                 failure = outcomes[number] if number < len(outcomes) else error
-                if failure is None:
-                    sync.syncing.done()
-                    sync.flushing.synced(sync.target_offset)
-                else:
+                if failure is not None:
                     sync.flushing.failed(failure)
+                    continue
+                sync.done()
+                if sync.rest is not None:
+                    self.want(sync.flushing, whole=sync.rest)
             self._start()
 
         self._jobs += 1
         self._background.run(lambda: outcomes.extend(map(_outcome, syncs)), done)
 
 
-def _outcome(sync: _Sync) -> OSError | None:
+def _outcome(sync: Sync) -> OSError | None:
     """Do it, in whatever thread."""
     try:
         sync.syncing.run()

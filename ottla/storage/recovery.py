@@ -81,8 +81,10 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         checked_from = log.log_start_offset
         _start_again(log, checked_from)
         snapshots = _drop_snapshots(log, snapshots, -1)
-    if not shutdown.clean and log.epochs.first_start > log.log_start_offset:
-        epochs_are_known = False  # The log's start has gone back to before a deletion whose trace was not synced.
+    if not shutdown.clean and not 0 <= log.epochs.first_start <= log.log_start_offset:
+        # The log's start has gone back to before a deletion whose trace was not synced. What was left of the epochs may
+        # all have been of batches that are lost.
+        epochs_are_known = False
     if not epochs_are_known:
         log.epochs.forget()
         _scan_epochs(log)

@@ -4,7 +4,7 @@ State moves only after the one ``pwrite`` of an append has succeeded; a failed o
 """
 
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from ottla.storage.cold_reads import read_when_in_memory
 from ottla.storage.completion import Completion
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
-from ottla.storage.files import RecordSlice, SegmentFile, SegmentFiles
+from ottla.storage.files import RecordSlice, SegmentFiles
 from ottla.storage.flushing import Flusher, LogFlushing
 from ottla.storage.identity import write_partition_metadata
 from ottla.storage.index import IndexMemory
@@ -451,7 +451,7 @@ class SegmentLog:
         """Remove the segments from ``number`` on; at once, because their names may be needed again."""
         for base_offset in self._take_out(number, len(self.segments)):
             for suffix in SEGMENT_SUFFIXES:
-                self.files.remove(self.folder / file_name(base_offset, suffix))
+                self.files.remove(self.path(base_offset, suffix))
 
     def replace_segments(self, number: int, count: int, segment: Segment) -> list[int]:
         """Put ``segment`` in place of ``count`` closed ones; returns by which offsets their files are named."""
@@ -467,7 +467,7 @@ class SegmentLog:
 
     def give_up(self, base_offset: int, suffixes: Iterable[str] = SEGMENT_SUFFIXES) -> None:
         """Rename files of a segment that was taken out; they are unlinked later."""
-        paths = [self.folder / file_name(base_offset, suffix) for suffix in suffixes]
+        paths = [self.path(base_offset, suffix) for suffix in suffixes]
         self.removals.give_up(paths, self._config.file_delete_delay_ms)
 
     def _take_out(self, first: int, end: int) -> list[int]:
@@ -515,6 +515,10 @@ class SegmentLog:
         segment.activate()
         self._count_roll_from(segment.first_timestamp())
 
+    def path(self, offset: int, suffix: str) -> Path:
+        """Where the file of that kind is that belongs to an offset."""
+        return self.folder / file_name(offset, suffix)
+
     def write_snapshot(self, *, sync: bool) -> None:
         """Write the producers as they are at the log's end, unless that has been done."""
         if self.log_end_offset > self.snapshot_offset:
@@ -524,18 +528,18 @@ class SegmentLog:
         """Write the producers as they were at an offset."""
         write_older_batches(self.files, self.folder, producers)
         self.beside.replaced(self.folder / OLDER_BATCHES)
-        path = self.folder / file_name(offset, SNAPSHOT_SUFFIX)
+        path = self.path(offset, SNAPSHOT_SUFFIX)
         self.files.replace(path, encode_snapshot(producers), sync=sync)
         self.beside.replaced(path)
         self.snapshot_offset = max(self.snapshot_offset, offset)
 
-    def unsynced(self, end_offset: int | None = None) -> list[SegmentFile]:
-        """The files with batches below ``end_offset`` (all, without it) that have not been synced."""
+    def unsynced(self, end_offset: int | None = None) -> list[Segment]:
+        """The segments with batches below ``end_offset`` (all, without it) that have not been synced."""
         end_offset = self.log_end_offset if end_offset is None else end_offset
         if self.recovery_point >= end_offset or not self.segments:
             return []
         first = self.segment_number(self.recovery_point)
-        return [segment.file for segment in self.segments[first:] if segment.base_offset < end_offset]
+        return self.segments[first : bisect_left(self._base_offsets, end_offset)]
 
     def flush(self) -> Completion[None] | None:
         """Sync everything appended so far."""

@@ -5,9 +5,9 @@ from random import Random
 from typing import Any
 
 from ottla.broker.cluster import Cluster
-from ottla.broker.config import BrokerConfig
 from ottla.broker.context import Context
 from ottla.broker.dispatch import Deferred, handle
+from ottla.broker.node_configs import node_configs
 from ottla.broker.options import Address
 from ottla.broker.releases import Release
 from ottla.broker.waiting import Timers
@@ -83,14 +83,17 @@ class SlowDirectory(DataDirectory):
 
 
 class Broker:
-    """Broker 1, and one client's connection to it."""
+    """Broker 1, and one client's connection to it; there may be more nodes (``tests/broker/several_nodes.py``)."""
 
     directory_class = DataDirectory
+    nodes = 1
+    racks: tuple[str, ...] = ()
 
     def __init__(
         self, folder: Path, *, background: Background | None = None, release: Release | None = None, **settings: str
     ) -> None:
-        config = BrokerConfig({name.replace("_", "."): value for name, value in settings.items()})
+        given = {name.replace("_", "."): value for name, value in settings.items()}
+        config, *more_nodes = node_configs(given, nodes=self.nodes, racks=self.racks)
         random = Random(1)
         self.files = RealFiles(durable=False)
         directory = self.directory_class(
@@ -105,6 +108,7 @@ class Broker:
             timers=Timers(),
             random_source=random,
             release=release,
+            more_nodes=more_nodes,
         )
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
         self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")

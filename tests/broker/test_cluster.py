@@ -130,7 +130,7 @@ def test_finding_what_is_not_there_names_the_error(restart):
 
 def test_auto_created_topics_take_the_brokers_partitions(restart):
     broker = restart(num_partitions="5")
-    topic = broker.cluster.create_topic_on_demand("topic", allowed=True)
+    topic = broker.cluster.create_topic_on_demand("topic", allowed=True, may_make=lambda _: True)
     assert [each.replicas for each in topic.partitions] == [[1]] * 5
 
 

@@ -242,10 +242,16 @@ def test_a_session_by_id_does_not(broker):
     client = Client(broker, 13)
     client.fetch((topic.id, 0, 0))
     broker.cluster.delete_topic(topic)
-    for _ in range(2):
-        assert {index: code(each) for index, each in client.fetch().items()} == {0: ErrorCode.UNKNOWN_TOPIC_ID}
-        if "topic" not in broker.cluster.topics:
-            new_topic(broker)
+    assert {index: code(each) for index, each in client.fetch().items()} == {0: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
+    new_topic(broker)
+    assert {index: code(each) for index, each in client.fetch().items()} == {0: ErrorCode.INCONSISTENT_TOPIC_ID}
+
+
+def test_a_session_that_never_knew_the_name_of_an_id_knows_only_the_id(broker):
+    client = Client(broker, 13)
+    assert {index: code(each) for index, each in client.fetch((b"?" * 16, 0, 0)).items()} == {
+        0: ErrorCode.UNKNOWN_TOPIC_ID
+    }
 
 
 # --- waiting

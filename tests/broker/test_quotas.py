@@ -239,7 +239,7 @@ def fetch(broker, *, session_epoch=-1, session_id=0, max_wait_ms=0):
 
 def test_without_a_quota_nothing_is_measured(broker, topic):
     assert broker.context.meter is None
-    set_quota(broker, CLIENT, controller_mutation_rate=1.0)
+    set_quota(broker, ("ip", "1.2.3.4"), connection_creation_rate=1.0)
     assert broker.context.meter is None
     set_quota(broker, CLIENT, producer_byte_rate=1.0)
     assert broker.context.meter is not None

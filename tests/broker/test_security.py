@@ -94,6 +94,23 @@ def test_a_token_for_somebody_else_is_refused_in_his_name(broker):
     assert (created.principal_name, created.token_requester_principal_name) == ("a", "ANONYMOUS")
 
 
+@pytest.mark.parametrize(
+    ("owner_type", "name", "shown"),
+    [
+        ("Group", "a", ("Group", "a")),
+        ("", "a", ("", "a")),
+        ("Group", "", ("User", "ANONYMOUS")),
+        ("Group", None, ("User", "ANONYMOUS")),
+    ],
+)
+def test_an_owner_counts_if_he_has_a_name(broker, owner_type, name, shown):
+    request = messages.CreateDelegationTokenRequest(
+        owner_principal_type=owner_type, owner_principal_name=name, renewers=[], max_lifetime_ms=-1
+    )
+    created = broker.ask(request, 3)
+    assert (created.principal_type, created.principal_name) == shown
+
+
 # --- SCRAM credentials
 
 SHA_256, SHA_512 = 1, 2

@@ -55,7 +55,6 @@ def files(broker, suffix):
             lambda now: batch_of(timestamp=now + 2000),
             ErrorCode.INVALID_TIMESTAMP,
         ),
-        ("min.insync.replicas", "2", lambda _: batch_of(), ErrorCode.NOT_ENOUGH_REPLICAS),
     ],
 )
 def test_what_a_setting_forbids_is_refused_from_now_on(broker, topic, name, value, batch, expected):  # noqa: PLR0917

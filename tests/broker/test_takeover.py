@@ -137,12 +137,6 @@ def test_a_quota_that_ottla_cannot_keep_is_refused_and_nothing_is_taken_over(roo
     assert not (root / FILE_NAME).exists()
 
 
-def test_a_setting_for_all_topics_is_looked_at_too(root):
-    records = [*topic("a"), *topic("b", min_insync_replicas="1"), setting(4, "", "min.insync.replicas", "2")]
-    (note,) = examine(apache_folder(root, records, "a-0", "b-0")).notes
-    assert note.startswith("1 topic (a) is set to min.insync.replicas above 1")
-
-
 def test_this_node_alone_leads_in_a_new_epoch(root):
     records = topic("a", replicas=[2, 1], partitions=1)
     (found,) = examine(apache_folder(root, records, "a-0")).topics
@@ -299,8 +293,6 @@ def test_what_is_left_out_or_different_is_said(root):
     assert found.topics[0].configs == {"min.insync.replicas": "2"}
     assert found.notes == [
         "a: message.format.version=3.0 is left out: message.format.version is not a topic's setting.",
-        "1 topic (a) is set to min.insync.replicas above 1, and there is one replica now: producers with acks=all are"
-        " refused until it is 1.",
         "Left out, because Ottla has none yet: 1 delegation tokens.",
         "Left out: 1 folder (left-0.0123-stray) is of no topic.",
     ]

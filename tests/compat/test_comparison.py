@@ -5,9 +5,10 @@ import pytest
 from compat.apache.agreement import Difference, differences
 from compat.apache.cases import FAMILIES
 from compat.apache.comparison import variants
+from compat.apache.connection import CLOSED, SILENT
 from compat.apache.known import KNOWN
 from compat.apache.mutations import mutations
-from compat.apache.side import CLOSED, SILENT, Side
+from compat.apache.side import Side
 from ottla.broker.apis import APIS
 from ottla.wire.messages.core import MetadataResponse
 from ottla.wire.messages.topics import CreateTopicsResponse, DeleteTopicsRequest

@@ -1,17 +1,22 @@
 """What the compatibility harness makes of manifests and outcomes."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compat.harness.codecs import stored_codecs
+from compat.harness.document import Document
+from compat.harness.ledger import Entry, Ledger
 from compat.harness.manifest import Client, ManifestError, parse, read_clients
 from compat.harness.scenarios import BY_NAME
 from compat.harness.stage import ROOT, Outcome
 from compat.harness.table import Results
 from compat.record.golden import Golden
 from compat.record.proxy import Exchange, Frames
+
+VERSIONS = {"apache": "Apache Kafka 4.3.1", "ottla": "Ottla 0.1"}
 
 MANIFEST = """
 name = "some-client"
@@ -26,6 +31,10 @@ own = "something of its own"
 
 
 def some_client(text: str = MANIFEST) -> Client:
+    return some_clients(text)[0]
+
+
+def some_clients(text: str) -> list[Client]:
     return parse(text, Path("compat/some-client"), {"topics", "produce-none"})
 
 
@@ -40,6 +49,22 @@ def test_a_client_takes_part_in_what_it_can_do() -> None:
 def test_places_are_filled_into_commands() -> None:
     client = some_client()
     assert client.fill(client.run, {"cache": "/there"}) == ["/there/program", "--flag"]
+
+
+def test_an_older_version_adds_to_the_tables_and_replaces_the_rest() -> None:
+    older = """
+[older."1.1.0, 1.0.0"]
+run = ["{cache}/program"]
+[older."1.0.0".without]
+produce-none = "it could not yet"
+"""
+    newest, newer, oldest = some_clients(MANIFEST + older)
+    assert [one.name for one in (newer, oldest)] == ["some-client-1.1.0", "some-client-1.0.0"]
+    assert newer.run == oldest.run == ["{cache}/program"]
+    assert newest.without == newer.without
+    assert oldest.without == newest.without | {"produce-none": "it could not yet"}
+    assert (oldest.install, oldest.extra, oldest.ci) == (newest.install, newest.extra, [])
+    assert len({one.stamp() for one in (newest, newer, oldest)}) == 3
 
 
 @pytest.mark.parametrize(
@@ -78,13 +103,35 @@ def test_a_scenario_that_only_ottla_fails_is_a_failure_of_ottla() -> None:
 
 
 def test_the_document_shows_both_brokers_and_the_reasons() -> None:
-    results = Results(
-        [outcome("own", "apache", passed=True), outcome("own", "ottla", passed=False)], ["apache", "ottla"]
-    )
-    document = results.markdown([some_client()], {"apache": "Apache Kafka 4.3.1", "ottla": "Ottla 0.1"})
+    outcomes = [outcome("own", "apache", passed=True), outcome("own", "ottla", passed=False)]
+    entries = [Entry(outcome=one, client_version="1.2.3", commit="c0ffee", date="2026-11-28") for one in outcomes]
+    client = some_client()
+    document = Document([client], entries, VERSIONS, {"other-client": "nobody has it"}).text()
+    count = len(client.scenarios(list(BY_NAME)))
+    assert f"| some-client | 1.2.3 | 1 of {count} | 0 of {count} | 1 | 0 | c0ffee (2026-11-28) |" in document
     assert "| `own` | pass / FAIL | something of its own |" in document
     assert "- some-client, `topics`: it has no admin client" in document
     assert "| `topics` | n/a |" in document
+    assert "- some-client, `own`, Ottla: why" in document
+    assert "- other-client: nobody has it" in document
+
+
+def test_what_a_later_run_finds_takes_the_place_of_the_same_alone(tmp_path: Path) -> None:
+    client = some_client()
+    for commit, found in (("first", [("own", False), ("topics", True)]), ("second", [("own", True)])):
+        ledger = Ledger(tmp_path / "results", commit)
+        for scenario, passed in found:
+            ledger.keep(client, replace(outcome(scenario, "ottla", passed=passed), against="Ottla 0.1"))
+    found_now = {one.outcome.scenario: (one.outcome.passed, one.commit) for one in ledger.entries([client], VERSIONS)}
+    assert found_now == {"topics": (True, "first"), "own": (True, "second")}
+
+
+def test_what_was_found_with_another_version_counts_no_more(tmp_path: Path) -> None:
+    ledger, client = Ledger(tmp_path), some_client()
+    ledger.keep(client, replace(outcome("own", "ottla", passed=True), against="Ottla 0.1"))
+    assert len(ledger.entries([client], VERSIONS)) == 1
+    assert ledger.entries([replace(client, version="1.2.4")], VERSIONS) == []
+    assert ledger.entries([client], VERSIONS | {"ottla": "Ottla 0.2"}) == []
 
 
 def test_frames_are_cut_wherever_the_bytes_are_cut() -> None:

@@ -55,6 +55,23 @@ def test_a_pinned_file_is_not_closed(tmp_path: Path) -> None:
         os.fstat(descriptor)
 
 
+def test_pinned_files_that_were_passed_over_are_closed_after_their_release(tmp_path: Path) -> None:
+    files = RealFiles(open_limit=3)
+    pinned = make(files, tmp_path, 3)
+    for file in pinned:
+        file.pin()
+    others = [files.create(tmp_path / f"other{number}.log") for number in range(4)]
+    assert len(files.open_files) == 4, "those that are held, and the newest"
+    for file in pinned:
+        file.unpin()
+    for other in others:
+        other.pread(4, 0)
+        assert len(files.open_files) <= 4
+    files.create(tmp_path / "last.log")
+    assert len(files.open_files) == 3
+    assert files.open_files.pinned == 0
+
+
 def test_when_all_are_pinned_bytes_come_instead(tmp_path: Path) -> None:
     files = RealFiles(open_limit=2)
     made = make(files, tmp_path, 4)

@@ -11,7 +11,7 @@ import pytest
 from ottla.storage.completion import Completion
 from ottla.storage.directory import CLEAN_SHUTDOWN, DataDirectory
 from ottla.storage.files import RealFile, RealFiles
-from ottla.storage.flushing import JOBS_AT_ONCE
+from ottla.storage.flushing import JOBS_AT_ONCE, SEGMENTS_AT_ONCE
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
@@ -50,7 +50,10 @@ class WatchedFiles(RealFiles):
             raise OSError(errno.EIO, "Input/output error")
 
     def sync_file(self, path: Path) -> None:
-        self.synced_beside.append(path.name)
+        if path.suffix == ".log":
+            self.note(path)
+        else:
+            self.synced_beside.append(path.name)
 
     def sync_folder(self, path: Path) -> None:
         self.synced.append(f"{path.name}/")
@@ -351,6 +354,39 @@ def test_a_segment_that_cannot_be_synced_when_it_is_closed_takes_the_log_offline
     store.files.broken.clear()
     store.open()
     assert len(read_all(store.log(SMALL_SEGMENTS))) == kept
+
+
+def test_a_backlog_of_closed_segments_is_synced_in_parts(store: Store) -> None:
+    log = store.log(SMALL_SEGMENTS)
+    while len(log.segments) < 2 * SEGMENTS_AT_ONCE + 8:
+        append(log)
+    bases = [segment.base_offset for segment in log.segments]
+    assert log.recovery_point == 0
+    store.background.end_pass()
+    parts = []
+    while store.background.jobs:
+        before = len(store.files.synced), len(store.files.synced_beside)
+        store.background.work()
+        synced, beside = store.files.synced[before[0] :], store.files.synced_beside[before[1] :]
+        parts.append(bases.index(log.recovery_point))
+        assert sum(name.endswith(".log") for name in synced) <= SEGMENTS_AT_ONCE
+        assert f"{log.recovery_point:020d}.snapshot" in beside, "what a recovery from there begins with"
+        assert all(int(name[:20]) <= log.recovery_point for name in beside if name.endswith(".snapshot"))
+    assert parts == [SEGMENTS_AT_ONCE, 2 * SEGMENTS_AT_ONCE, len(bases) - 1]
+    assert log.recovery_point == bases[-1]
+    assert not log.beside
+
+
+def test_who_waits_behind_a_backlog_is_answered_when_all_of_it_is_synced(store: Store) -> None:
+    log = store.log(SMALL_SEGMENTS)
+    while len(log.segments) < SEGMENTS_AT_ONCE + 8:
+        append(log)
+    flushing = log.flush()
+    assert flushing is not None
+    store.background.work_to_the_end()
+    assert flushing.done
+    assert log.recovery_point == log.log_end_offset
+    assert log.unsynced() == []
 
 
 def test_who_waits_for_a_log_that_is_removed_looks_elsewhere(store: Store) -> None:

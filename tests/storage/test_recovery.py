@@ -210,6 +210,19 @@ def test_epochs_of_lost_batches_are_forgotten(disk: Disk) -> None:
     assert disk.open().epochs.entries == [(1, 0)]
 
 
+def test_epochs_are_found_again_when_all_that_is_left_of_them_is_of_lost_batches(disk: Disk) -> None:
+    log = disk.open(SEGMENTS)
+    append_records(log, 30)
+    base = log.segments[-1].base_offset
+    disk.crash()
+    (disk.root / "recovery-point-offset-checkpoint").write_text(f"0\n1\ntopic 0 {base}\n")
+    (disk.folder / "leader-epoch-checkpoint").write_text(f"0\n1\n0 {base}\n")
+    (disk.folder / f"{base:020d}.log").write_bytes(b"")
+    log = disk.open(SEGMENTS)
+    assert log.log_end_offset == base
+    assert log.epochs.entries == [(0, 0)]
+
+
 def test_a_log_that_ends_before_its_start_goes_on_from_there(disk: Disk) -> None:
     log = disk.open(SEGMENTS)
     append_records(log, 10)

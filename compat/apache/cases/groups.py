@@ -28,8 +28,8 @@ def join(side: Side, member_id: str = "", *, static: bool = False) -> JoinGroupR
     """A request to join the case's group."""
     return JoinGroupRequest(
         group_id=side.group,
-        session_timeout_ms=30_000,
-        rebalance_timeout_ms=30_000,
+        session_timeout_ms=300_000,
+        rebalance_timeout_ms=300_000,
         member_id=member_id,
         group_instance_id="instance" if static else None,
         protocol_type="consumer",

@@ -14,10 +14,19 @@ START_MS = 1_750_000_000_000
 
 
 def batch(
-    values: int = 2, *, codec: int = 0, sequence: int = -1, epoch: int = 0, producer_id: int = PRODUCER_ID
+    values: int = 2,
+    *,
+    codec: int = 0,
+    sequence: int = -1,
+    epoch: int = 0,
+    producer_id: int = PRODUCER_ID,
+    keys: bool = True,
 ) -> bytes:
     """A batch of so many records, of an idempotent producer if it has a sequence."""
-    records = [Record(0, START_MS + number, b"key-%d" % number, b"value-%d" % number) for number in range(values)]
+    records = [
+        Record(0, START_MS + number, b"key-%d" % number if keys else None, b"value-%d" % number)
+        for number in range(values)
+    ]
     if sequence < 0:
         return bytes(build_batch(records, codec=codec))
     return bytes(

@@ -44,7 +44,8 @@ def _written(side: Side) -> None:
         side.ask(produce(side, side.topic, batch(sequence=sequence)))
 
 
-def _producers(side: Side) -> DescribeProducersRequest:
+def producers(side: Side) -> DescribeProducersRequest:
+    """What two partitions of the case's topic know of their producers."""
     return DescribeProducersRequest(topics=[Described(name=side.topic, partition_indexes=[0, 1])])
 
 
@@ -57,5 +58,5 @@ BASES = (
     Base("AlterPartitionReassignments, twice", lambda side: _move(side, [1, 1]), before=own_topic, mutate=False),
     Base("AlterPartitionReassignments, unknown", lambda side: _move(side, [1, 7]), before=own_topic, mutate=False),
     Base("ListPartitionReassignments", _listed, keep="timeout_ms"),
-    Base("DescribeProducers", _producers, before=_written),
+    Base("DescribeProducers", producers, before=_written),
 )

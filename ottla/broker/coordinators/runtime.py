@@ -6,7 +6,7 @@ One event at a time per group: while an append is under way, the group's next ev
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -72,10 +72,19 @@ class _Lane:
 
 
 class GroupRuntime:
-    """The coordinators of all partitions that this node leads."""
+    """The coordinators of all partitions that this node leads: all of them if it is alone, else those it is told."""
 
-    def __init__(self, *, settings: GroupSettings, clock: Clock, timers: Timers, topic: OffsetsTopic) -> None:
+    def __init__(
+        self,
+        *,
+        settings: GroupSettings,
+        clock: Clock,
+        timers: Timers,
+        topic: OffsetsTopic,
+        is_alone: bool = True,
+    ) -> None:
         self.settings = settings
+        self._is_alone = is_alone
         self.partition_count = settings.offsets_topic_partitions
         self._clock = clock
         self._timers = timers
@@ -96,7 +105,25 @@ class GroupRuntime:
             self.partition_count = partition_count
         self._open_lanes(None if partition_count is None else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
         self._clean_later(self.settings.offsets_retention_check_interval_ms)
-        return self._load()
+        return self._load([*self._lanes.values()])
+
+    def lead(self, partitions: Collection[int], partition_count: int) -> Steps[None]:
+        """Coordinate the groups of these partitions, of so many, and of no others, from now on.
+
+        What comes new is loaded by the steps that are returned; members of what goes are told NOT_COORDINATOR.
+        """
+        if partition_count != self.partition_count:
+            self.partition_count = partition_count
+            self._open_lanes(None)
+        come = []
+        for index, lane in self._lanes.items():
+            if index not in partitions:
+                if not lane.is_closed:
+                    self._close(lane)
+            elif lane.is_closed:
+                self._lanes[index] = _Lane(index, self.settings, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+                come.append(self._lanes[index])
+        return self._load(come)
 
     def prepare(self) -> None:
         """Begin to create the topic if it does not exist."""
@@ -117,10 +144,12 @@ class GroupRuntime:
         self._open_lanes(None)
 
     def _open_lanes(self, refusal: ErrorCode | None) -> None:
+        if not self._is_alone:
+            refusal = ErrorCode.NOT_COORDINATOR
         self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
 
-    def _load(self) -> Steps[None]:
-        for lane in [*self._lanes.values()]:
+    def _load(self, lanes: Iterable[_Lane]) -> Steps[None]:
+        for lane in lanes:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 continue
             try:

@@ -4,6 +4,7 @@ import re
 from typing import cast
 
 from ottla.broker.apis import APIS
+from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.releases import advertised_versions
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name
@@ -67,6 +68,8 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
         topics = _find_topics(context, request)
     except KafkaError as error:
         return _refused_metadata(request, error)
+    if MetadataRequest.hides_stopped_replicas(context.api_version):
+        _hide_stopped_replicas(cluster, topics)
     if request.include_topic_authorized_operations:
         for answer in topics:
             answer.topic_authorized_operations = ALL_TOPIC_OPERATIONS
@@ -78,10 +81,10 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
                 port=node.endpoints[context.listener].port,
                 rack=node.rack,
             )
-            for node in cluster.nodes.values()
+            for node in cluster.running
         ],
         cluster_id=cluster.id,
-        controller_id=cluster.controller_id,
+        controller_id=cluster.some_node.id,
         topics=topics,
         cluster_authorized_operations=(
             ALL_CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else OPERATIONS_NOT_ASKED
@@ -89,10 +92,23 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
     )
 
 
+def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic]) -> None:
+    """Name only nodes that run, and say that others are missing: the first clients knew no offline replicas."""
+    running = {node.id for node in cluster.running}
+    for topic in topics:
+        for partition in topic.partitions:
+            if running.issuperset(partition.replica_nodes):
+                continue
+            if partition.error_code == ErrorCode.NONE:
+                partition.error_code = ErrorCode.REPLICA_NOT_AVAILABLE
+            partition.replica_nodes = [each for each in partition.replica_nodes if each in running]
+            partition.isr_nodes = [each for each in partition.isr_nodes if each in running]
+
+
 def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataResponse.Topic]:
     """Describe what the request asks about: topics that are there first, then the others, as Apache does."""
     if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
-        return [_describe_topic(topic) for topic in context.cluster.topics.values()]
+        return [_describe_topic(context.cluster, topic) for topic in context.cluster.topics.values()]
     by_id = any(each.topic_id != ZERO_UUID for each in request.topics)
     names_missing = any(each.name is None for each in request.topics)
     if (by_id or names_missing) and not MetadataRequest.finds_topics_by_id(context.api_version):
@@ -114,19 +130,21 @@ def _find_by_id(context: Context, topic_id: bytes) -> MetadataResponse.Topic:
         return MetadataResponse.Topic(
             error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id, partitions=[]
         )
-    return _describe_topic(topic)
+    return _describe_topic(context.cluster, topic)
 
 
 def _find_by_name(context: Context, name: str, *, may_create: bool) -> MetadataResponse.Topic:
     topic = context.cluster.topics.get(name)
     if topic is None:
         try:
-            topic = context.cluster.create_topic_on_demand(name, allowed=may_create)
+            topic = context.cluster.create_topic_on_demand(
+                name, allowed=may_create, may_make=context.may_make_partitions
+            )
         except KafkaError as error:
             return MetadataResponse.Topic(
                 error_code=error.code, name=name, is_internal=name in INTERNAL_TOPICS, partitions=[]
             )
-    return _describe_topic(topic)
+    return _describe_topic(context.cluster, topic)
 
 
 def _refused_metadata(request: MetadataRequest, error: KafkaError) -> MetadataResponse:
@@ -138,7 +156,7 @@ def _refused_metadata(request: MetadataRequest, error: KafkaError) -> MetadataRe
     return MetadataResponse(brokers=[], topics=topics, error_code=error.code)
 
 
-def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
+def _describe_topic(cluster: Cluster, topic: Topic) -> MetadataResponse.Topic:
     return MetadataResponse.Topic(
         name=topic.name,
         topic_id=topic.id,
@@ -151,7 +169,7 @@ def _describe_topic(topic: Topic) -> MetadataResponse.Topic:
                 leader_epoch=partition.leader_epoch,
                 replica_nodes=partition.replicas,
                 isr_nodes=partition.isr,
-                offline_replicas=partition.offline_replicas,
+                offline_replicas=cluster.offline_replicas(partition),
             )
             for partition in topic.partitions
         ],
@@ -174,15 +192,17 @@ def describe_cluster(context: Context, request: DescribeClusterRequest) -> Descr
         )
     return DescribeClusterResponse(
         cluster_id=cluster.id,
-        controller_id=cluster.controller_id,
+        controller_id=cluster.some_node.id,
         brokers=[
             DescribeClusterResponse.Broker(
                 broker_id=node.id,
                 host=node.endpoints[context.listener].host,
                 port=node.endpoints[context.listener].port,
                 rack=node.rack,
+                is_fenced=not node.runs,
             )
-            for node in cluster.nodes.values()
+            for node in cluster.registered
+            if node.runs or request.include_fenced_brokers
         ],
         cluster_authorized_operations=(
             ALL_CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else OPERATIONS_NOT_ASKED
@@ -216,6 +236,7 @@ def describe_topic_partitions(
             continue
         start = first_index if name == first_name else 0
         shown = topic.partitions[start : start + left]
+        states = cluster.catalog.topics_by_id[topic.id].partitions[start:]
         left -= len(shown)
         response.topics.append(
             DescribeTopicPartitionsResponse.Topic(
@@ -224,17 +245,17 @@ def describe_topic_partitions(
                 is_internal=topic.is_internal,
                 partitions=[
                     DescribeTopicPartitionsResponse.Topic.Partition(
-                        error_code=ErrorCode.NONE if partition.leader >= 0 else ErrorCode.LEADER_NOT_AVAILABLE,
+                        error_code=ErrorCode.NONE,  # even where nobody leads
                         partition_index=partition.index,
                         leader_id=partition.leader,
                         leader_epoch=partition.leader_epoch,
                         replica_nodes=partition.replicas,
                         isr_nodes=partition.isr,
-                        eligible_leader_replicas=[],
-                        last_known_elr=[],
-                        offline_replicas=partition.offline_replicas,
+                        eligible_leader_replicas=list(state.eligible_leader_replicas),
+                        last_known_elr=list(state.last_known_elr),
+                        offline_replicas=cluster.offline_replicas(partition),
                     )
-                    for partition in shown
+                    for partition, state in zip(shown, states, strict=False)
                 ],
                 topic_authorized_operations=ALL_TOPIC_OPERATIONS,
             )

@@ -7,6 +7,7 @@ from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.fetched_messages import answer_with_messages
 from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
+from ottla.broker.nearest import FetchFromReplica
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
@@ -27,6 +28,8 @@ from ottla.wire.schema import LAST_VERSION
 Listed = ListOffsetsResponse.Topic.Partition
 
 ISOLATION_LEVELS = (READ_UNCOMMITTED, READ_COMMITTED)
+DEBUGGING_CONSUMER = -2
+"""Who asks with this replica id may ask any replica."""
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -57,7 +60,8 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
         return FetchResponse(error_code=error.code, responses=[])
     if request.isolation_level not in ISOLATION_LEVELS:
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
-    answer = Fetch(cluster, request, fetch_set, context.meter).start(request.max_wait_ms)
+    kind = Fetch if cluster.is_alone else FetchFromReplica
+    answer = kind(context, request, fetch_set).start(request.max_wait_ms)
     newest_format = FetchRequest.newest_format(context.api_version)
     if newest_format == MAGIC:
         return answer
@@ -137,7 +141,11 @@ def _list_offset(
         ):
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
         partition = context.cluster.partition(topic, asked.partition_index)
-        partition.check_leader_epoch(asked.current_leader_epoch)
+        partition.check_asked(
+            context.node.id,
+            leader_epoch=asked.current_leader_epoch,
+            needs_leader=request.replica_id != DEBUGGING_CONSUMER,
+        )
         committed_only = request.isolation_level == READ_COMMITTED
         end_offset = partition.last_stable_offset if committed_only else partition.high_watermark
         return once_stored(_find_offset(partition, asked.timestamp, end_offset), accept, refuse)
@@ -173,7 +181,7 @@ def offset_for_leader_epoch(context: Context, request: OffsetForLeaderEpochReque
             answer = OffsetForLeaderEpochResponse.Topic.Partition(partition=each.partition)
             try:
                 partition = context.cluster.partition(topic.topic, each.partition)
-                partition.check_leader_epoch(each.current_leader_epoch)
+                partition.check_asked(context.node.id, leader_epoch=each.current_leader_epoch)
                 answer.leader_epoch, answer.end_offset = partition.log.offset_for_leader_epoch(each.leader_epoch)
             except KafkaError as error:
                 answer.error_code = error.code

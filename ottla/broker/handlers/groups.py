@@ -4,6 +4,7 @@ from functools import partial
 
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, then
+from ottla.broker.node import Node
 from ottla.broker.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -52,7 +53,7 @@ FetchGroup = OffsetFetchResponse.Group
 
 
 def find_coordinator(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
-    """Say who coordinates: this node, for groups and for transactions alike."""
+    """Say who coordinates: for a group, the node that leads its offsets' partition."""
     version = context.api_version
     if FindCoordinatorRequest.names_several_keys(version):
         return FindCoordinatorResponse(
@@ -71,19 +72,26 @@ def find_coordinator(context: Context, request: FindCoordinatorRequest) -> FindC
 
 
 def _coordinator(context: Context, key_type: int, key: str, *, version: int) -> Coordinator:
-    endpoint = context.node.endpoints[context.listener]
-    found = Coordinator(key=key, node_id=context.node.id, host=endpoint.host, port=endpoint.port, error_message="")
+    node = context.node
     try:
         _check_key(key_type, key, version=version)
         if key_type == GROUP:
-            context.cluster.groups.prepare()
-            if not context.cluster.groups.runtime.coordinates(key):
-                raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "This group's offsets are offline")
+            context.node.groups.prepare()
+            node = _group_coordinator(context, key)
     except KafkaError as error:
         return Coordinator(
             key=key, node_id=NO_NODE, host="", port=NO_NODE, error_code=error.code, error_message=error.message
         )
-    return found
+    endpoint = node.endpoints[context.listener]
+    return Coordinator(key=key, node_id=node.id, host=endpoint.host, port=endpoint.port, error_message="")
+
+
+def _group_coordinator(context: Context, key: str) -> Node:
+    """Return the node that has, or is loading, a group. Raises ``KafkaError`` COORDINATOR_NOT_AVAILABLE."""
+    for node in context.cluster.nodes.values():
+        if node.groups.runtime.coordinates(key):
+            return node
+    raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "Nobody can read this group's offsets")
 
 
 def _check_key(key_type: int, key: str, *, version: int) -> None:
@@ -101,7 +109,7 @@ def _check_key(key_type: int, key: str, *, version: int) -> None:
 def join_group(context: Context, request: JoinGroupRequest) -> JoinGroupResponse | Pending[JoinGroupResponse]:
     """Let a member join; the answer comes when the group's next generation begins."""
     version = context.api_version
-    joined = context.cluster.groups.join(
+    joined = context.node.groups.join(
         request,
         version=version,
         client_id=context.client_id or "",
@@ -120,20 +128,20 @@ def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse
     is_named = request.protocol_type is not None and request.protocol_name is not None
     if SyncGroupRequest.must_name_protocol(context.api_version) and not is_named:
         return SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL, assignment=b"")
-    return context.cluster.groups.sync(request)
+    return context.node.groups.sync(request)
 
 
 def heartbeat(context: Context, request: HeartbeatRequest) -> HeartbeatResponse | Pending[HeartbeatResponse]:
     """Note that a member lives."""
-    return context.cluster.groups.heartbeat(request)
+    return context.node.groups.heartbeat(request)
 
 
 def leave_group(context: Context, request: LeaveGroupRequest) -> LeaveGroupResponse | Pending[LeaveGroupResponse]:
     """Take members out of a group."""
     if LeaveGroupRequest.names_several_members(context.api_version):
-        return context.cluster.groups.leave(request.group_id, request.members)
+        return context.node.groups.leave(request.group_id, request.members)
     leaving = [LeaveGroupRequest.Member(member_id=request.member_id)]
-    return then(context.cluster.groups.leave(request.group_id, leaving), _of_one_member)
+    return then(context.node.groups.leave(request.group_id, leaving), _of_one_member)
 
 
 def _of_one_member(response: LeaveGroupResponse) -> LeaveGroupResponse:
@@ -184,7 +192,8 @@ def offset_commit(
         return OffsetCommitResponse(topics=refused)
     request.topics = accepted
     return then(
-        cluster.groups.commit_offsets(request, version=context.api_version), lambda done: _with_refused(done, refused)
+        context.node.groups.commit_offsets(request, version=context.api_version),
+        lambda done: _with_refused(done, refused),
     )
 
 
@@ -225,7 +234,7 @@ def offset_fetch(context: Context, request: OffsetFetchRequest) -> OffsetFetchRe
 def _fetch_group(
     context: Context, group: FetchGroupRequest, *, require_stable: bool
 ) -> FetchGroup | Pending[FetchGroup]:
-    coordinator = context.cluster.groups
+    coordinator = context.node.groups
     if not OffsetFetchRequest.names_topics_by_id(context.api_version):
         return coordinator.fetch_offsets(group, require_stable=require_stable)
     if group.topics is None:
@@ -329,7 +338,7 @@ def offset_delete(
                     )
                 )
     request.topics = [*accepted.values()]
-    return then(context.cluster.groups.delete_offsets(request), lambda done: _with_unknown(done, refused))
+    return then(context.node.groups.delete_offsets(request), lambda done: _with_unknown(done, refused))
 
 
 def _with_unknown(response: OffsetDeleteResponse, refused: dict[str, DeleteTopic]) -> OffsetDeleteResponse:
@@ -347,7 +356,7 @@ def _with_unknown(response: OffsetDeleteResponse, refused: dict[str, DeleteTopic
 
 def describe_groups(context: Context, request: DescribeGroupsRequest) -> DescribeGroupsResponse:
     """Describe classic groups."""
-    described = [context.cluster.groups.describe(group_id, version=context.api_version) for group_id in request.groups]
+    described = [context.node.groups.describe(group_id, version=context.api_version) for group_id in request.groups]
     if request.include_authorized_operations:
         for group in described:
             if group.error_code == ErrorCode.NONE:
@@ -357,11 +366,11 @@ def describe_groups(context: Context, request: DescribeGroupsRequest) -> Describ
 
 def list_groups(context: Context, request: ListGroupsRequest) -> ListGroupsResponse:
     """List groups, filtered by state and type."""
-    return context.cluster.groups.list_groups(request)
+    return context.node.groups.list_groups(request)
 
 
 def delete_groups(
     context: Context, request: DeleteGroupsRequest
 ) -> DeleteGroupsResponse | Pending[DeleteGroupsResponse]:
     """Forget groups that have no members."""
-    return context.cluster.groups.delete_groups(request.groups_names)
+    return context.node.groups.delete_groups(request.groups_names)

@@ -8,6 +8,7 @@ from typing import Any, cast
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.conversion import up_converted
+from ottla.broker.new_leaders import NewLeaders
 from ottla.broker.partition import Partition
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
 from ottla.broker.waiting import Pending
@@ -90,12 +91,11 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
         acks, _, topic_id, index = found
         length, first = read_uvarint(buffer, start + head)
         last = first + length - 1
-        cluster = context.cluster
-        topic = cluster.topics_by_id.get(topic_id)
+        topic = context.cluster.topics_by_id.get(topic_id)
         if topic is None or acks == ACKS_NONE or length < 1 or buffer[last:end] != tail:
             return None
         try:
-            appended = _append(cluster, topic, index, memoryview(buffer)[first:last], acks, takes_zstd)
+            appended = _append(context, topic, index, memoryview(buffer)[first:last], acks, takes_zstd)
         except KafkaError:
             return None
         if isinstance(appended, Completion):
@@ -126,9 +126,9 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 records = cast("memoryview | None", each.records)
                 if takes_messages and records is not None and magic_of(records) != MAGIC:
-                    appended = _append_messages(cluster, topic, each.index, records, acks)
+                    appended = _append_messages(context, topic, each.index, records, acks)
                 else:
-                    appended = _append(cluster, topic, each.index, records, acks, takes_zstd)
+                    appended = _append(context, topic, each.index, records, acks, takes_zstd)
                 found.append((each.index, appended))
             except KafkaError as error:
                 found.append((each.index, error))
@@ -169,7 +169,7 @@ def _respond(
                 _refuse(context, data, answer, outcome)
             elif isinstance(outcome, Completion):
                 named = TopicData(name=data.name, topic_id=data.topic_id, partition_data=[])  # without the records
-                waiting.append((partial(_settle, context, named, answer), outcome))
+                waiting.append((partial(_settle, context, named, answer, acks), outcome))
             else:
                 _accept(answer, outcome)
             answers.append(answer)
@@ -180,7 +180,27 @@ def _respond(
     if acks == ACKS_NONE:
         _close_on_error(responses)
         return None
+    if not context.cluster.is_alone and ProduceRequest.is_told_of_new_leaders(context.api_version):
+        _name_new_leaders(context, response)
     return response
+
+
+def _name_new_leaders(context: Context, response: ProduceResponse) -> None:
+    """Tell who sent batches to the wrong node where they belong (KIP-951)."""
+    cluster = context.cluster
+    leaders = NewLeaders(context)
+    for data in response.responses:
+        topic = cluster.topics_by_id.get(data.topic_id) or cluster.topics.get(data.name)
+        for answer in data.partition_responses:
+            if answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER and topic is not None:
+                leader_id, leader_epoch = leaders.of(topic.partition(answer.index))
+                answer.current_leader = PartitionResponse.LeaderIdAndEpoch(
+                    leader_id=leader_id, leader_epoch=leader_epoch
+                )
+    response.node_endpoints = [
+        ProduceResponse.NodeEndpoint(node_id=node.id, host=address.host, port=address.port, rack=node.rack)
+        for node, address in leaders.found
+    ]
 
 
 def _accept(answer: PartitionResponse, appended: Appended) -> None:
@@ -200,10 +220,10 @@ def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable
 
 
 def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
-    cluster: Cluster, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
+    context: Context, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
-    partition = _partition_for(topic, index, acks)
+    partition = _partition_for(context, topic, index, acks)
     config = topic.log_config
     if batch is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
@@ -220,31 +240,36 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     if size != len(batch):
         batch = batch[:size]
     if topic.looks_inside:
-        return _append_looking_inside(cluster, topic, partition, batch, header)
-    return partition.append(batch, header, cluster.clock.wall_ms())
+        return _append_looking_inside(context.cluster, topic, partition, batch, header)
+    return partition.append(batch, header, context.cluster.clock.wall_ms())
 
 
-def _partition_for(topic: Topic, index: int, acks: int) -> Partition:
+def _partition_for(context: Context, topic: Topic, index: int, acks: int) -> Partition:
     """The partition that is to be appended to. Raises ``KafkaError`` where nothing may be, whatever it is."""
     partition = topic.partition(index)
     if not -1 <= acks <= 1:
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     if topic.is_internal:
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-    if acks == ACKS_ALL and len(partition.isr) < topic.log_config.min_insync_replicas:
+    if partition.leader != context.node.id:
+        partition.check_asked(context.node.id)
+    if acks == ACKS_ALL and partition.lacks_replicas:
         raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     return partition
 
 
 def _append_messages(
-    cluster: Cluster, topic: Topic, index: int, records: memoryview, acks: int
+    context: Context, topic: Topic, index: int, records: memoryview, acks: int
 ) -> Appended | Completion[Appended]:
     """Append what came in a format from before batches, converted in steps. Raises ``KafkaError``."""
-    partition = _partition_for(topic, index, acks)
+    cluster = context.cluster
+    partition = _partition_for(context, topic, index, acks)
 
     def append(batch: bytearray | None) -> Appended | Completion[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if partition.leader != context.node.id:  # it may have moved meanwhile
+            partition.check_asked(context.node.id)
         if batch is None:
             return NOTHING_APPENDED
         header = read_header(batch)
@@ -298,10 +323,16 @@ def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error:
             answer.log_start_offset = topic.partition(answer.index).log_start_offset
 
 
-def _settle(context: Context, data: TopicData, answer: PartitionResponse, done: Completion[Appended]) -> None:
-    """Fill in what became of a slow append."""
+def _settle(
+    context: Context, data: TopicData, answer: PartitionResponse, acks: int, done: Completion[Appended]
+) -> None:
+    """Fill in what became of a slow append. Meanwhile replicas may have gone that were to have it, too."""
     try:
-        _accept(answer, done.result())
+        appended = done.result()
+        topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics.get(data.name)
+        if acks == ACKS_ALL and topic is not None and topic.partition(answer.index).lacks_replicas:
+            raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+        _accept(answer, appended)
     except KafkaError as error:
         _refuse(context, data, answer, error)
     except Exception:

@@ -65,7 +65,18 @@ def _described(context: Context) -> DescribedTopic.Partition:
                 replica_directory_id=ZERO_UUID,
             )
         ],
-        observers=[],
+        # Brokers that follow the metadata log and have no vote: all but the one that is the controller, too.
+        observers=[
+            ReplicaState(
+                replica_id=node.id,
+                log_end_offset=end_offset,
+                last_fetch_timestamp=now_ms,
+                last_caught_up_timestamp=now_ms,
+                replica_directory_id=ZERO_UUID,
+            )
+            for node in cluster.running
+            if node.id != cluster.controller_id
+        ],
     )
 
 
@@ -140,11 +151,15 @@ def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateF
 
 
 def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse:
-    """Refuse to forget a broker that is there, and one that never was."""
-    if request.broker_id not in context.cluster.nodes:
+    """Forget a broker that is stopped, until it starts again; refuse for one that runs or never was."""
+    node = context.cluster.nodes.get(request.broker_id)
+    if node is None or not node.is_registered:
         return UnregisterBrokerResponse(
             error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"
         )
+    if not node.runs:
+        context.cluster.elections.forget(node)
+        return UnregisterBrokerResponse(error_message=None)
     return UnregisterBrokerResponse(
         error_code=ErrorCode.INVALID_REQUEST, error_message=f"Broker {request.broker_id} is running"
     )

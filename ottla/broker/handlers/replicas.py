@@ -3,8 +3,9 @@
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.partition import Partition
-from ottla.broker.placement import check_replicas
-from ottla.broker.topics import check_name
+from ottla.broker.placement import check_replicas, check_replication_factor
+from ottla.broker.replication import is_being_reassigned
+from ottla.broker.topics import Topic, check_name
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.replicas import (
@@ -23,6 +24,7 @@ PREFERRED, UNCLEAN = 0, 1
 
 ElectedTopic = ElectLeadersResponse.Topic
 ReassignedTopic = AlterPartitionReassignmentsResponse.Topic
+ListedTopic = ListPartitionReassignmentsResponse.Topic
 WrittenTopic = DescribeProducersResponse.Topic
 
 
@@ -44,7 +46,7 @@ def elect_leaders(context: Context, request: ElectLeadersRequest) -> ElectLeader
             try:
                 if refusal is not None:
                     raise refusal
-                _elect(_find(cluster, name, index), request.election_type)
+                _elect(cluster, _find(cluster, name, index), request.election_type)
             except KafkaError as error:
                 if asked is None and error.code == ErrorCode.ELECTION_NOT_NEEDED:
                     continue
@@ -61,26 +63,29 @@ def _refusal_of_elections(request: ElectLeadersRequest) -> KafkaError | None:
     return KafkaError(ErrorCode.REQUEST_TIMED_OUT) if request.timeout_ms <= 0 else None
 
 
-def _find(cluster: Cluster, name: str, index: int) -> Partition:
+def _find(cluster: Cluster, name: str, index: int) -> tuple[Topic, Partition]:
     try:
-        return cluster.partition(name, index)
-    except KafkaError as error:
-        raise KafkaError(error.code, f"There is no partition {index} of {name}") from None
+        topic = cluster.topics[name]
+        return topic, topic.partition(index)
+    except (KeyError, KafkaError):
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no partition {index} of {name}") from None
 
 
-def _elect(partition: Partition, election_type: int) -> None:
+def _elect(cluster: Cluster, found: tuple[Topic, Partition], election_type: int) -> None:
     """Raise ``KafkaError`` ELECTION_NOT_NEEDED, or what says why nobody can be elected."""
-    if partition.leader >= 0 and (election_type == UNCLEAN or partition.leader == partition.replicas[0]):
-        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, f"Broker {partition.leader} leads it")
-    if election_type == PREFERRED:
-        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its first replica is not there")
-    raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "None of its replicas is there")
+    topic, partition = found
+    if not partition.is_offline:
+        cluster.elections.elect(topic, partition.index, unclean=election_type == UNCLEAN)
+    elif election_type == PREFERRED:
+        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its log is offline")
+    else:
+        raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "Its log is offline")
 
 
 def alter_partition_reassignments(
     context: Context, request: AlterPartitionReassignmentsRequest
 ) -> AlterPartitionReassignmentsResponse:
-    """Give partitions other replicas (KIP-455): on one broker there is but the one that they have."""
+    """Give partitions other replicas (KIP-455), or end what was begun."""
     timed_out = request.timeout_ms <= 0
     topics = []
     for topic in request.topics:
@@ -90,10 +95,7 @@ def alter_partition_reassignments(
             try:
                 if timed_out:
                     raise KafkaError(ErrorCode.REQUEST_TIMED_OUT)
-                _find(context.cluster, topic.name, each.partition_index)
-                if each.replicas is None:
-                    raise KafkaError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
-                check_replicas(context.cluster, each.replicas)
+                _reassign(context.cluster, topic.name, each, request=request)
             except KafkaError as error:
                 answer.error_code, answer.error_message = error.code, error.message
             answers.append(answer)
@@ -108,12 +110,51 @@ def alter_partition_reassignments(
     )
 
 
+def _reassign(
+    cluster: Cluster,
+    name: str,
+    asked: AlterPartitionReassignmentsRequest.Topic.Partition,
+    *,
+    request: AlterPartitionReassignmentsRequest,
+) -> None:
+    topic, partition = _find(cluster, name, asked.partition_index)
+    if asked.replicas is not None:
+        check_replicas(cluster, asked.replicas)
+        if not request.allow_replication_factor_change:
+            check_replication_factor(cluster, topic, partition.index, asked.replicas)
+    cluster.elections.reassign(topic, partition.index, asked.replicas)
+
+
 def list_partition_reassignments(
     context: Context,
     request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse:
-    """Tell which reassignments are under way: none, as they end when they begin."""
-    return ListPartitionReassignmentsResponse(error_message=None, topics=[])
+    """Tell which reassignments are under way: those whose new replicas are on nodes that do not run."""
+    cluster = context.cluster
+    if request.topics is None:
+        asked = [(topic, list(range(len(topic.partitions)))) for topic in cluster.topics.values()]
+    else:
+        asked = [
+            (topic, each.partition_indexes)
+            for each in request.topics
+            if (topic := cluster.topics.get(each.name)) is not None
+        ]
+    topics = []
+    for topic, indexes in asked:
+        states = cluster.catalog.topics_by_id[topic.id].partitions
+        found = [
+            ListedTopic.Partition(
+                partition_index=index,
+                replicas=list(states[index].replicas),
+                adding_replicas=list(states[index].adding_replicas),
+                removing_replicas=list(states[index].removing_replicas),
+            )
+            for index in indexes
+            if 0 <= index < len(states) and is_being_reassigned(states[index])
+        ]
+        if found:
+            topics.append(ListedTopic(name=topic.name, partitions=found))
+    return ListPartitionReassignmentsResponse(error_message=None, topics=topics)
 
 
 def describe_producers(context: Context, request: DescribeProducersRequest) -> DescribeProducersResponse:
@@ -124,7 +165,7 @@ def describe_producers(context: Context, request: DescribeProducersRequest) -> D
         for index in topic.partition_indexes:
             answer = WrittenTopic.Partition(partition_index=index, active_producers=[])
             try:
-                answer.active_producers = _producers(context.cluster, topic.name, index)
+                answer.active_producers = _producers(context, topic.name, index)
             except KafkaError as error:
                 answer.error_code, answer.error_message = error.code, error.message
             answers.append(answer)
@@ -132,10 +173,12 @@ def describe_producers(context: Context, request: DescribeProducersRequest) -> D
     return DescribeProducersResponse(topics=topics)
 
 
-def _producers(cluster: Cluster, name: str, index: int) -> list[WrittenTopic.Partition.Producer]:
+def _producers(context: Context, name: str, index: int) -> list[WrittenTopic.Partition.Producer]:
     check_name(name)
-    if name not in cluster.topics:
+    if name not in context.cluster.topics:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
+    partition = context.cluster.partition(name, index)
+    partition.check_asked(context.node.id, needs_leader=False)
     return [
         WrittenTopic.Partition.Producer(
             producer_id=producer_id,
@@ -145,5 +188,5 @@ def _producers(cluster: Cluster, name: str, index: int) -> list[WrittenTopic.Par
             coordinator_epoch=state.coordinator_epoch,
             current_txn_start_offset=state.transaction_offset,
         )
-        for producer_id, state in cluster.partition(name, index).log.active_producers()
+        for producer_id, state in partition.log.active_producers()
     ]

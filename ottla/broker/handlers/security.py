@@ -97,9 +97,10 @@ def create_delegation_token(
     request: CreateDelegationTokenRequest,
 ) -> CreateDelegationTokenResponse:
     """Refuse: a token is given to those who have said who they are (KIP-48)."""
+    names_owner = bool(request.owner_principal_name)
     return CreateDelegationTokenResponse(
         error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
-        principal_type=request.owner_principal_type or PRINCIPAL_TYPE,
+        principal_type=(request.owner_principal_type or "") if names_owner else PRINCIPAL_TYPE,
         principal_name=request.owner_principal_name or PRINCIPAL_NAME,
         token_requester_principal_type=PRINCIPAL_TYPE,
         token_requester_principal_name=PRINCIPAL_NAME,

@@ -47,7 +47,7 @@ def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopic
     single = [topic for topic in request.topics if times[topic.name] == 1 and topic.name != CLUSTER_METADATA]
     refusal = _refusal_of_creation(cluster, request.timeout_ms, single)
     # All are checked against the topics of before: two of one request may have names that collide in metrics.
-    decided = [_decide(cluster, topic, refusal) for topic in single]
+    decided = [_decide(context, topic, refusal) for topic in single]
     answers = [
         item if isinstance(item, CreatedTopic) else _create(cluster, *item, validate_only=request.validate_only)
         for item in decided
@@ -76,9 +76,9 @@ def _refusal_of_creation(
 
 
 def _decide(
-    cluster: Cluster, asked: CreateTopicsRequest.Topic, refusal: KafkaError | None
+    context: Context, asked: CreateTopicsRequest.Topic, refusal: KafkaError | None
 ) -> tuple[str, Assignments, TopicConfig] | CreatedTopic:
-    name = asked.name
+    cluster, name = context.cluster, asked.name
     try:
         if refusal is not None:
             raise refusal
@@ -105,6 +105,8 @@ def _decide(
             assignments = place_new_topic(
                 cluster, num_partitions=asked.num_partitions, replication_factor=asked.replication_factor
             )
+        told = CreateTopicsRequest.knows_throttling_quota(context.api_version)
+        context.changes_partitions(len(assignments), client_is_told=told)
     except KafkaError as error:
         return _not_created(name, error)
     return name, assignments, settings
@@ -178,6 +180,8 @@ def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopic
         answer = DeletedTopic(name=topic.name, topic_id=topic_id)
         if len(names) == 1:
             try:
+                told = DeleteTopicsRequest.knows_throttling_quota(context.api_version)
+                context.changes_partitions(len(topic.partitions), client_is_told=told)
                 cluster.delete_topic(topic)
             except KafkaError as error:
                 answer.error_code = error.code
@@ -218,7 +222,6 @@ def _not_deleted(asked: DeleteTopicsRequest.Topic, error: KafkaError) -> Deleted
 
 def create_partitions(context: Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
     """Let topics grow; what is in a partition already stays there."""
-    cluster = context.cluster
     times = Counter(topic.name for topic in request.topics)
     answers = [
         CreatePartitionsResponse.Topic(
@@ -234,7 +237,7 @@ def create_partitions(context: Context, request: CreatePartitionsRequest) -> Cre
         try:
             if request.timeout_ms <= 0:
                 raise KafkaError(ErrorCode.REQUEST_TIMED_OUT)
-            _grow(cluster, asked, validate_only=request.validate_only)
+            _grow(context, asked, validate_only=request.validate_only)
         except KafkaError as error:
             answer.error_code = error.code
             answer.error_message = error.message
@@ -242,12 +245,15 @@ def create_partitions(context: Context, request: CreatePartitionsRequest) -> Cre
     return CreatePartitionsResponse(results=answers)
 
 
-def _grow(cluster: Cluster, asked: CreatePartitionsRequest.Topic, *, validate_only: bool) -> None:
+def _grow(context: Context, asked: CreatePartitionsRequest.Topic, *, validate_only: bool) -> None:
+    cluster = context.cluster
     topic = cluster.topics.get(asked.name)
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     manual = None if asked.assignments is None else [each.broker_ids for each in asked.assignments]
     assignments = place_more_partitions(cluster, topic, asked.count, manual)
+    told = CreatePartitionsRequest.knows_throttling_quota(context.api_version)
+    context.changes_partitions(len(assignments), client_is_told=told)
     if not validate_only:
         cluster.add_partitions(topic, assignments)
 
@@ -267,10 +273,10 @@ def delete_records(
             topics=[DeleteRecordsResponse.Topic(name=name, partitions=found) for name, found in topics.items()]
         )
 
-    return then(gather([_shorten(context.cluster, name, index, offsets[name, index]) for name, index in names]), answer)
+    return then(gather([_shorten(context, name, index, offsets[name, index]) for name, index in names]), answer)
 
 
-def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
+def _shorten(context: Context, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
     answer = Shortened(partition_index=index, low_watermark=-1)
 
     def accept(low_watermark: int) -> Shortened:
@@ -282,12 +288,13 @@ def _shorten(cluster: Cluster, name: str, index: int, before_offset: int) -> Sho
         return answer
 
     try:
-        partition = cluster.partition(name, index)
-        topic = cluster.topics[name]
+        partition = context.cluster.partition(name, index)
+        topic = context.cluster.topics[name]
         if topic.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
+        partition.check_asked(context.node.id)
         return once_stored(partition.delete_records(before_offset), accept, refuse)
     except KafkaError as error:
         return refuse(error)

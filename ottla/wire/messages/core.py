@@ -65,6 +65,11 @@ class MetadataRequest(Request, key=3, versions=(0, 13), flexible=9):
         return version == 0
 
     @staticmethod
+    def hides_stopped_replicas(version: int) -> bool:
+        """Tell whether replicas on nodes that do not run are left out."""
+        return version == 0
+
+    @staticmethod
     def finds_topics_by_id(version: int) -> bool:
         """Tell whether topics may be asked for by id; versions 10 and 11 have the field and no use for it."""
         return version >= 12

@@ -58,6 +58,16 @@ class FetchRequest(Request, key=1, versions=(0, 18), flexible=12):
     rack_id: str = since(11, default="")
 
     @staticmethod
+    def may_read_from_followers(version: int) -> bool:
+        """Tell whether a consumer may read from any replica (KIP-392)."""
+        return version >= 11
+
+    @staticmethod
+    def is_told_of_new_leaders(version: int) -> bool:
+        """Tell whether an answer from the wrong node names the right one (KIP-951)."""
+        return version >= 16
+
+    @staticmethod
     def names_topics_by_id(version: int) -> bool:
         """Tell whether topics are named by id (KIP-516)."""
         return version >= 13

@@ -26,6 +26,11 @@ class ProduceRequest(Request, key=0, versions=(0, 13), flexible=9):
         return version >= 13
 
     @staticmethod
+    def is_told_of_new_leaders(version: int) -> bool:
+        """Tell whether an answer from the wrong node names the right one (KIP-951)."""
+        return version >= 10
+
+    @staticmethod
     def takes_messages(version: int) -> bool:
         """Tell whether records may come in the formats from before batches (KIP-98)."""
         return version < 3

@@ -25,6 +25,11 @@ class CreateTopicsRequest(Request, key=19, versions=(0, 7), flexible=5):
     timeout_ms: i32 = 60000
     validate_only: bool = since(1, default=False)
 
+    @staticmethod
+    def knows_throttling_quota(version: int) -> bool:
+        """Whether the client knows THROTTLING_QUOTA_EXCEEDED; before, it was only slowed down (KIP-599)."""
+        return version >= 6
+
 
 class CreateTopicsResponse(Response, key=19, versions=(0, 7), flexible=5):
     """How each creation went, with the effective configuration from version 5 (KIP-525)."""
@@ -66,6 +71,11 @@ class DeleteTopicsRequest(Request, key=20, versions=(0, 6), flexible=4):
         """Whether the client knows TOPIC_DELETION_DISABLED (KIP-322)."""
         return version >= 3
 
+    @staticmethod
+    def knows_throttling_quota(version: int) -> bool:
+        """Whether the client knows THROTTLING_QUOTA_EXCEEDED; before, it was only slowed down (KIP-599)."""
+        return version >= 5
+
 
 class DeleteTopicsResponse(Response, key=20, versions=(0, 6), flexible=4):
     """How each deletion went."""
@@ -94,6 +104,11 @@ class CreatePartitionsRequest(Request, key=37, versions=(0, 3), flexible=2):
     topics: list[Topic]
     timeout_ms: i32
     validate_only: bool
+
+    @staticmethod
+    def knows_throttling_quota(version: int) -> bool:
+        """Whether the client knows THROTTLING_QUOTA_EXCEEDED; before, it was only slowed down (KIP-599)."""
+        return version >= 3
 
 
 class CreatePartitionsResponse(Response, key=37, versions=(0, 3), flexible=2):

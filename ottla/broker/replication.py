@@ -1,0 +1,155 @@
+"""Decides who holds and leads a partition as nodes come and go. Pure: takes a state and rules, gives the next state.
+
+Follows Apache's ``PartitionChangeBuilder`` and ``PartitionReassignmentReplicas``. The model behind it: all replicas
+share one log, so a follower whose node runs has everything, and one whose node is stopped is out of sync.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ottla.storage.catalog import PartitionState
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+NOBODY = -1
+
+
+class Rules(NamedTuple):
+    """What bounds a partition's changes. ``alive`` are the nodes that run."""
+
+    alive: frozenset[int]
+    min_insync_replicas: int = 1
+    keeps_eligible: bool = True
+    """Whether the feature ``eligible.leader.replicas.version`` is in force (KIP-966)."""
+    elects_unclean: bool = False
+    """The topic's ``unclean.leader.election.enable``."""
+
+
+def first_state(replicas: Sequence[int], alive: Iterable[int]) -> PartitionState:
+    """Return how a new partition begins: the running replicas are in sync, and the first of them leads."""
+    running = set(alive)
+    isr = tuple(replica for replica in replicas if replica in running)
+    return PartitionState(replicas=tuple(replicas), isr=isr, leader=isr[0] if isr else NOBODY)
+
+
+def settled(state: PartitionState, rules: Rules) -> PartitionState:
+    """Return what becomes of a partition when other nodes run: who is stopped leaves the ISR, who runs joins it."""
+    running = tuple(replica for replica in state.isr if replica in rules.alive)
+    state = _next(state, state._replace(isr=running), rules)
+    if state.leader == NOBODY:
+        return state
+    joining = tuple(each for each in state.replicas if each in rules.alive and each not in state.isr)
+    # A leader that lets others in names all of them in order.
+    return _next(state, state._replace(isr=tuple(sorted(state.isr + joining))), rules) if joining else state
+
+
+def elected(state: PartitionState, rules: Rules, *, unclean: bool) -> PartitionState:
+    """Let the preferred replica lead; or, ``unclean``, any that runs where no leader can be had without loss.
+
+    Raises ``KafkaError``: ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE.
+    """
+    if state.leader != NOBODY and (unclean or state.leader == state.replicas[0]):
+        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, f"Broker {state.leader} leads it")
+    after = _next(state, state, rules._replace(elects_unclean=rules.elects_unclean or unclean), prefers_first=True)
+    if after.leader == state.leader:
+        if unclean:
+            raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "None of its replicas is there")
+        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its first replica is not there")
+    return settled(after, rules)
+
+
+def reassigned(state: PartitionState, target: Sequence[int], rules: Rules) -> PartitionState:
+    """Begin to give a partition other replicas; it is done at once if they all run (KIP-455).
+
+    What another reassignment had begun to add or remove stays so where this one adds or removes none, as in Apache.
+    """
+    current, wanted = state.replicas, tuple(target)
+    adding = tuple(each for each in wanted if each not in current)
+    removing = tuple(each for each in current if each not in wanted)
+    begun = state._replace(
+        replicas=wanted + removing,
+        adding_replicas=adding or state.adding_replicas,
+        removing_replicas=removing or state.removing_replicas,
+    )
+    return settled(_next(state, begun, rules), rules)
+
+
+def reverted(state: PartitionState, rules: Rules) -> PartitionState:
+    """Give up the reassignment that is under way. Raises ``KafkaError`` NO_REASSIGNMENT_IN_PROGRESS."""
+    if not is_being_reassigned(state):
+        raise KafkaError(ErrorCode.NO_REASSIGNMENT_IN_PROGRESS)
+    kept = tuple(each for each in state.replicas if each not in state.adding_replicas)
+    before = state._replace(
+        replicas=kept,
+        isr=tuple(each for each in state.isr if each in kept),
+        adding_replicas=(),
+        removing_replicas=(),
+    )
+    return settled(_next(state, before, rules), rules)
+
+
+def is_being_reassigned(state: PartitionState) -> bool:
+    """Whether replicas are to come or to go."""
+    return bool(state.adding_replicas or state.removing_replicas)
+
+
+def _next(
+    before: PartitionState, after: PartitionState, rules: Rules, *, prefers_first: bool = False
+) -> PartitionState:
+    """Complete a change: the reassignment, the eligible replicas, the leader, and the epochs."""
+    after = _elected(_with_eligible(before, _reassignment_completed(after), rules), rules, prefers_first=prefers_first)
+    if after.isr:
+        after = after._replace(last_known_elr=())
+    elif before.leader != NOBODY:
+        after = after._replace(last_known_elr=(before.leader,))
+    if after == before:
+        return before
+    loses_replicas = not set(before.replicas) <= set(after.replicas)
+    moves = after.leader != before.leader or loses_replicas
+    return after._replace(
+        leader_epoch=before.leader_epoch + (1 if moves else 0), partition_epoch=before.partition_epoch + 1
+    )
+
+
+def _reassignment_completed(state: PartitionState) -> PartitionState:
+    isr = tuple(each for each in state.isr if each not in state.removing_replicas)
+    if not is_being_reassigned(state) or not isr or not set(isr) >= set(state.adding_replicas):
+        return state
+    replicas = tuple(each for each in state.replicas if each not in state.removing_replicas)
+    return state._replace(replicas=replicas, isr=isr, adding_replicas=(), removing_replicas=())
+
+
+def _with_eligible(before: PartitionState, after: PartitionState, rules: Rules) -> PartitionState:
+    """Remember who was in sync when the ISR became too small to acknowledge anything more."""
+    if not rules.keeps_eligible:  # then the last member stays in the ISR, though it does not run
+        known_before = before.isr or before.eligible_leader_replicas
+        last = after.isr or tuple(each for each in known_before if each in after.replicas)
+        return after._replace(isr=last, eligible_leader_replicas=())
+    if len(after.isr) >= min(rules.min_insync_replicas, len(after.replicas)):
+        return after._replace(eligible_leader_replicas=())
+    known = dict.fromkeys(before.eligible_leader_replicas + before.isr)
+    eligible = tuple(each for each in known if each in after.replicas and each not in after.isr)
+    return after._replace(eligible_leader_replicas=eligible)
+
+
+def _elected(state: PartitionState, rules: Rules, *, prefers_first: bool) -> PartitionState:
+    candidates = [
+        each
+        for each in state.replicas
+        if each in rules.alive and (each in state.isr or each in state.eligible_leader_replicas)
+    ]
+    if prefers_first and state.replicas[0] in candidates:
+        leader = state.replicas[0]
+    elif state.leader in candidates:
+        leader = state.leader
+    elif candidates:
+        leader = candidates[0]
+    elif rules.elects_unclean:
+        leader = next((each for each in state.replicas if each in rules.alive), NOBODY)
+    else:
+        leader = NOBODY
+    if leader != NOBODY and leader not in state.isr:
+        others = tuple(each for each in state.eligible_leader_replicas if each != leader)
+        # Without a clean candidate, nobody else is known to have what this one lacks.
+        return state._replace(leader=leader, isr=(leader,), eligible_leader_replicas=others if candidates else ())
+    return state._replace(leader=leader)
