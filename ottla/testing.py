@@ -58,11 +58,10 @@ class Ottla:
     ```
 
     Keywords are Kafka's broker settings with underscores for dots; `config` takes them under their own names.
-    With `as_kafka="2.8"`, clients find what that release of Kafka has and nothing else.
     With a `data_dir` the data stays there. `restart` keeps the data and the ports, so clients reconnect.
 
     With `nodes` it is a cluster of so many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
-    `racks` are given out to them in turn.
+    `racks` are given out to them in turn. With `as_kafka="2.8"`, clients find what that release of Kafka has.
     """
 
     def __init__(
@@ -83,9 +82,9 @@ class Ottla:
         self.nodes: dict[int, Node] = {}
         """The nodes by id, once the broker has started."""
         self.start_timeout = start_timeout
-        self.as_kafka = as_kafka
         self._node_count = nodes
         self._racks = tuple(racks)
+        self.as_kafka = as_kafka
         self._own: TemporaryDirectory[str] | None = None
         self._given_data_dir = Path(data_dir) if data_dir is not None else None
         self._process: subprocess.Popen[str] | None = None

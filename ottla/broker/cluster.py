@@ -79,8 +79,8 @@ class Cluster:
         clock: Clock,
         timers: Timers,
         random_source: random.Random,
-        release: Release | None = None,
         more_nodes: Iterable[BrokerConfig] = (),
+        release: Release | None = None,
     ) -> None:
         """Open the log of every topic that the catalog knows. One that cannot be opened is offline.
 

@@ -119,6 +119,6 @@ class ServeOptions:
     ephemeral: bool
     config: BrokerConfig
     on_ready: Callable[[Ready], None]
+    more_nodes: tuple[BrokerConfig, ...] = ()
     release: Release | None = None
     """The release of Apache's that clients are to find; None: all that is served."""
-    more_nodes: tuple[BrokerConfig, ...] = ()

@@ -158,8 +158,8 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             clock=clock,
             timers=timers,
             random_source=random_source,
-            release=options.release,
             more_nodes=options.more_nodes,
+            release=options.release,
         )
     finally:
         gc.enable()

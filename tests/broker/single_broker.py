@@ -107,8 +107,8 @@ class Broker:
             clock=self.clock,
             timers=Timers(),
             random_source=random,
-            release=release,
             more_nodes=more_nodes,
+            release=release,
         )
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
         self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")

@@ -93,6 +93,20 @@ def test_the_time_of_a_wrapper_that_the_broker_marked_is_that_of_all_in_it():
         (message(b"not gzip", attributes=GZIP), ErrorCode.UNKNOWN_SERVER_ERROR),
         (message(b"", attributes=4), ErrorCode.INVALID_RECORD),
     ],
+    ids=[
+        "a wrong checksum",
+        "two formats",
+        "an unknown format",
+        "a size too small",
+        "a wrong checksum inside",
+        "an empty wrapper",
+        "an older format inside",
+        "a wrapper in a wrapper",
+        "offsets that go below zero",
+        "a wrapper without a value",
+        "no gzip",
+        "an unknown codec",
+    ],
 )
 def test_what_is_wrong_is_refused(data, code):
     assert refusal(data) == code

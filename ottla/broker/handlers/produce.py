@@ -268,8 +268,7 @@ def _append_messages(
     def append(batch: bytearray | None) -> Appended | Completion[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        if partition.leader != context.node.id:  # it may have moved meanwhile
-            partition.check_asked(context.node.id)
+        partition.check_asked(context.node.id)  # Another may lead by now.
         if batch is None:
             return NOTHING_APPENDED
         header = read_header(batch)
