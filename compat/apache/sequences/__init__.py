@@ -1,4 +1,4 @@
-"""Conversations that build state, a module for each subject."""
+"""Conversations that build state, a module for each subject. Those of `restarts` need brokers with few topics."""
 
 from compat.apache.sequences import (
     configs,
@@ -8,12 +8,11 @@ from compat.apache.sequences import (
     offsets,
     producers,
     quotas,
-    restarts,
     topics,
 )
 
 SEQUENCES = tuple(
     sequence
-    for module in (producers, fetch_sessions, logs, group_lives, offsets, topics, configs, quotas, restarts)
+    for module in (producers, fetch_sessions, logs, group_lives, offsets, topics, configs, quotas)
     for sequence in module.SEQUENCES
 )
