@@ -9,6 +9,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 COUNT = 300
 CODECS = (None, "gzip", "snappy", "lz4")
+NEWEST = (0, 11)
+"""The newest words that are tried: in these, what was written in the older ones is read once more."""
 
 
 def speak(version: str) -> Any:
@@ -21,8 +23,8 @@ def speak(version: str) -> Any:
                 continue
             records = write(job, f"{job.topic}-{codec}", api_version, codec)
             read(job, f"{job.topic}-{codec}", api_version, records)
-            # The newest words that the library knows: others wrote, or will read, what this one did.
-            read(job, f"{job.topic}-{codec}", (0, 11), records)
+            if api_version < NEWEST:
+                read(job, f"{job.topic}-{codec}", NEWEST, records)
 
     return scenario
 
