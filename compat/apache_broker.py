@@ -72,6 +72,11 @@ def class_path(version: str = VERSION) -> str:
     return f"{jars(version)}/*"
 
 
+def version_name(version: str) -> str:
+    """What a broker of that release is called."""
+    return f"Apache Kafka {version}"
+
+
 class ApacheBroker(Broker):
     """One Apache Kafka node. `settings` are added to, and win over, the defaults above."""
 
@@ -95,7 +100,7 @@ class ApacheBroker(Broker):
 
     @property
     def version(self) -> str:
-        return f"Apache Kafka {self.kafka}"
+        return version_name(self.kafka)
 
     @property
     def properties(self) -> Path:

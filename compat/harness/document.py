@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from compat.apache_broker import VERSION
 from compat.harness.ledger import Entry
 from compat.harness.manifest import Client
 from compat.harness.scenarios import SCENARIOS
@@ -62,7 +63,10 @@ class Document:
             own = [entry for entry in self.entries if entry.outcome.client == client.name]
             seconds = sum(entry.outcome.seconds for entry in own)
             runs = ", ".join(dict.fromkeys(f"{entry.commit} ({entry.date})" for entry in own)) or "not run"
-            cells = [client.name, client.version, *counts, str(len(client.without)), f"{seconds:.0f}", runs]
+            version = client.version
+            if client.reference != VERSION:
+                version += f" (Apache {client.reference})"
+            cells = [client.name, version, *counts, str(len(client.without)), f"{seconds:.0f}", runs]
             lines.append(f"| {' | '.join(cells)} |")
         total = sum(entry.outcome.seconds for entry in self.entries)
         return [

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from compat.apache_broker import VERSION, version_name
 from compat.harness.manifest import Client
 from compat.harness.stage import ROOT, Outcome
 
@@ -69,13 +70,19 @@ class Ledger:
             partial.replace(path)
 
     def entries(self, clients: Iterable[Client], versions: dict[str, str]) -> list[Entry]:
-        """What is known of `clients` at their versions, against the brokers' `versions` (by name)."""
-        return [
-            entry
-            for client in clients
-            for entry in self._read(client)
-            if entry.client_version == client.version and versions.get(entry.outcome.broker) == entry.outcome.against
-        ]
+        """What is known of `clients` at their versions, against the brokers' `versions` (by name).
+
+        Apache's is the one that a client is compared on, if its manifest names another.
+        """
+        found = []
+        for client in clients:
+            wanted = versions if client.reference == VERSION else versions | {"apache": version_name(client.reference)}
+            found += [
+                entry
+                for entry in self._read(client)
+                if entry.client_version == client.version and wanted.get(entry.outcome.broker) == entry.outcome.against
+            ]
+        return found
 
     def _path(self, client: Client) -> Path:
         return self.folder / f"{client.name}.json"

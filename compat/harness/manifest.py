@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compat.apache_broker import POMS, VERSION
+
 KEYS = {
     "name",
     "version",
@@ -21,6 +23,7 @@ KEYS = {
     "options",
     "sources",
     "ci",
+    "reference",
 }
 
 
@@ -49,6 +52,8 @@ class Client:
     """The scenarios that run with --ci; None: all."""
     options: dict[str, Any] = field(default_factory=dict)
     """Given to the program with every scenario."""
+    reference: str = VERSION
+    """The Apache release that it is compared on."""
     sources: str | list[str] = "*"
     """Which files (patterns), when changed, call for a new installation."""
 
@@ -111,6 +116,8 @@ def _client(table: dict[str, Any], folder: Path, scenarios: set[str]) -> Client:
         raise ManifestError(f"{folder.name}: without names no scenario {sorted(unknown)}")
     if both := set(table.get("extra", {})) & scenarios:
         raise ManifestError(f"{folder.name}: {sorted(both)} are not extra")
+    if table.get("reference", VERSION) not in POMS:
+        raise ManifestError(f"{folder.name}: reference is none of {', '.join(POMS)}")
     client = Client(folder=folder, **table)
     if unknown := set(client.ci or ()) - scenarios - set(client.extra):
         raise ManifestError(f"{folder.name}: ci names no scenario {sorted(unknown)}")

@@ -20,6 +20,13 @@ from compat.harness.suspension import SuspensionWatch
 BROKERS: dict[str, Callable[[Path], Broker]] = {"apache": ApacheBroker, "ottla": OttlaBroker}
 
 
+def _broker(name: str, directory: Path, client: Client) -> Broker:
+    """A broker of that name; Apache's is of the release on which the client is compared."""
+    if BROKERS[name] is ApacheBroker:
+        return ApacheBroker(directory, kafka=client.reference)
+    return BROKERS[name](directory)
+
+
 class Runner:
     """`report` is called with each outcome as it comes."""
 
@@ -34,7 +41,7 @@ class Runner:
     def run(self, client: Client, broker_name: str, scenarios: list[str]) -> list[Outcome]:
         """All `scenarios` in turn on one broker of its own."""
         directory = self.logs / client.name / broker_name
-        broker = BROKERS[broker_name](directory / "broker")
+        broker = _broker(broker_name, directory / "broker", client)
         self._brokers.add(broker)
         outcomes: list[Outcome] = []
         try:

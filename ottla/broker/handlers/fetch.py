@@ -62,6 +62,8 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
     kind = Fetch if cluster.is_alone else FetchFromReplica
     answer = kind(context, request, fetch_set).start(request.max_wait_ms)
+    if by_id:
+        return answer  # the common case, in which nobody need ask what the client reads
     newest_format = FetchRequest.newest_format(context.api_version)
     if newest_format == MAGIC:
         return answer
