@@ -17,7 +17,7 @@ type program struct{ *job.Job }
 
 func (p *program) config() *sarama.Config {
 	config := sarama.NewConfig()
-	config.Version = sarama.MaxVersion
+	config.Version = protocol
 	config.Metadata.Retry.Max = 100
 	config.Metadata.Retry.Backoff = 100 * time.Millisecond
 	if p.MetadataMaxAgeMs > 0 {
