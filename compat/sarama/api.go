@@ -6,7 +6,7 @@ import "github.com/IBM/sarama"
 
 // What the library's public interface calls differently in different versions; here as in 1.61.
 
-var protocol = sarama.MaxVersion
+func adapt(*sarama.Config) {}
 
 func setStrategy(config *sarama.Config, assignor string) {
 	strategy := sarama.NewBalanceStrategyRange()

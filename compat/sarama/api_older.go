@@ -3,6 +3,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/IBM/sarama"
 
 	job "compat/gojob"
@@ -10,8 +12,8 @@ import (
 
 // What the library's public interface calls differently in different versions; here as in 1.30.
 
-// What it says as to newer brokers about a group's offsets is not understood, by Apache neither.
-var protocol = sarama.V2_3_0_0
+// Without a retention it commits by OffsetCommit 1, which Apache 4 has removed.
+func adapt(config *sarama.Config) { config.Consumer.Offsets.Retention = 24 * time.Hour }
 
 func setStrategy(config *sarama.Config, assignor string) {
 	config.Consumer.Group.Rebalance.Strategy = sarama.BalanceStrategyRange

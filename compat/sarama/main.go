@@ -17,7 +17,7 @@ type program struct{ *job.Job }
 
 func (p *program) config() *sarama.Config {
 	config := sarama.NewConfig()
-	config.Version = protocol
+	config.Version = sarama.MaxVersion
 	config.Metadata.Retry.Max = 100
 	config.Metadata.Retry.Backoff = 100 * time.Millisecond
 	if p.MetadataMaxAgeMs > 0 {
@@ -31,6 +31,7 @@ func (p *program) config() *sarama.Config {
 	config.Consumer.Return.Errors = true
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
+	adapt(config)
 	return config
 }
 
