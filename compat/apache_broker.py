@@ -1,4 +1,7 @@
-"""Apache Kafka 4.3.1 as a throw-away broker: jars by Maven, one node in KRaft mode, its own data folder."""
+"""Apache Kafka as a throw-away broker: jars by Maven, one node in KRaft mode, its own data folder.
+
+It is 4.3.1, the reference; or 3.9.1, the last release that took what clients before Kafka 2.1 say.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from pathlib import Path
 from compat.harness.broker import Broker, free_port
 
 VERSION = "4.3.1"
+LAST_FOR_OLD_CLIENTS = "3.9.1"
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "apache"
-POM = ROOT / "compat" / "apache" / "pom.xml"
+POMS = {
+    VERSION: ROOT / "compat" / "apache" / "pom.xml",
+    LAST_FOR_OLD_CLIENTS: ROOT / "compat" / "apache" / "3.9" / "pom.xml",
+}
 LOGGING = ROOT / "compat" / "apache" / "log4j2.yaml"
-MAIN_JAR = f"kafka_2.13-{VERSION}.jar"
 
 # What Ottla's defaults differ in on purpose (one node), so that both start from the same settings.
 SETTINGS = {
@@ -39,28 +45,31 @@ SETTINGS = {
     "log.cleaner.dedupe.buffer.size": "16777216",
 }
 
+SETTINGS_BEFORE_SHARE_GROUPS = {name: value for name, value in SETTINGS.items() if not name.startswith("share.")}
 
-def jars() -> Path:
+
+def jars(version: str = VERSION) -> Path:
     """The folder with Apache's jars and all that they need; fetched with Maven once per version of the pom."""
-    stamp = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    pom = POMS[version]
+    stamp = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     folder = CACHE / f"jars-{stamp}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / MAIN_JAR).exists():
+        if not (folder / f"kafka_2.13-{version}.jar").exists():
             partial = CACHE / f"partial-{stamp}"
             shutil.rmtree(partial, ignore_errors=True)
             subprocess.run(
-                ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
+                ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
                 check=True,
             )
             partial.rename(folder)
     return folder
 
 
-def class_path() -> str:
+def class_path(version: str = VERSION) -> str:
     """For `java -cp`."""
-    return f"{jars()}/*"
+    return f"{jars(version)}/*"
 
 
 class ApacheBroker(Broker):
@@ -77,14 +86,16 @@ class ApacheBroker(Broker):
         advertised_port: int | None = None,
         settings: dict[str, str] | None = None,
         heap: str = "512m",
+        kafka: str = VERSION,
     ) -> None:
         super().__init__(directory, port=port, advertised_port=advertised_port, settings=settings)
         self.controller_port = free_port()
         self.heap = heap
+        self.kafka = kafka
 
     @property
     def version(self) -> str:
-        return f"Apache Kafka {VERSION}"
+        return f"Apache Kafka {self.kafka}"
 
     @property
     def properties(self) -> Path:
@@ -97,7 +108,8 @@ class ApacheBroker(Broker):
             del listeners["IPV6"]
         own = [f"{name}://{host}:{self.port}" for name, host in listeners.items()]
         advertised = [f"{name}://{host}:{self.advertised_port}" for name, host in listeners.items()]
-        settings = SETTINGS | {
+        known = SETTINGS if self.kafka == VERSION else SETTINGS_BEFORE_SHARE_GROUPS
+        settings = known | {
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "listeners": ",".join([*own, f"CONTROLLER://127.0.0.1:{self.controller_port}"]),
             "advertised.listeners": ",".join(advertised),
@@ -117,4 +129,4 @@ class ApacheBroker(Broker):
     def _java(self, heap: str) -> list[str]:
         # Serial collector and one compiler tier: a short life on few cores that others use too.
         options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={LOGGING}"]
-        return ["java", f"-Xmx{heap}", *options, "-cp", class_path()]
+        return ["java", f"-Xmx{heap}", *options, "-cp", class_path(self.kafka)]

@@ -145,6 +145,11 @@ class _Address(click.ParamType[Any]):
     is_flag=True,
     help="Stop when standard input ends, so that the broker never outlives the program that started it.",
 )
+@click.option(
+    "--as-kafka",
+    metavar="X.Y",
+    help="Be like that release of Kafka, such as 2.8: advertise and take its versions of the APIs, and no others.",
+)
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="How much to say.")
 def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
     """Start a broker and serve until Ctrl-C or SIGTERM.
@@ -203,6 +208,7 @@ def _options(
     settings: Sequence[str],
     properties: Path | None,
     port_file: Path | None,
+    as_kafka: str | None,
 ) -> Iterator[ServeOptions]:
     """Settle all that was asked for. An ephemeral folder lives as long as the context."""
     from tempfile import TemporaryDirectory
@@ -211,6 +217,7 @@ def _options(
     from ottla.broker.listeners import advertised_listener, listeners
     from ottla.broker.node_configs import node_configs
     from ottla.broker.options import ServeOptions
+    from ottla.broker.releases import find_release
 
     if ephemeral and data_dir is not None:
         raise click.UsageError("--ephemeral keeps nothing, so it cannot go with --data-dir")
@@ -233,6 +240,7 @@ def _options(
             config=first,
             more_nodes=tuple(more),
             on_ready=_announce(port_file),
+            release=None if as_kafka is None else find_release(as_kafka),
         )
 
 
@@ -308,10 +316,11 @@ def _sentences() -> Iterator[None]:
     """Show what a person can mend as one sentence, without a traceback."""
     from ottla.broker.definitions import InvalidSettingError
     from ottla.broker.options import StartError
+    from ottla.broker.releases import UnknownReleaseError
 
     try:
         yield
-    except (InvalidSettingError, StartError) as error:
+    except (InvalidSettingError, StartError, UnknownReleaseError) as error:
         raise click.ClickException(str(error)) from None
     except BaseExceptionGroup as group:  # what is raised within a nursery comes out wrapped
         sentences = group.subgroup(StartError)

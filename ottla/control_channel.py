@@ -19,6 +19,8 @@ from typing import Any
 SOCKET_NAME = "control.sock"
 LONGEST_SOCKET_PATH = 90
 """In bytes. Systems allow some 100, however long the folder's own path is."""
+SOCKET_FAMILY: int | None = getattr(socket, "AF_UNIX", None)
+"""None where Python knows no sockets that lie in a folder: on Windows."""
 LONGEST_LINE = 1 << 20
 """In bytes, for questions; answers are as long as they are."""
 
@@ -29,8 +31,10 @@ class ControlError(Exception):
 
 def ask(data_dir: Path, command: str, timeout_s: float = 30.0, **arguments: Any) -> Any:
     """Ask the broker that has ``data_dir`` open, and return its answer's result. Raises ControlError."""
+    if SOCKET_FAMILY is None:
+        raise ControlError("on this platform a running broker cannot be asked")
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, short_path(data_dir) as path:
+        with socket.socket(SOCKET_FAMILY, socket.SOCK_STREAM) as sock, short_path(data_dir) as path:
             sock.settimeout(timeout_s)
             sock.connect(path)
             sock.sendall(line_of({"command": command, "arguments": arguments}))

@@ -61,7 +61,7 @@ class Ottla:
     With a `data_dir` the data stays there. `restart` keeps the data and the ports, so clients reconnect.
 
     With `nodes` it is a cluster of so many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
-    `racks` are given out to them in turn.
+    `racks` are given out to them in turn. With `as_kafka="2.8"`, clients find what that release of Kafka has.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class Ottla:
         nodes: int = 1,
         racks: Sequence[str] = (),
         start_timeout: float = 30.0,
+        as_kafka: str | None = None,
         **settings: Setting,
     ) -> None:
         self.config = {**(config or {}), **{name.replace("_", "."): value for name, value in settings.items()}}
@@ -83,6 +84,7 @@ class Ottla:
         self.start_timeout = start_timeout
         self._node_count = nodes
         self._racks = tuple(racks)
+        self.as_kafka = as_kafka
         self._own: TemporaryDirectory[str] | None = None
         self._given_data_dir = Path(data_dir) if data_dir is not None else None
         self._process: subprocess.Popen[str] | None = None
@@ -214,6 +216,7 @@ class Ottla:
             *("--listen", self._listen, "--data-dir", str(self.data_dir), "--port-file", str(self._port_file)),
             *("--nodes", str(self._node_count)),
             *(word for rack in self._racks for word in ("--rack", rack)),
+            *(() if self.as_kafka is None else ("--as-kafka", self.as_kafka)),
             *(word for setting in settings for word in ("--config", setting)),
         ]
 

@@ -33,10 +33,11 @@ from compat.apache.scores import Scores
 from compat.apache.sequence import Sequence, lockstep
 from compat.apache.sequences import SEQUENCES
 from compat.apache.side import Side, StepError
+from compat.apache.versions import compared_versions
 from compat.apache_broker import ApacheBroker
 from compat.harness.broker import Broker
 from compat.harness.ottla_broker import ROOT, OttlaBroker
-from ottla.broker.apis import BY_KEY, Api
+from ottla.broker.apis import BY_KEY
 from ottla.wire.messages.groups import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.messages.produce import InitProducerIdRequest
 from ottla.wire.messages.topics import DeleteRecordsRequest
@@ -133,13 +134,17 @@ class Comparison:
             for version, mutation in variants(base):
                 if self.part >= 1 or mutation is None or chosen.random() < self.part:
                     self.compare(base, version, mutation)
-        while self._waiting:
-            self._look_at_those_who_wait()
-            time.sleep(0.02)
+        self.wait_for_all()
         for sequence in (told for each in SEQUENCES for told in each.told() if only in told.name):
             self.follow(sequence)
         for side in self.sides:
             side.close()
+
+    def wait_for_all(self) -> None:
+        """Judge those who were put aside, when all that they wait for has come."""
+        while self._waiting:
+            self._look_at_those_who_wait()
+            time.sleep(0.02)
 
     def compare(self, base: Base, version: int, mutation: Mutation | None) -> None:
         """Bring both sides to the same state, ask the same, and keep the score, now or later."""
@@ -249,16 +254,12 @@ def _has_coordinator(answer: FindCoordinatorResponse) -> bool:
 def variants(base: Base) -> Iterator[tuple[int, Mutation | None]]:
     """The versions of a case, and in each of them the good request and the changed ones."""
     plain = sample(base)
-    api = BY_KEY[plain.api_key]
-    for version in _versions(api, base):
+    for version in compared_versions(plain.api_key):
+        if not base.first_version <= version <= base.last_version:
+            continue
         yield version, None
         if base.mutate:
             yield from ((version, each) for each in mutations(plain, version) if each.path[0] != base.keep)
-
-
-def _versions(api: Api, base: Base) -> range:
-    first, last = api.served
-    return range(max(first, base.first_version), min(last, base.last_version) + 1)
 
 
 class _Anything(dict[str, object]):
@@ -297,10 +298,15 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         brokers: tuple[Broker, Broker] = (
             stack.enter_context(ApacheBroker(folder / "apache", settings=SETTINGS)),
-            stack.enter_context(OttlaBroker(folder / "ottla", settings=SETTINGS | {"node.id": "1"})),
+            stack.enter_context(OttlaBroker(folder / "ottla", settings=SETTINGS | {"record.validation": "full"})),
         )
         comparison = Comparison(
-            Side("Apache", brokers[0].port), Side("Ottla", brokers[1].port), seed=options.seed, part=options.part
+            *(
+                Side(name, broker.port, broker.restart)
+                for name, broker in zip(("Apache", "Ottla"), brokers, strict=True)
+            ),
+            seed=options.seed,
+            part=options.part,
         )
         comparison.prepare()
         comparison.run(options.only)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from compat.apache.connection import CLOSED, SILENT
 from compat.apache.side import FIRST, STEP_S, Side
-from ottla.broker.apis import BY_KEY
+from compat.apache.versions import compared_versions
 from ottla.wire.schema import Request, Response
 
 
@@ -37,7 +37,12 @@ class Answer:
     client: str
 
 
-Steps = Generator[Ask | Answer, Any, None]
+@dataclass(frozen=True)
+class Restart:
+    """The broker is stopped and started. All its clients have to connect anew."""
+
+
+Steps = Generator[Ask | Answer | Restart, Any, None]
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,8 @@ class Sequence:
 
     def version(self, step: Ask) -> int:
         """Which version of a request is sent."""
-        oldest, newest = BY_KEY[step.request.api_key].served
-        return (oldest if self.in_old_versions else newest) if step.version is None else step.version
+        versions = compared_versions(step.request.api_key)
+        return versions[0 if self.in_old_versions else -1] if step.version is None else step.version
 
 
 class Compared(NamedTuple):
@@ -77,11 +82,14 @@ class _Walk:
         self._sequence = sequence
         self._steps = sequence.steps(side)
         self._begun: dict[str, tuple[Request, int]] = {}
-        self.next: Ask | Answer | None = next(self._steps, None)
+        self.next: Ask | Answer | Restart | None = next(self._steps, None)
 
     def send(self) -> None:
-        """Send what is to be asked now, if anything."""
+        """Do what is to be done now: send what is to be asked, if anything."""
         step = self.next
+        if isinstance(step, Restart):
+            self._side.close()
+            self._side.restart()
         if isinstance(step, Ask):
             version = self._sequence.version(step)
             self._begun[step.client] = step.request, version
@@ -90,7 +98,7 @@ class _Walk:
     def receive(self) -> tuple[Request, int, Response | str] | None:
         """Go on to the next step, with the answer to this one; None if it has none yet."""
         step = self.next
-        if isinstance(step, Begin):
+        if isinstance(step, Begin | Restart):
             self._go_on(None)
             return None
         assert step is not None

@@ -29,6 +29,8 @@ class Side:
 
     name: str
     port: int
+    restart: Callable[[], None] = lambda: None
+    """Stops the broker and starts it again, at the same port."""
     topic_names: dict[bytes, str] = field(default_factory=dict)
     """By topic id: the ids differ from broker to broker, the names do not."""
     memory: dict[str, Any] = field(default_factory=dict)

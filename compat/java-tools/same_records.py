@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from base64 import b64decode
 from pathlib import Path
 
 from compat_program import an_hour_ago, check, check_equal
@@ -119,6 +120,10 @@ def offsets_topic(shell: Shell) -> None:
         ours = "\n".join(line for line in records if f'"group":"{shell.job.group}"' in line)
         check(ours, f"{formatter} finds the group")
         ours = re.sub(r'"topicId":"[^"]*"', '"topicId":...', ours)
+        # These hold the topic's name.
+        ours = re.sub(
+            r'("(?:subscription|assignment)":)"([^"]*)"', lambda found: f"{found[1]}{b64decode(found[2])!r}", ours
+        )
         shell.printed.add(formatter, re.sub(r'("(?:\w*[tT]imestamp|generation)"):-?\d+', r"\1:...", ours))
 
 
@@ -179,6 +184,13 @@ def streams_reset(shell: Shell) -> None:
         "verifiable-producer", "--topic", topic, "--max-messages", "30", "--throughput", "1000", "--repeating-keys", "4"
     )
     words = ["--application-id", application, "--input-topics", topic]
+
+    def reset(*option: str) -> None:
+        text = shell.quietly("streams-reset", *words, *option)
+        # The tool keeps topics in a set.
+        ordered = re.sub(r"\[(.*?)\]", lambda found: str(sorted(found[1].split(", "))), text)
+        shell.printed.add(f"streams-reset {' '.join(option)}", ordered)
+
     for option in (
         "--to-earliest",
         "--to-latest",
@@ -187,8 +199,8 @@ def streams_reset(shell: Shell) -> None:
         "--by-duration PT1H",
         "--to-datetime 2020-01-01T00:00:00.000",
     ):
-        shell.run("streams-reset", *words, *option.split(), "--dry-run")
-    shell.run("streams-reset", *words, "--to-offset", "5", "--force")
+        reset(*option.split(), "--dry-run")
+    reset("--to-offset", "5", "--force")
     shell.run("groups", "--describe", "--group", application)
     shell.run("topics", "--list", only=application)
     shell.refuse("streams-reset", "--application-id", application, "--input-topics", f"{topic}-missing")

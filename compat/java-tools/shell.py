@@ -103,9 +103,12 @@ class Shell:
         return text
 
     def _ordered(self, text: str) -> str:
-        """Rows that follow each other in order, since tools keep partitions in hash tables."""
+        """Rows and warnings that follow each other in order, since tools keep partitions in hash tables."""
+        beginnings = (self.job.group, "Warn: ")
+        # A warning is set apart by empty lines.
+        spaced = re.sub(r"(?m)^(Warn: .*)\n\n(?=Warn: )", r"\1\n", text)
         lines: list[str] = []
-        for is_row, some in itertools.groupby(text.splitlines(), lambda line: line.startswith(self.job.group)):
+        for is_row, some in itertools.groupby(spaced.splitlines(), lambda line: line.startswith(beginnings)):
             rows = list(some)
             lines += sorted(rows) if is_row else rows
         return "\n".join(lines)

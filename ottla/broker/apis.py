@@ -23,13 +23,14 @@ class Api(NamedTuple):
 
 
 APIS: tuple[Api, ...] = (
-    # Produce 0-2 are advertised by Apache and closed on use: librdkafka compresses only if it sees them.
-    Api(ApiKey.PRODUCE, "Produce", "produce", (3, 13), (0, 13), "WRITE", "TOPIC"),
-    Api(ApiKey.FETCH, "Fetch", "fetch", (4, 18), (4, 18), "READ", "TOPIC"),
-    Api(ApiKey.LIST_OFFSETS, "ListOffsets", "fetch", (1, 11), (1, 11), "DESCRIBE", "TOPIC"),
+    # Versions that Kafka 4 dropped (KIP-896) are served in silence, as 3.9 served them. But Apache 4, too, advertises
+    # Produce 0-2, which it closes on: librdkafka compresses only if it sees them.
+    Api(ApiKey.PRODUCE, "Produce", "produce", (0, 13), (0, 13), "WRITE", "TOPIC"),
+    Api(ApiKey.FETCH, "Fetch", "fetch", (0, 18), (4, 18), "READ", "TOPIC"),
+    Api(ApiKey.LIST_OFFSETS, "ListOffsets", "fetch", (0, 11), (1, 11), "DESCRIBE", "TOPIC"),
     Api(ApiKey.METADATA, "Metadata", "core", (0, 13), (0, 13), "DESCRIBE", "TOPIC"),
-    Api(ApiKey.OFFSET_COMMIT, "OffsetCommit", "groups", (2, 10), (2, 10), "READ", "GROUP"),
-    Api(ApiKey.OFFSET_FETCH, "OffsetFetch", "groups", (1, 10), (1, 10), "DESCRIBE", "GROUP"),
+    Api(ApiKey.OFFSET_COMMIT, "OffsetCommit", "groups", (0, 10), (2, 10), "READ", "GROUP"),
+    Api(ApiKey.OFFSET_FETCH, "OffsetFetch", "groups", (0, 10), (1, 10), "DESCRIBE", "GROUP"),
     Api(ApiKey.FIND_COORDINATOR, "FindCoordinator", "groups", (0, 6), (0, 6), "DESCRIBE", "GROUP"),
     Api(ApiKey.JOIN_GROUP, "JoinGroup", "groups", (0, 9), (0, 9), "READ", "GROUP"),
     Api(ApiKey.HEARTBEAT, "Heartbeat", "groups", (0, 4), (0, 4), "READ", "GROUP"),
@@ -42,11 +43,11 @@ APIS: tuple[Api, ...] = (
     Api(ApiKey.API_VERSIONS, "ApiVersions", "core", (0, 4), (0, 4), "NONE", "CLUSTER"),
     Api(ApiKey.DESCRIBE_CLUSTER, "DescribeCluster", "core", (0, 2), (0, 2), "DESCRIBE", "CLUSTER"),
     Api(ApiKey.DESCRIBE_TOPIC_PARTITIONS, "DescribeTopicPartitions", "core", (0, 0), (0, 0), "DESCRIBE", "TOPIC"),
-    Api(ApiKey.OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", "fetch", (2, 4), (2, 4), "DESCRIBE", "TOPIC"),
-    Api(ApiKey.CREATE_TOPICS, "CreateTopics", "topics", (2, 7), (2, 7), "CREATE", "TOPIC"),
-    Api(ApiKey.DELETE_TOPICS, "DeleteTopics", "topics", (1, 6), (1, 6), "DELETE", "TOPIC"),
+    Api(ApiKey.OFFSET_FOR_LEADER_EPOCH, "OffsetForLeaderEpoch", "fetch", (0, 4), (2, 4), "DESCRIBE", "TOPIC"),
+    Api(ApiKey.CREATE_TOPICS, "CreateTopics", "topics", (0, 7), (2, 7), "CREATE", "TOPIC"),
+    Api(ApiKey.DELETE_TOPICS, "DeleteTopics", "topics", (0, 6), (1, 6), "DELETE", "TOPIC"),
     Api(ApiKey.DELETE_RECORDS, "DeleteRecords", "topics", (0, 2), (0, 2), "DELETE", "TOPIC"),
-    Api(ApiKey.DESCRIBE_CONFIGS, "DescribeConfigs", "configs", (1, 4), (1, 4), "DESCRIBE_CONFIGS", "TOPIC"),
+    Api(ApiKey.DESCRIBE_CONFIGS, "DescribeConfigs", "configs", (0, 4), (1, 4), "DESCRIBE_CONFIGS", "TOPIC"),
     Api(ApiKey.ALTER_CONFIGS, "AlterConfigs", "configs", (0, 2), (0, 2), "ALTER_CONFIGS", "TOPIC"),
     Api(
         ApiKey.LIST_CONFIG_RESOURCES,
@@ -57,8 +58,8 @@ APIS: tuple[Api, ...] = (
         "DESCRIBE_CONFIGS",
         "CLUSTER",
     ),
-    Api(ApiKey.ALTER_REPLICA_LOG_DIRS, "AlterReplicaLogDirs", "log_dirs", (1, 2), (1, 2), "ALTER", "CLUSTER"),
-    Api(ApiKey.DESCRIBE_LOG_DIRS, "DescribeLogDirs", "log_dirs", (1, 5), (1, 5), "DESCRIBE", "CLUSTER"),
+    Api(ApiKey.ALTER_REPLICA_LOG_DIRS, "AlterReplicaLogDirs", "log_dirs", (0, 2), (1, 2), "ALTER", "CLUSTER"),
+    Api(ApiKey.DESCRIBE_LOG_DIRS, "DescribeLogDirs", "log_dirs", (0, 5), (1, 5), "DESCRIBE", "CLUSTER"),
     Api(ApiKey.CREATE_PARTITIONS, "CreatePartitions", "topics", (0, 3), (0, 3), "ALTER", "TOPIC"),
     Api(
         ApiKey.INCREMENTAL_ALTER_CONFIGS, "IncrementalAlterConfigs", "configs", (0, 1), (0, 1), "ALTER_CONFIGS", "TOPIC"
@@ -85,17 +86,17 @@ APIS: tuple[Api, ...] = (
     Api(ApiKey.DESCRIBE_PRODUCERS, "DescribeProducers", "replicas", (0, 0), (0, 0), "READ", "TOPIC"),
     Api(ApiKey.SASL_HANDSHAKE, "SaslHandshake", "security", (0, 1), (0, 1), "NONE", "CLUSTER"),
     Api(ApiKey.SASL_AUTHENTICATE, "SaslAuthenticate", "security", (0, 2), (0, 2), "NONE", "CLUSTER"),
-    Api(ApiKey.DESCRIBE_ACLS, "DescribeAcls", "security", (1, 3), (1, 3), "DESCRIBE", "CLUSTER"),
-    Api(ApiKey.CREATE_ACLS, "CreateAcls", "security", (1, 3), (1, 3), "ALTER", "CLUSTER"),
-    Api(ApiKey.DELETE_ACLS, "DeleteAcls", "security", (1, 3), (1, 3), "ALTER", "CLUSTER"),
-    Api(ApiKey.CREATE_DELEGATION_TOKEN, "CreateDelegationToken", "security", (1, 3), (1, 3), "CREATE_TOKENS", "USER"),
-    Api(ApiKey.RENEW_DELEGATION_TOKEN, "RenewDelegationToken", "security", (1, 2), (1, 2), "NONE", "CLUSTER"),
-    Api(ApiKey.EXPIRE_DELEGATION_TOKEN, "ExpireDelegationToken", "security", (1, 2), (1, 2), "NONE", "CLUSTER"),
+    Api(ApiKey.DESCRIBE_ACLS, "DescribeAcls", "security", (0, 3), (1, 3), "DESCRIBE", "CLUSTER"),
+    Api(ApiKey.CREATE_ACLS, "CreateAcls", "security", (0, 3), (1, 3), "ALTER", "CLUSTER"),
+    Api(ApiKey.DELETE_ACLS, "DeleteAcls", "security", (0, 3), (1, 3), "ALTER", "CLUSTER"),
+    Api(ApiKey.CREATE_DELEGATION_TOKEN, "CreateDelegationToken", "security", (0, 3), (1, 3), "CREATE_TOKENS", "USER"),
+    Api(ApiKey.RENEW_DELEGATION_TOKEN, "RenewDelegationToken", "security", (0, 2), (1, 2), "NONE", "CLUSTER"),
+    Api(ApiKey.EXPIRE_DELEGATION_TOKEN, "ExpireDelegationToken", "security", (0, 2), (1, 2), "NONE", "CLUSTER"),
     Api(
         ApiKey.DESCRIBE_DELEGATION_TOKEN,
         "DescribeDelegationToken",
         "security",
-        (1, 3),
+        (0, 3),
         (1, 3),
         "DESCRIBE",
         "DELEGATION_TOKEN",

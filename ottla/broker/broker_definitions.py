@@ -34,16 +34,12 @@ BROKER_DEFINITIONS = table(
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
         dynamic=True,
     ),
-    Definition("inter.broker.listener.name", STRING),
     Definition("controller.listener.names", LIST, None, SOME_NAMES),
     Definition("process.roles", LIST, None, each_of("broker", "controller", empty=False)),
     Definition("log.dir", LIST, ("/tmp/kafka-logs",), SOME_NAMES),  # noqa: S108
     Definition("log.dirs", LIST, None, SOME_NAMES),
     # Connections and requests
     Definition("socket.request.max.bytes", INT, 104_857_600, at_least(1)),
-    Definition("socket.listen.backlog.size", INT, 50, at_least(1)),
-    Definition("socket.send.buffer.bytes", INT, 102_400),
-    Definition("socket.receive.buffer.bytes", INT, 102_400),
     Definition("connections.max.idle.ms", LONG, 600_000),
     Definition("max.connections", INT, INT_MAX, at_least(0), dynamic=True),
     Definition("max.request.partition.size.limit", INT, 2000, at_least(1)),
@@ -70,8 +66,6 @@ BROKER_DEFINITIONS = table(
     Definition("log.flush.scheduler.interval.ms", LONG, LONG_MAX),
     Definition("log.index.interval.bytes", INT, 4096, at_least(0), dynamic=True),
     Definition("log.index.size.max.bytes", INT, 10_485_760, at_least(4), dynamic=True),
-    Definition("log.local.retention.bytes", LONG, -2, at_least(-2), dynamic=True),
-    Definition("log.local.retention.ms", LONG, -2, at_least(-2), dynamic=True),
     Definition("log.message.timestamp.after.max.ms", LONG, 3_600_000, at_least(0), dynamic=True),
     Definition("log.message.timestamp.before.max.ms", LONG, LONG_MAX, at_least(0), dynamic=True),
     Definition("log.message.timestamp.type", STRING, "CreateTime", one_of("CreateTime", "LogAppendTime"), dynamic=True),
@@ -107,26 +101,25 @@ BROKER_DEFINITIONS = table(
     Definition("auto.leader.rebalance.enable", BOOLEAN, True),
     Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
     Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
+    # What clients tell of themselves (KIP-714)
+    Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),
     Definition("max.incremental.fetch.session.cache.slots", INT, 1000, at_least(0)),
     # Idempotent producers
     Definition("producer.id.expiration.ms", INT, 86_400_000, at_least(1), dynamic=True),
     Definition("producer.id.expiration.check.interval.ms", INT, 600_000, at_least(1), internal=True),
-    Definition("transaction.max.timeout.ms", INT, 900_000, at_least(1)),
     # Classic groups and their offsets
     Definition("group.initial.rebalance.delay.ms", INT, 3000),
     Definition("group.min.session.timeout.ms", INT, 6000),
     Definition("group.max.session.timeout.ms", INT, 1_800_000),
     Definition("group.max.size", INT, INT_MAX, at_least(1)),
     Definition("offset.metadata.max.bytes", INT, 4096),
-    Definition("offsets.commit.timeout.ms", INT, 5000, at_least(1)),
     Definition("offsets.retention.minutes", INT, 10_080, at_least(1)),
     Definition("offsets.retention.check.interval.ms", LONG, 600_000, at_least(1)),
     Definition("offsets.topic.num.partitions", INT, 50, at_least(1)),
     Definition("offsets.topic.replication.factor", SHORT, 3, at_least(1)),
     Definition("offsets.topic.segment.bytes", INT, 104_857_600, at_least(1)),
-    Definition("offsets.topic.compression.codec", INT, 0),
 )
 
 # Kafka has no such settings, so DescribeConfigs does not show them.

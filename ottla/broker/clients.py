@@ -30,7 +30,7 @@ class Clients:
             return  # it is about to say
         if not context.client_software_name:
             client_id = (context.client_id or "")[:LOGGED_CHARACTERS]
-            if self._is_new("", client_id):
+            if self._is_new("", client_id.rstrip("0123456789")):  # many count their clients
                 api = BY_KEY[api_key].name
                 log.info("new: client %r, of a library that does not name itself (%s v%d)", client_id, api, version)
 

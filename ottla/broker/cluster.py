@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from ottla.broker.answers import Answers
 from ottla.broker.clients import Clients
@@ -23,9 +24,11 @@ from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
 from ottla.broker.partition import Partition
 from ottla.broker.quotas import Quotas
+from ottla.broker.releases import Release
 from ottla.broker.replicated import ReplicatedPartition
 from ottla.broker.replication import first_state
 from ottla.broker.scram_credentials import ScramCredentials
+from ottla.broker.stepping import Stepper
 from ottla.broker.striping import Place, spread
 from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
@@ -33,6 +36,7 @@ from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_ke
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
+from ottla.storage.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.offline import OfflineLog
 from ottla.storage.segment_log import SegmentLog
@@ -42,6 +46,8 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PRODUCER_ID_BLOCK = 1000
 BROKER = 4
@@ -74,11 +80,14 @@ class Cluster:
         timers: Timers,
         random_source: random.Random,
         more_nodes: Iterable[BrokerConfig] = (),
+        release: Release | None = None,
     ) -> None:
         """Open the log of every topic that the catalog knows. One that cannot be opened is offline.
 
-        ``config`` is the first node's, and what all follow; ``more_nodes`` are those of the others.
+        ``config`` is the first node's, and what all follow; ``more_nodes`` are those of the others. With a ``release``,
+        clients find what that release of Apache's has, and nothing else.
         """
+        self.release = release
         self.config = config
         self.directory = directory
         self.catalog = catalog
@@ -86,7 +95,7 @@ class Cluster:
         self.clients = Clients()
         self.quotas = Quotas(catalog)
         self.throttling = Throttling(self.quotas, config, clock, timers)
-        self.features = Features(catalog)
+        self.features = Features(catalog, release)
         self.scram_credentials = ScramCredentials(catalog)
         self.telemetry = Telemetry(catalog, random_source)
         self.clock = clock
@@ -152,6 +161,19 @@ class Cluster:
         if not self.is_alone:
             works.append(self.elections.coordinate())
         return in_turn(works)
+
+    def in_steps(self, steps: Steps[T]) -> Completion[T]:
+        """Do a request's long work: at once if it is short, else between other work."""
+        done: Completion[T] = Completion()
+        Stepper(
+            steps,
+            timers=self.timers,
+            clock=self.clock,
+            background=self.directory.background,
+            then=done.complete,
+            failed=done.fail,
+        ).run()
+        return done
 
     # --- finding
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 from ottla.broker.waiting import Pending
-from ottla.control_channel import LONGEST_LINE, SOCKET_NAME, line_of, short_path
+from ottla.control_channel import LONGEST_LINE, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,12 @@ async def serve_commands(
 
 @asynccontextmanager
 async def _listening(data_dir: Path) -> AsyncIterator[trio.SocketListener | None]:
+    if SOCKET_FAMILY is None:
+        yield None
+        return
     # The folder is locked: a socket that is there already belongs to a broker that was killed.
     file = data_dir / SOCKET_NAME
-    sock = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = trio.socket.socket(SOCKET_FAMILY, socket.SOCK_STREAM)
     with sock:
         try:
             file.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from ottla.broker.apis import BY_KEY, Api
 from ottla.broker.context import Context
+from ottla.broker.releases import accepted_versions
 from ottla.broker.waiting import Pending
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
@@ -113,10 +114,15 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
     api = BY_KEY.get(api_key)
     if api is None:
         raise ProtocolError(f"API {api_key} is not served")
-    if not api.served[0] <= version <= api.served[1]:
+    release = context.cluster.release
+    accepted = accepted_versions(api, release)
+    if accepted is None:
+        raise ProtocolError(f"{api.name} is not served: Kafka {release and release.name} has nothing of it")
+    if not accepted[0] <= version <= accepted[1]:
         if api_key == ApiKey.API_VERSIONS:
-            raise _UnsupportedApiVersionsError
-        raise ProtocolError(f"{api.name} version {version} is not served ({api.served[0]} to {api.served[1]} are)")
+            raise _UnsupportedApiVersionsError(accepted)
+        served = f"{accepted[0]} to {accepted[1]} are{f' by Kafka {release.name}' if release else ''}"
+        raise ProtocolError(f"{api.name} version {version} is not served ({served})")
     api_and_version = api_key << 16 | version
     if context.meter is None:
         route = ROUTES.get(api_and_version)
@@ -132,6 +138,9 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
 class _UnsupportedApiVersionsError(Exception):
     """KIP-35: answered in version 0, so that a newer client can try again with what we have."""
 
+    def __init__(self, accepted: tuple[int, int]) -> None:
+        self.accepted = accepted
+
 
 def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply | Deferred | None:
     """Answer the request in ``buffer[start:end]``; its views must not outlive this call.
@@ -144,8 +153,8 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     api_key, version, correlation_id, name_length = read_fixed_header(buffer, start)
     try:
         route: Route = context.routes.get(api_key << 16 | version) or _find_route(context, api_key, version)
-    except _UnsupportedApiVersionsError:
-        return _unsupported_api_versions(correlation_id)
+    except _UnsupportedApiVersionsError as error:
+        return _unsupported_api_versions(correlation_id, error.accepted)
     position = start + REQUEST_HEADER_SIZE
     body = position + name_length if name_length > 0 else position
     if body > end:
@@ -235,10 +244,10 @@ def _top_level_error(route: Route, code: ErrorCode, error: Exception) -> Respons
     return route.response_class(**values)
 
 
-def _unsupported_api_versions(correlation_id: int) -> Reply:
+def _unsupported_api_versions(correlation_id: int, accepted: tuple[int, int]) -> Reply:
     from ottla.wire.messages.core import ApiVersionsResponse
 
-    first, last = BY_KEY[ApiKey.API_VERSIONS].served
+    first, last = accepted
     response = ApiVersionsResponse(
         error_code=ErrorCode.UNSUPPORTED_VERSION,
         api_keys=[ApiVersionsResponse.ApiVersion(api_key=ApiKey.API_VERSIONS, min_version=first, max_version=last)],

@@ -57,6 +57,11 @@ class Elections:
         node.runs = node.is_registered = True
         self._nodes_changed()
 
+    def forget(self, node: Node) -> None:
+        """Count no more on a stopped node, until it starts again."""
+        node.is_registered = False
+        self._nodes_changed()
+
     def _nodes_changed(self) -> None:
         self.settle(self._cluster.topics.values())
         self._cluster.answers.forget()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
+from ottla.broker.releases import Release
 from ottla.storage.catalog import Catalog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -42,8 +43,18 @@ class UpgradeType(IntEnum):
 class Features:
     """The levels in force. Follows ``FeatureControlManager``."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, release: Release | None = None) -> None:
         self._catalog = catalog
+        self._release = release
+
+    def supported(self) -> Iterator[tuple[str, Levels]]:
+        """Each feature with the levels that clients are told of: those of the release that this broker is to be."""
+        for name, levels in FEATURES.items():
+            if self._release is None:
+                yield name, levels
+            elif name in self._release.features:
+                most, at_first = self._release.features[name]
+                yield name, Levels(min(levels.least, most), min(levels.most, most), min(levels.at_first, at_first))
 
     def level(self, name: str) -> int:
         """The level in force; 0 if there is none."""
@@ -51,8 +62,8 @@ class Features:
 
     def in_force(self) -> Iterator[tuple[str, int]]:
         """Each feature that is in force, with its level."""
-        for name in FEATURES:
-            level = self.level(name)
+        for name, levels in self.supported():
+            level = self.level(name) if self._release is None else min(self.level(name), levels.at_first)
             if level:
                 yield name, level
 

@@ -28,8 +28,11 @@ class ClusterOffsetsTopic:
         return None
 
     def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
-        """Append a coordinator's batch; raises ``KafkaError``."""
-        return self._cluster.partition(OFFSETS_TOPIC, partition).append(
+        """Append a coordinator's batch, as with acks=all; raises ``KafkaError``."""
+        found = self._cluster.partition(OFFSETS_TOPIC, partition)
+        if found.lacks_replicas:
+            raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
+        return found.append(
             memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
         )
 

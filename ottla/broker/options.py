@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ottla.broker.config import BrokerConfig
+from ottla.broker.releases import Release
 
 DEFAULT_PORT = 9092
 
@@ -119,3 +120,5 @@ class ServeOptions:
     config: BrokerConfig
     on_ready: Callable[[Ready], None]
     more_nodes: tuple[BrokerConfig, ...] = ()
+    release: Release | None = None
+    """The release of Apache's that clients are to find; None: all that is served."""

@@ -122,7 +122,8 @@ def _reassignment_completed(state: PartitionState) -> PartitionState:
 def _with_eligible(before: PartitionState, after: PartitionState, rules: Rules) -> PartitionState:
     """Remember who was in sync when the ISR became too small to acknowledge anything more."""
     if not rules.keeps_eligible:  # then the last member stays in the ISR, though it does not run
-        last = after.isr or tuple(each for each in before.isr if each in after.replicas)
+        known_before = before.isr or before.eligible_leader_replicas
+        last = after.isr or tuple(each for each in known_before if each in after.replicas)
         return after._replace(isr=last, eligible_leader_replicas=())
     if len(after.isr) >= min(rules.min_insync_replicas, len(after.replicas)):
         return after._replace(eligible_leader_replicas=())

@@ -159,6 +159,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             timers=timers,
             random_source=random_source,
             more_nodes=options.more_nodes,
+            release=options.release,
         )
     finally:
         gc.enable()

@@ -70,6 +70,19 @@ TOPIC_DEFINITIONS: Mapping[str, Definition] = table(
     Definition("local.retention.ms", LONG, -2, at_least(-2)),
 )
 
+NOT_ACTED_ON = frozenset(
+    {
+        "leader.replication.throttled.replicas",
+        "follower.replication.throttled.replicas",
+        "remote.storage.enable",
+        "remote.log.copy.disable",
+        "remote.log.delete.on.disable",
+        "local.retention.bytes",
+        "local.retention.ms",
+    }
+)
+"""These are taken and shown, and change nothing here (docs/settings.md)."""
+
 # The broker settings that stand behind a topic's own, nearest first. Those without one have only their default.
 BROKER_NAMES: Mapping[str, tuple[str, ...]] = {
     "cleanup.policy": ("log.cleanup.policy",),

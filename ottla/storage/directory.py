@@ -105,6 +105,7 @@ class DataDirectory:
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
+        self._starts_have_moved = False
         self._remove_deleted()
 
     def _identify(self, node_id: int | None, cluster_id: str | None) -> Identity:
@@ -168,7 +169,7 @@ class DataDirectory:
             flusher=self.flusher,
             background=self.background,
             random=self._random,
-            start_moved=lambda: self._write_log_start_offsets(sync=False),
+            start_moved=self._start_moved,
         )
         if key in self._unopened:
             shutdown = LastShutdown(
@@ -280,6 +281,19 @@ class DataDirectory:
         moved = points != self._recovery_points
         self._recovery_points = points
         return moved
+
+    def _start_moved(self) -> None:
+        """Write the logs' starts before this pass is answered: once, of however many logs they moved."""
+        if not self._starts_have_moved:
+            self._starts_have_moved = True
+            self.background.soon(self._write_moved_starts)
+
+    def _write_moved_starts(self) -> None:
+        self._starts_have_moved = False
+        try:
+            self._write_log_start_offsets(sync=False)
+        except OSError as failure:  # Whichever moves next has all of them written again.
+            _log.error("the start offsets of the logs could not be written: %s", failure)
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
         for key, log in self.logs.items():

@@ -11,6 +11,7 @@ OVER_SLOW_LOGS_TOO = {
     "test_fetch_sessions",
     "test_groups",
     "test_offsets",
+    "test_old_clients",
     "test_produce",
     "test_topics",
 }

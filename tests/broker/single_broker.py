@@ -9,6 +9,7 @@ from ottla.broker.context import Context
 from ottla.broker.dispatch import Deferred, handle
 from ottla.broker.node_configs import node_configs
 from ottla.broker.options import Address
+from ottla.broker.releases import Release
 from ottla.broker.waiting import Timers
 from ottla.storage.background import Background, Inline
 from ottla.storage.catalog import FILE_NAME, Catalog
@@ -88,7 +89,9 @@ class Broker:
     nodes = 1
     racks: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path, *, background: Background | None = None, **settings: str) -> None:
+    def __init__(
+        self, folder: Path, *, background: Background | None = None, release: Release | None = None, **settings: str
+    ) -> None:
         given = {name.replace("_", "."): value for name, value in settings.items()}
         config, *more_nodes = node_configs(given, nodes=self.nodes, racks=self.racks)
         random = Random(1)
@@ -105,6 +108,7 @@ class Broker:
             timers=Timers(),
             random_source=random,
             more_nodes=more_nodes,
+            release=release,
         )
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
         self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")

@@ -51,6 +51,18 @@ def test_a_question_gets_its_commands_result(tmp_path):
     assert asking(tmp_path, lambda: ask(tmp_path, "double", number=21)) == 42
 
 
+def test_a_platform_without_sockets_in_folders_serves_all_the_same(tmp_path, monkeypatch):
+    for module in ("ottla.broker.control", "ottla.control_channel"):
+        monkeypatch.setattr(f"{module}.SOCKET_FAMILY", None)
+
+    def question():
+        with pytest.raises(ControlError, match="on this platform"):
+            ask(tmp_path, "double", number=21)
+        return list(tmp_path.iterdir())
+
+    assert asking(tmp_path, question) == []
+
+
 def test_an_answer_may_come_later(tmp_path):
     pending = Pending()
 

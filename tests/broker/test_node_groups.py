@@ -173,6 +173,21 @@ def test_a_group_whose_replicas_are_all_stopped_has_no_coordinator(tmp_path):
     nodes.close()
 
 
+def test_offsets_need_as_many_replicas_as_other_records(tmp_path):
+    nodes = ThreeNodes(tmp_path, offsets_topic_num_partitions="6", min_insync_replicas="2")
+    nodes.create("topic", [1, 2, 3])
+    node = coordinator(nodes, "group")
+    first, second = others(node)
+    nodes.stop(first)
+    assert commit(nodes, "group", 5, node) == NONE
+    nodes.stop(second)
+    assert commit(nodes, "group", 6, node) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    nodes.start(second)
+    assert committed(nodes, "group", node) == (NONE, [5])
+    assert commit(nodes, "group", 6, node) == NONE
+    nodes.close()
+
+
 def test_groups_are_loaded_by_their_coordinators_after_a_restart(nodes, tmp_path):
     for offset, group in enumerate(GROUPS):
         commit(nodes, group, offset, coordinator(nodes, group))

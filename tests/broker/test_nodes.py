@@ -13,7 +13,7 @@ from ottla.wire.messages.core import DescribeClusterRequest, MetadataRequest
 from ottla.wire.messages.fetch import ListOffsetsRequest, OffsetForLeaderEpochRequest
 from ottla.wire.messages.log_dirs import DescribeLogDirsRequest
 from ottla.wire.messages.produce import ProduceResponse
-from ottla.wire.messages.quorum import DescribeQuorumRequest
+from ottla.wire.messages.quorum import DescribeQuorumRequest, UnregisterBrokerRequest
 from ottla.wire.messages.quotas import AlterClientQuotasRequest
 from ottla.wire.messages.replicas import (
     AlterPartitionReassignmentsRequest,
@@ -515,6 +515,26 @@ def test_an_unclean_leader_is_elected_only_by_who_asks_or_by_the_topics_setting(
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, 2]
     assert elect(nodes, 1, ("asked", 0), ("set", 0)) == [NONE, ErrorCode.ELECTION_NOT_NEEDED]
     assert led(nodes, "asked") == (2, 3, [2, 3], [2])
+
+
+def test_a_stopped_node_can_be_forgotten_until_it_starts(nodes):
+    nodes.create("topic", [2, 3])
+    nodes.stop(2)
+    nodes.stop(3)
+    nodes.start(2)
+    nodes.cluster.set_topic_configs(nodes.cluster.topics["topic"], {"unclean.leader.election.enable": "true"})
+
+    def forget(node):
+        return nodes.ask(UnregisterBrokerRequest(broker_id=node), 0).error_code
+
+    assert forget(3) == NONE
+    assert forget(3) == ErrorCode.BROKER_ID_NOT_REGISTERED
+    assert led(nodes, "topic") == (2, 3, [2, 3], [2])
+    assert nodes.create("other", [3, 1]) == ErrorCode.INVALID_REPLICA_ASSIGNMENT
+    assert create(nodes, 3, name="other") == ErrorCode.INVALID_REPLICATION_FACTOR
+    nodes.start(3)
+    assert led(nodes, "topic") == (2, 3, [2, 3], [2, 3])
+    assert nodes.create("other", [3, 1]) == NONE
 
 
 def test_replicas_move_at_once_to_nodes_that_run(nodes):

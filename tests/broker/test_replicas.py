@@ -77,7 +77,7 @@ def test_an_election_without_time_is_too_late(broker, timeout_ms):
     [(0, ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE), (1, ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)],
 )
 def test_a_partition_that_nobody_can_lead_is_named_even_where_none_was_asked_for(broker, topic, election_type, code):
-    topic.partitions[1].leader = -1
+    topic.partitions[1].go_offline("the disk is gone")
     assert elect(broker, None, election_type=election_type) == (NONE, [("t", [(1, code)])])
 
 

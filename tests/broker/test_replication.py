@@ -93,6 +93,12 @@ def test_without_the_feature_the_last_replica_stays_in_the_isr():
     assert (state.leader, state.isr, state.eligible_leader_replicas) == (NOBODY, (3,), ())
 
 
+def test_who_was_eligible_is_in_the_isr_when_the_feature_is_given_up():
+    gone = settled(first_state([3], ALL), running(1))
+    assert settled(gone, running(1, keeps_eligible=False)).isr == (3,)
+    assert settled(gone, running(1, 3, keeps_eligible=False)).leader == 3
+
+
 def test_an_unclean_leader_is_elected_where_the_topic_allows_it():
     state = settled(settled(first_state([2, 3], ALL), running(1, 3)), running(1))
     state = settled(state, running(1, 2, elects_unclean=True))

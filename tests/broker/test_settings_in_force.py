@@ -58,6 +58,7 @@ def files(broker, suffix):
     ],
 )
 def test_what_a_setting_forbids_is_refused_from_now_on(broker, topic, name, value, batch, expected):  # noqa: PLR0917
+    topic.partitions[0].replicas.append(2)  # more replicas than there are cannot be asked for
     now = broker.clock.wall_ms()
     assert code(produce(broker, batch(now))) == NONE
     change(broker, name, value)

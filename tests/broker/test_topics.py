@@ -401,6 +401,20 @@ def test_records_before_an_offset_go(broker, version, offset, start):
     assert broker.cluster.partition("t", 0).log_start_offset == start
 
 
+def test_starts_that_cannot_be_written_down_are_storage_errors(broker, monkeypatch):
+    create(broker, new_topic("t", 2))
+    for partition in (0, 1):
+        broker.append("t", 10, partition=partition)
+
+    def fail(*_args, **_options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(broker.files, "replace", fail)
+        answers = shorten(broker, ("t", 0, 3), ("t", 1, 3))
+    assert answers == [("t", index, -1, ErrorCode.KAFKA_STORAGE_ERROR) for index in (0, 1)]
+
+
 @pytest.mark.parametrize(
     ("name", "index", "offset", "code"),
     [

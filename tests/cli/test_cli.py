@@ -42,6 +42,7 @@ def test_every_option_of_serve_is_explained():
         "--config",
         "--properties",
         "--port-file",
+        "--as-kafka",
         "--log-level",
     }
 
@@ -57,6 +58,7 @@ def test_every_option_of_serve_is_explained():
         (["--config", "num.partitions=three"], "num.partitions must be a whole number, not 'three'"),
         (["--ephemeral", "--data-dir", "data"], "--ephemeral keeps nothing, so it cannot go with --data-dir"),
         (["--properties", "no-such-file"], "'no-such-file' does not exist"),
+        (["--as-kafka", "5.0"], "no versions are known of Kafka 5.0, only of 0.9, 0.10.0,"),
         (["--config", "log.dirs=a,b"], "log.dirs names 2 folders; Ottla keeps its data in one"),
         (["--config", "listeners=SSL://:9093"], "listeners asks for SSL; this Ottla listens in PLAINTEXT only"),
         (["--config", "listeners=:9092"], "listeners must be a list of NAME://HOST:PORT, not ':9092'"),
@@ -97,7 +99,7 @@ def test_apis_lists_every_api_with_its_versions():
     assert len(lines) == len(APIS) + 1
     keys = [int(line.split()[0]) for line in lines[1:]]
     assert keys == sorted(keys)
-    assert next(line for line in lines if " Fetch " in line).split() == ["1", "Fetch", "4-18", "4-18", "fetch"]
+    assert next(line for line in lines if " Fetch " in line).split() == ["1", "Fetch", "0-18", "4-18", "fetch"]
 
 
 @pytest.mark.parametrize("name", ["ListOffsets", "list_offsets", "LISTOFFSETS", "2"])

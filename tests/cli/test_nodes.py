@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from ottla.cli import main
+from ottla.control_channel import ask
 from ottla.testing import Ottla
 
 PATIENCE_S = 30
@@ -93,6 +95,32 @@ def test_a_producer_and_a_group_go_on_when_any_node_stops(cluster):
     producer.close()
     consumer.close()
     assert sorted(received) == sorted(sent)
+
+
+def test_a_node_that_came_back_leads_again_at_the_next_check():
+    with Ottla(nodes=2, leader_imbalance_check_interval_seconds=1) as broker:
+        make_topic(broker, "balanced", partitions=2, replication_factor=2)
+
+        def leads():
+            return [node["leads"] for node in ask(broker.data_dir, "nodes")]
+
+        assert leads() == [1, 1]
+        broker.nodes[2].stop()
+        broker.nodes[2].start()
+        deadline = time.monotonic() + PATIENCE_S
+        while leads() != [1, 1]:
+            assert time.monotonic() < deadline
+
+
+def test_the_only_node_of_a_broker_stops_and_starts_too():
+    with Ottla() as broker:
+        producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+        producer.send("topic", b"before").get(PATIENCE_S)
+        broker.nodes[1].stop()
+        assert refuses(broker.nodes[1])
+        broker.nodes[1].start()
+        assert producer.send("topic", b"after").get(PATIENCE_S).offset == 1
+        producer.close()
 
 
 def test_a_restart_keeps_the_ports_of_all_nodes(tmp_path):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from compat.apache.known import KNOWN
 from ottla.broker.config import DEFINITIONS, OUR_DEFAULTS
+from tools import apis, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -24,6 +26,19 @@ def test_configuration_lists_the_defaults_that_differ_and_no_other():
     for name, (apache, _) in written.items():
         definition = DEFINITIONS[name]
         assert apache == (definition.write(definition.default) or "none, must be set")
+
+
+@pytest.mark.parametrize("tool", [apis, settings], ids=lambda tool: tool.__name__)
+def test_what_is_written_from_tables_is_up_to_date(tool):
+    written = tool.DOCUMENT.read_text(encoding="utf-8")
+    assert written == tool.markdown(), f"run .venv/bin/python {tool.__name__.replace('.', '/')}.py"
+
+
+def test_each_deviation_has_one_row_and_what_the_comparison_knows_is_among_them():
+    explained = [row[0] for row in rows("docs/deviations.md", 4)]
+    headings = explained.count("API or place")
+    assert len(explained) == len(set(explained)) + headings - 1
+    assert {known.deviation for known in KNOWN} <= set(explained)
 
 
 def test_each_dependency_has_a_line_that_says_why():

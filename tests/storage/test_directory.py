@@ -14,6 +14,7 @@ from ottla.storage.directory_lock import DirectoryInUseError
 from ottla.storage.files import RealFiles
 from ottla.storage.identity import IdentityError, uuid_from_text, uuid_to_text
 from ottla.storage.log_config import LogConfig
+from tests.storage.held import Held
 from tests.storage.logs import TOPIC_ID, append, append_records, batch_of, read_all
 
 CONFIG = LogConfig()
@@ -21,6 +22,24 @@ CONFIG = LogConfig()
 
 def open_directory(root: Path, **options: object) -> DataDirectory:
     return DataDirectory(root, files=RealFiles(durable=False), **options)  # type: ignore[arg-type]
+
+
+def test_starts_that_move_in_one_pass_are_written_once_before_it_is_answered(tmp_path: Path) -> None:
+    held = Held()
+    directory = open_directory(tmp_path, background=held)
+    logs = [directory.open_log("topic", each, topic_id=TOPIC_ID, config=CONFIG) for each in range(5)]
+    for log in logs:
+        append_records(log, 3)
+    for log in logs:
+        log.delete_records(2)
+    assert len(held.calls) == 1
+    held.end_pass()
+    written = (tmp_path / "log-start-offset-checkpoint").read_text()
+    assert written == "0\n5\n" + "".join(f"topic {each} 2\n" for each in range(5))
+    logs[3].delete_records(3)
+    held.end_pass()
+    assert "topic 3 3\n" in (tmp_path / "log-start-offset-checkpoint").read_text()
+    directory.abandon()
 
 
 def test_a_second_broker_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -224,6 +243,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles
 from ottla.storage.log_config import LogConfig
+from tests.storage.held import Held
 from tests.storage.logs import TOPIC_ID, append, batch_of, read_all
 for round in range(2):
     directory = DataDirectory(Path({str(tmp_path)!r}), files=RealFiles(durable=False))

@@ -1,4 +1,7 @@
-"""Apache's generated Java classes read what we write, and write the same bytes: one JVM run for all versions."""
+"""Apache's generated Java classes read what we write, and write the same bytes: one JVM run for all versions.
+
+And another one, with 3.9's classes, for the versions that Kafka 4 dropped.
+"""
 
 import struct
 import subprocess
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ottla.wire.schema import Message, MetadataRecord, Request, Response
-from tests.wire.declarations import pair_id, pairs
+from tests.wire.declarations import is_dropped, kept_pairs, pair_id, pairs
 from tests.wire.values import samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
@@ -36,11 +39,17 @@ def encodings(message: type[Message], version: int) -> list[bytes]:
 
 
 @pytest.fixture(scope="session")
-def answers(apache_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+def answers(apache_jars: Path, older_apache_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What Apache's classes made of each encoding: bytes, or the sentence of their exception."""
-    classes = tmp_path_factory.mktemp("classes")
+    dropped = [pair for pair in pairs() if is_dropped(*pair)]
+    return round_trips(apache_jars, kept_pairs(), tmp_path_factory.mktemp("classes")) | round_trips(
+        older_apache_jars, dropped, tmp_path_factory.mktemp("older-classes")
+    )
+
+
+def round_trips(apache_jars: Path, asked_pairs: list[tuple[type[Message], int]], classes: Path) -> Answers:
     subprocess.run(["javac", "-cp", f"{apache_jars}/*", "-d", classes, SOURCE], check=True)
-    asked = [(message, version, each) for message, version in pairs() for each in encodings(message, version)]
+    asked = [(message, version, each) for message, version in asked_pairs for each in encodings(message, version)]
     questions = bytearray()
     for message, version, encoded in asked:
         name = class_name(message).encode()

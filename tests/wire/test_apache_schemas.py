@@ -1,4 +1,7 @@
-"""Every declaration agrees, field by field, with the JSON schema in Apache's jars."""
+"""Every declaration agrees, field by field, with the JSON schemas in Apache's jars.
+
+Versions that Kafka 4 dropped are held to 3.9's schemas, all others to those of the release that is the reference.
+"""
 
 import json
 import re
@@ -21,20 +24,30 @@ from ottla.wire.schema import (
     Response,
     Struct,
 )
-from tests.wire.declarations import MESSAGES, pair_id
+from tests.wire.declarations import MESSAGES, first_in_apache_4, pair_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 
 SCHEMA = re.compile(r"common/(?:message|metadata)/\w+\.json")
 Schemas = dict[str, dict[str, Any]]
 Described = dict[str, Any]
+WITH_DROPPED_VERSIONS = [message for message in MESSAGES if message.versions[0] < first_in_apache_4(message)]
 
 
 @pytest.fixture(scope="session")
 def schemas(apache_jars: Path) -> Schemas:
+    return schemas_in(apache_jars, "kafka-clients-*.jar", "kafka-group-coordinator-4*.jar", "kafka-metadata-*.jar")
+
+
+@pytest.fixture(scope="session")
+def older_schemas(older_apache_jars: Path) -> Schemas:
+    return schemas_in(older_apache_jars, "kafka-clients-*.jar")
+
+
+def schemas_in(folder: Path, *patterns: str) -> Schemas:
     found: Schemas = {}
-    for pattern in ("kafka-clients-*.jar", "kafka-group-coordinator-4*.jar", "kafka-metadata-*.jar"):
-        (path,) = apache_jars.glob(pattern)
+    for pattern in patterns:
+        (path,) = folder.glob(pattern)
         with zipfile.ZipFile(path) as jar:
             for name in jar.namelist():
                 if SCHEMA.fullmatch(name):
@@ -118,7 +131,8 @@ def theirs(
 def ours(struct: type[Struct], within: tuple[int, int]) -> Iterator[Described]:
     for field in struct.fields():
         present = overlap((field.since, field.until), within)
-        assert present is not None, f"{struct.__qualname__}.{field.name} stands in no version"
+        if present is None:
+            continue
         array = isinstance(field.type, ArrayOf)
         element = field.type.element if isinstance(field.type, ArrayOf) else field.type
         yield {
@@ -126,7 +140,9 @@ def ours(struct: type[Struct], within: tuple[int, int]) -> Iterator[Described]:
             "array": array,
             "type": element.name if isinstance(element, Primitive) else list(ours(element, present)),
             "versions": present,
-            "nullable": None if field.nullable is None else max(field.nullable, present[0]),
+            "nullable": None
+            if field.nullable is None or field.nullable > present[1]
+            else max(field.nullable, present[0]),
             "tag": field.tag,
             "default": "defaults" if isinstance(field.default, Struct) else field.default,
         }
@@ -144,11 +160,25 @@ def assert_same(mine: list[Described], apache: list[Described], path: str) -> No
             assert my["type"] == their["type"], here
 
 
+def commons(schema: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    return {struct["name"]: struct["fields"] for struct in schema.get("commonStructs", [])}
+
+
+def together(older: list[dict[str, Any]], newer: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The fields of two releases; where both have one, it is as the newer has it, and holds what either has in it."""
+    found = {field["name"]: field for field in older}
+    for field in newer:
+        nested = together(found.get(field["name"], {}).get("fields", []), field.get("fields", []))
+        found[field["name"]] = {**field, "fields": nested} if nested else field
+    return list(found.values())
+
+
 @pytest.mark.parametrize("message", MESSAGES, ids=pair_id)
 def test_names_types_versions_nullability_and_tags_are_apaches(message: type[Message], schemas: Schemas) -> None:
     schema = schemas[message.__name__]
-    common = {struct["name"]: struct["fields"] for struct in schema.get("commonStructs", [])}
-    assert message.versions == served_versions(schemas, message.__name__)
+    common = commons(schema)
+    kept = (first_in_apache_4(message), message.versions[1])
+    assert kept == served_versions(schemas, message.__name__)
     flexible = version_range(schema["flexibleVersions"])
     assert message.flexible == (flexible[0] if flexible else None)
     if issubclass(message, Request | Response):
@@ -157,16 +187,40 @@ def test_names_types_versions_nullability_and_tags_are_apaches(message: type[Mes
     if issubclass(message, MetadataRecord):
         assert message.api_key == schema["apiKey"]
         assert schema["type"] == "metadata"
-    mine = list(ours(message, message.versions))
-    assert_same(mine, list(theirs(schema["fields"], message.versions, common)), message.__name__)
+    assert_same(list(ours(message, kept)), list(theirs(schema["fields"], kept, common)), message.__name__)
+
+
+@pytest.mark.parametrize("message", WITH_DROPPED_VERSIONS, ids=pair_id)
+def test_versions_that_kafka_4_dropped_are_as_3_9_had_them(message: type[Message], older_schemas: Schemas) -> None:
+    schema = older_schemas[message.__name__]
+    dropped = (message.versions[0], first_in_apache_4(message) - 1)
+    assert served_versions(older_schemas, message.__name__)[0] == dropped[0]
+    flexible = version_range(schema["flexibleVersions"])
+    assert flexible is None or flexible[0] > dropped[1]
+    their = list(theirs(schema["fields"], dropped, commons(schema)))
+    assert_same(list(ours(message, dropped)), their, message.__name__)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=pair_id)
+def test_every_field_stands_in_a_version(message: type[Message]) -> None:
+    def check(struct: type[Struct], within: tuple[int, int]) -> None:
+        for field in struct.fields():
+            present = overlap((field.since, field.until), within)
+            assert present is not None, f"{struct.__qualname__}.{field.name}"
+            element = field.type.element if isinstance(field.type, ArrayOf) else field.type
+            if not isinstance(element, Primitive):
+                check(element, present)
+
+    check(message, message.versions)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=pair_id)
 def test_defaults_are_apaches_and_stand_where_a_version_lacks_the_field(
-    message: type[Message], schemas: Schemas
+    message: type[Message], schemas: Schemas, older_schemas: Schemas
 ) -> None:
     schema = schemas[message.__name__]
-    common = {struct["name"]: struct["fields"] for struct in schema.get("commonStructs", [])}
+    older = older_schemas[message.__name__] if message in WITH_DROPPED_VERSIONS else {"fields": []}
+    common = commons(schema)
 
     def compare(struct: type[Struct], fields: list[dict[str, Any]], within: tuple[int, int]) -> None:
         by_name = {snake_case(field["name"]): field for field in fields}
@@ -186,4 +240,4 @@ def test_defaults_are_apaches_and_stand_where_a_version_lacks_the_field(
                 nested = their.get("fields") or common[their["type"].removeprefix("[]")]
                 compare(element, nested, present)
 
-    compare(message, schema["fields"], message.versions)
+    compare(message, together(older["fields"], schema["fields"]), message.versions)

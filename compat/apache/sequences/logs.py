@@ -45,18 +45,19 @@ def _offsets_by_time(side: Side) -> Steps:
         yield Ask(offsets_at(side.topic, timestamp))
 
 
-def _epoch_end(side: Side, epoch: int, current: int = -1) -> OffsetForLeaderEpochRequest:
+def epoch_end(side: Side, epoch: int, current: int = -1) -> OffsetForLeaderEpochRequest:
+    """Ask where an epoch of the case's topic ended."""
     partitions = [Asked.Partition(partition=0, leader_epoch=epoch, current_leader_epoch=current)]
     return OffsetForLeaderEpochRequest(replica_id=-1, topics=[Asked(topic=side.topic, partitions=partitions)])
 
 
 def _leader_epochs(side: Side) -> Steps:
     own_topic(side)
-    yield Ask(_epoch_end(side, 0))
+    yield Ask(epoch_end(side, 0))
     for _ in range(2):
         yield Ask(produce(side, side.topic, batch()))
     for epoch, current in ((0, -1), (0, 0), (1, 0), (-1, 0), (0, 1), (5, -1), (0, -2), (-2, -1)):
-        yield Ask(_epoch_end(side, epoch, current))
+        yield Ask(epoch_end(side, epoch, current))
     for current, last in ((0, -1), (1, -1), (-1, 0), (-1, 1), (0, 0), (-2, -2), (7, 0)):
         request = fetch(side, {side.topic: {0: 2}})
         partition = request.topics[0].partitions[0]
@@ -67,7 +68,7 @@ def _leader_epochs(side: Side) -> Steps:
             each.current_leader_epoch = current
         yield Ask(offsets)
     yield Ask(shorten(side, side.topic, 3))
-    yield Ask(_epoch_end(side, 0))
+    yield Ask(epoch_end(side, 0))
 
 
 SEQUENCES = (

@@ -24,6 +24,7 @@ from ottla.wire.messages.groups import (
 
 NO_OFFSET = -1
 NO_EPOCH = -1
+NOT_SAID = -1
 MAX_TIMESTAMP = 2**63 - 1
 RECORDS_PER_BATCH = 1000
 """How many offsets are forgotten at a time where nobody needs it to happen at once."""
@@ -86,7 +87,7 @@ class Commit:
                     offset=each.committed_offset,
                     leader_epoch=each.committed_leader_epoch,
                     metadata=metadata,
-                    commit_timestamp=now.wall_ms,
+                    commit_timestamp=now.wall_ms if each.commit_timestamp == NOT_SAID else each.commit_timestamp,
                     expire_timestamp=expire_timestamp,
                     topic_id=topic.topic_id,
                 )

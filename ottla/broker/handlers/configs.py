@@ -69,6 +69,7 @@ def _show(setting: Description, *, include_synonyms: bool) -> DescribedConfig:
         name=setting.name,
         value=setting.value,
         read_only=setting.read_only,
+        is_default=setting.is_default,
         config_source=setting.source,
         is_sensitive=setting.sensitive,
         synonyms=[

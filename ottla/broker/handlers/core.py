@@ -6,7 +6,7 @@ from typing import cast
 from ottla.broker.apis import APIS
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
-from ottla.broker.features import FEATURES
+from ottla.broker.releases import advertised_versions
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -44,15 +44,13 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
         context.cluster.clients.meet(context)
     return ApiVersionsResponse(
         api_keys=[
-            ApiVersionsResponse.ApiVersion(
-                api_key=api.key, min_version=api.advertised[0], max_version=api.advertised[1]
-            )
+            ApiVersionsResponse.ApiVersion(api_key=api.key, min_version=versions[0], max_version=versions[1])
             for api in APIS
-            if api.advertised is not None
+            if (versions := advertised_versions(api, context.cluster.release)) is not None
         ],
         supported_features=[
             ApiVersionsResponse.SupportedFeature(name=name, min_version=served.least, max_version=served.most)
-            for name, served in FEATURES.items()
+            for name, served in context.cluster.features.supported()
             if served.least > 0 or ApiVersionsRequest.knows_level_zero(context.api_version)
         ],
         finalized_features_epoch=context.cluster.catalog.metadata_offset,

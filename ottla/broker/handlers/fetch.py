@@ -5,12 +5,14 @@ from functools import partial
 
 from ottla.broker.context import Context
 from ottla.broker.coordinators.later import gather, once_stored, then
+from ottla.broker.fetched_messages import answer_with_messages
 from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
 from ottla.broker.nearest import FetchFromReplica
 from ottla.broker.partition import Partition
 from ottla.broker.waiting import Pending
 from ottla.storage.completion import Completion
 from ottla.storage.log import FoundOffset
+from ottla.wire.batch import MAGIC
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import (
@@ -43,6 +45,7 @@ FIRST_VERSIONS = {
     EARLIEST_PENDING_UPLOAD: 11,
 }
 """The version of ListOffsets from which each of these may be asked for."""
+ENDS = {LATEST, EARLIEST}
 OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
 """These name the log's ends, where there need not be a record."""
 
@@ -57,9 +60,12 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[Fe
         return FetchResponse(error_code=error.code, responses=[])
     if request.isolation_level not in ISOLATION_LEVELS:
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
-    if cluster.is_alone:
-        return Fetch(context, request, fetch_set).start(request.max_wait_ms)
-    return FetchFromReplica(context, request, fetch_set).start(request.max_wait_ms)
+    kind = Fetch if cluster.is_alone else FetchFromReplica
+    answer = kind(context, request, fetch_set).start(request.max_wait_ms)
+    newest_format = FetchRequest.newest_format(context.api_version)
+    if newest_format == MAGIC:
+        return answer
+    return answer_with_messages(cluster, request, answer, magic=newest_format)
 
 
 def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:
@@ -108,7 +114,12 @@ def _list_offset(
 ) -> Listed | Pending[Listed]:
     answer = Listed(partition_index=asked.partition_index)
 
+    lists_several = ListOffsetsRequest.wants_several_offsets(context.api_version)
+
     def accept(found: FoundOffset | None) -> Listed:
+        if lists_several:
+            answer.old_style_offsets = _several(found, partition.log_start_offset, end_offset, asked.max_num_offsets)
+            return answer
         # What a batch under way holds may be found before it may be read.
         if found is not None and (asked.timestamp in OF_THE_LOG or found.offset < end_offset):
             answer.timestamp, answer.offset, answer.leader_epoch = found
@@ -123,7 +134,11 @@ def _list_offset(
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         if times > 1:
             raise KafkaError(ErrorCode.INVALID_REQUEST)
-        if asked.timestamp < 0 and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION):
+        if (
+            asked.timestamp < 0
+            and not (lists_several and asked.timestamp in ENDS)
+            and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION)
+        ):
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
         partition = context.cluster.partition(topic, asked.partition_index)
         partition.check_asked(
@@ -136,6 +151,12 @@ def _list_offset(
         return once_stored(_find_offset(partition, asked.timestamp, end_offset), accept, refuse)
     except KafkaError as error:
         return refuse(error)
+
+
+def _several(found: FoundOffset | None, start_offset: int, end_offset: int, most: int) -> list[int]:
+    """The offset that was found (the log's end, if none was) and what else there is before it: the log's start."""
+    last = end_offset if found is None else min(found.offset, end_offset)
+    return [last, *([start_offset] if start_offset < last else [])][: max(most, 0)]
 
 
 def _find_offset(

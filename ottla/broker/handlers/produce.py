@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
+from ottla.broker.conversion import up_converted
 from ottla.broker.new_leaders import NewLeaders
 from ottla.broker.partition import Partition
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
@@ -16,6 +17,7 @@ from ottla.storage.log import Appended
 from ottla.wire.batch import (
     LENGTH_OVERHEAD,
     LOG_APPEND_TIME,
+    MAGIC,
     TIMESTAMP_TYPE_BIT,
     TRANSACTIONAL_BIT,
     BatchHeader,
@@ -26,6 +28,7 @@ from ottla.wire.batch import (
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compiler import read_uvarint
 from ottla.wire.errors import KafkaError, ProtocolError, RecordsRefusedError
+from ottla.wire.message_sets import magic_of
 from ottla.wire.messages.produce import (
     InitProducerIdRequest,
     InitProducerIdResponse,
@@ -46,6 +49,8 @@ Outcome = Appended | Completion[Appended] | KafkaError
 ACKS_NONE = 0
 ACKS_ALL = -1
 ZSTD = 4
+NOTHING_APPENDED = Appended(base_offset=-1, last_offset=-1, duplicate=False, log_start_offset=-1, log_append_time_ms=-1)
+"""What is answered to an empty set of messages."""
 UNUSUAL = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
 """Attributes that need another look."""
 SEEN_BY_THE_LOG = {
@@ -109,6 +114,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
     version = context.api_version
     by_id = ProduceRequest.names_topics_by_id(version)
     takes_zstd = ProduceRequest.takes_zstd(version)
+    takes_messages = ProduceRequest.takes_messages(version)
     acks = request.acks
     outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
     for data, partitions in _last_of_each(request.topic_data):
@@ -119,7 +125,11 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pend
                 if topic is None:
                     raise KafkaError(ErrorCode.UNKNOWN_TOPIC_ID if by_id else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 records = cast("memoryview | None", each.records)
-                found.append((each.index, _append(context, topic, each.index, records, acks, takes_zstd)))
+                if takes_messages and records is not None and magic_of(records) != MAGIC:
+                    appended = _append_messages(context, topic, each.index, records, acks)
+                else:
+                    appended = _append(context, topic, each.index, records, acks, takes_zstd)
+                found.append((each.index, appended))
             except KafkaError as error:
                 found.append((each.index, error))
         outcomes.append((data, found))
@@ -213,16 +223,8 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     context: Context, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
-    partition = topic.partition(index)
+    partition = _partition_for(context, topic, index, acks)
     config = topic.log_config
-    if not -1 <= acks <= 1:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if topic.is_internal:
-        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-    if partition.leader != context.node.id:
-        partition.check_asked(context.node.id)
-    if acks == ACKS_ALL and partition.lacks_replicas:
-        raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     if batch is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
     header = check_produced(batch, config.max_message_bytes)
@@ -242,6 +244,45 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     if topic.looks_inside or header[8] < header[7]:
         return _append_looking_inside(context.cluster, topic, partition, batch, header)
     return partition.append(batch, header, context.cluster.clock.wall_ms())
+
+
+def _partition_for(context: Context, topic: Topic, index: int, acks: int) -> Partition:
+    """The partition that is to be appended to. Raises ``KafkaError`` where nothing may be, whatever it is."""
+    partition = topic.partition(index)
+    if not -1 <= acks <= 1:
+        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if topic.is_internal:
+        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
+    if partition.leader != context.node.id:
+        partition.check_asked(context.node.id)
+    if acks == ACKS_ALL and partition.lacks_replicas:
+        raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
+    return partition
+
+
+def _append_messages(
+    context: Context, topic: Topic, index: int, records: memoryview, acks: int
+) -> Appended | Completion[Appended]:
+    """Append what came in a format from before batches, converted in steps. Raises ``KafkaError``."""
+    cluster = context.cluster
+    partition = _partition_for(context, topic, index, acks)
+
+    def append(batch: bytearray | None) -> Appended | Completion[Appended]:
+        if partition.gone:
+            raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        partition.check_asked(context.node.id)  # Another may lead by now.
+        if batch is None:
+            return NOTHING_APPENDED
+        header = read_header(batch)
+        if header.size > topic.log_config.max_message_bytes:
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"As a batch, the messages have {header.size} bytes")
+        now_ms = cluster.clock.wall_ms()
+        if topic.reads_records:
+            topic.check_records(memoryview(batch), now_ms)
+        return partition.append(memoryview(batch), header, now_ms)
+
+    converted = cluster.in_steps(up_converted(bytes(records), topic.log_config, topic.compression)).then(append)
+    return converted.result() if converted.done else converted
 
 
 def _append_looking_inside(

@@ -158,7 +158,7 @@ def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> Unr
             error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"
         )
     if not node.runs:
-        node.is_registered = False
+        context.cluster.elections.forget(node)
         return UnregisterBrokerResponse(error_message=None)
     return UnregisterBrokerResponse(
         error_code=ErrorCode.INVALID_REQUEST, error_message=f"Broker {request.broker_id} is running"

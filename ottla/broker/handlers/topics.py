@@ -1,5 +1,6 @@
 """How topics come, grow, shrink and go: CreateTopics, CreatePartitions, DeleteRecords, DeleteTopics."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 
@@ -31,6 +32,8 @@ from ottla.wire.messages.topics import (
     DeleteTopicsResponse,
 )
 from ottla.wire.schema import ZERO_UUID
+
+log = logging.getLogger(__name__)
 
 CLUSTER_METADATA = "__cluster_metadata"
 """Kafka's own log of metadata; no client may make a topic of this name."""

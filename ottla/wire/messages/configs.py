@@ -1,9 +1,9 @@
 """What an administrator reads and alters: the configurations of topics, brokers, groups and subscriptions."""
 
-from ottla.wire.schema import Request, Response, Struct, i8, i16, i32, since
+from ottla.wire.schema import Request, Response, Struct, field, i8, i16, i32, since
 
 
-class DescribeConfigsRequest(Request, key=32, versions=(1, 4), flexible=4):
+class DescribeConfigsRequest(Request, key=32, versions=(0, 4), flexible=4):
     """Read configurations: all keys, or the named ones (KIP-133)."""
 
     class Resource(Struct):
@@ -12,11 +12,11 @@ class DescribeConfigsRequest(Request, key=32, versions=(1, 4), flexible=4):
         configuration_keys: list[str] | None
 
     resources: list[Resource]
-    include_synonyms: bool = False
+    include_synonyms: bool = since(1, default=False)
     include_documentation: bool = since(3, default=False)
 
 
-class DescribeConfigsResponse(Response, key=32, versions=(1, 4), flexible=4):
+class DescribeConfigsResponse(Response, key=32, versions=(0, 4), flexible=4):
     """Values and where each comes from, with synonyms (KIP-226) and documentation (KIP-569)."""
 
     class Resource(Struct):
@@ -29,9 +29,10 @@ class DescribeConfigsResponse(Response, key=32, versions=(1, 4), flexible=4):
             name: str
             value: str | None
             read_only: bool
-            config_source: i8 = -1
+            is_default: bool = field(until=0, default=False)
+            config_source: i8 = since(1, default=-1)
             is_sensitive: bool
-            synonyms: list[Synonym]
+            synonyms: list[Synonym] = since(1, default=[])
             config_type: i8 = since(3, default=0)
             documentation: str | None = since(3, default="")
 

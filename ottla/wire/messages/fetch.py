@@ -17,7 +17,7 @@ from ottla.wire.schema import (
 )
 
 
-class FetchRequest(Request, key=1, versions=(4, 18), flexible=12):
+class FetchRequest(Request, key=1, versions=(0, 18), flexible=12):
     """Read batches; in a session from version 7 (KIP-227), topics named by id from version 13 (KIP-516)."""
 
     class ReplicaState(Struct):
@@ -49,8 +49,8 @@ class FetchRequest(Request, key=1, versions=(4, 18), flexible=12):
     replica_state: ReplicaState = tagged(1, 15, default=ReplicaState)
     max_wait_ms: i32
     min_bytes: i32
-    max_bytes: i32 = 2**31 - 1
-    isolation_level: i8 = 0
+    max_bytes: i32 = since(3, default=2**31 - 1)
+    isolation_level: i8 = since(4, default=0)
     session_id: i32 = since(7, default=0)
     session_epoch: i32 = since(7, default=-1)
     topics: list[Topic]
@@ -72,8 +72,13 @@ class FetchRequest(Request, key=1, versions=(4, 18), flexible=12):
         """Tell whether topics are named by id (KIP-516)."""
         return version >= 13
 
+    @staticmethod
+    def newest_format(version: int) -> int:
+        """Return the newest record format that the client reads: messages before batches (KIP-98), v0 before KIP-32."""
+        return 0 if version < 2 else 1 if version < 4 else 2
 
-class FetchResponse(Response, key=1, versions=(4, 18), flexible=12):
+
+class FetchResponse(Response, key=1, versions=(0, 18), flexible=12):
     """Batches of each partition and how far it may be read; diverging epochs from version 12 (KIP-595)."""
 
     class Topic(Struct):
@@ -97,12 +102,12 @@ class FetchResponse(Response, key=1, versions=(4, 18), flexible=12):
             partition_index: i32
             error_code: i16 = 0
             high_watermark: i64
-            last_stable_offset: i64 = -1
+            last_stable_offset: i64 = since(4, default=-1)
             log_start_offset: i64 = since(5, default=-1)
             diverging_epoch: EpochEndOffset = tagged(0, 12, default=EpochEndOffset)
             current_leader: LeaderIdAndEpoch = tagged(1, 12, default=LeaderIdAndEpoch)
             snapshot_id: SnapshotId = tagged(2, 12, default=SnapshotId)
-            aborted_transactions: list[AbortedTransaction] | None
+            aborted_transactions: list[AbortedTransaction] | None = since(4, default=[])
             preferred_read_replica: i32 = since(11, default=-1)
             records: Records | None
 
@@ -116,14 +121,14 @@ class FetchResponse(Response, key=1, versions=(4, 18), flexible=12):
         port: i32
         rack: str | None = None
 
-    throttle_time_ms: i32 = 0
+    throttle_time_ms: i32 = since(1, default=0)
     error_code: i16 = since(7, default=0)
     session_id: i32 = since(7, default=0)
     responses: list[Topic]
     node_endpoints: list[NodeEndpoint] = tagged(0, 16, default=[])
 
 
-class ListOffsetsRequest(Request, key=2, versions=(1, 11), flexible=6):
+class ListOffsetsRequest(Request, key=2, versions=(0, 11), flexible=6):
     """Find offsets by timestamp: -1 latest, -2 earliest, -3 max timestamp (KIP-734), -4 to -6 for tiered storage."""
 
     class Topic(Struct):
@@ -131,6 +136,7 @@ class ListOffsetsRequest(Request, key=2, versions=(1, 11), flexible=6):
             partition_index: i32
             current_leader_epoch: i32 = since(4, default=-1)
             timestamp: i64
+            max_num_offsets: i32 = field(until=0, default=1)
 
         name: str
         partitions: list[Partition]
@@ -140,16 +146,22 @@ class ListOffsetsRequest(Request, key=2, versions=(1, 11), flexible=6):
     topics: list[Topic]
     timeout_ms: i32 = since(10, default=0)
 
+    @staticmethod
+    def wants_several_offsets(version: int) -> bool:
+        """Tell whether offsets are listed, up to a number (before KIP-79); since, the one for a timestamp is found."""
+        return version < 1
 
-class ListOffsetsResponse(Response, key=2, versions=(1, 11), flexible=6):
+
+class ListOffsetsResponse(Response, key=2, versions=(0, 11), flexible=6):
     """The offset that answers each timestamp, with its leader epoch from version 4 (KIP-320)."""
 
     class Topic(Struct):
         class Partition(Struct):
             partition_index: i32
             error_code: i16 = 0
-            timestamp: i64 = -1
-            offset: i64 = -1
+            old_style_offsets: list[i64] = field(until=0, default=[])
+            timestamp: i64 = since(1, default=-1)
+            offset: i64 = since(1, default=-1)
             leader_epoch: i32 = since(4, default=-1)
 
         name: str
@@ -159,13 +171,13 @@ class ListOffsetsResponse(Response, key=2, versions=(1, 11), flexible=6):
     topics: list[Topic]
 
 
-class OffsetForLeaderEpochRequest(Request, key=23, versions=(2, 4), flexible=4):
+class OffsetForLeaderEpochRequest(Request, key=23, versions=(0, 4), flexible=4):
     """Ask where a leader epoch ended, to find truncation (KIP-101, KIP-320)."""
 
     class Topic(Struct):
         class Partition(Struct):
             partition: i32
-            current_leader_epoch: i32 = -1
+            current_leader_epoch: i32 = since(2, default=-1)
             leader_epoch: i32
 
         topic: str
@@ -175,18 +187,18 @@ class OffsetForLeaderEpochRequest(Request, key=23, versions=(2, 4), flexible=4):
     topics: list[Topic]
 
 
-class OffsetForLeaderEpochResponse(Response, key=23, versions=(2, 4), flexible=4):
+class OffsetForLeaderEpochResponse(Response, key=23, versions=(0, 4), flexible=4):
     """The largest epoch not above the one asked for, and its end offset (exclusive)."""
 
     class Topic(Struct):
         class Partition(Struct):
             error_code: i16 = 0
             partition: i32
-            leader_epoch: i32 = -1
+            leader_epoch: i32 = since(1, default=-1)
             end_offset: i64 = -1
 
         topic: str
         partitions: list[Partition]
 
-    throttle_time_ms: i32 = 0
+    throttle_time_ms: i32 = since(2, default=0)
     topics: list[Topic]

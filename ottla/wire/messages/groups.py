@@ -170,7 +170,7 @@ class LeaveGroupResponse(Response, key=13, versions=(0, 5), flexible=4):
     members: list[Member] = since(3, default=[])
 
 
-class OffsetCommitRequest(Request, key=8, versions=(2, 10), flexible=8):
+class OffsetCommitRequest(Request, key=8, versions=(0, 10), flexible=8):
     """Commit consumed offsets. From version 10, topics are named by id (KIP-848)."""
 
     class Topic(Struct):
@@ -178,6 +178,7 @@ class OffsetCommitRequest(Request, key=8, versions=(2, 10), flexible=8):
             partition_index: i32
             committed_offset: i64
             committed_leader_epoch: i32 = since(6, default=-1)
+            commit_timestamp: i64 = field(since=1, until=1, default=-1)
             committed_metadata: str | None
 
         name: str = field(until=9, default="")
@@ -185,10 +186,10 @@ class OffsetCommitRequest(Request, key=8, versions=(2, 10), flexible=8):
         partitions: list[Partition]
 
     group_id: str
-    generation_id_or_member_epoch: i32 = -1
-    member_id: str
+    generation_id_or_member_epoch: i32 = since(1, default=-1)
+    member_id: str = since(1, default="")
     group_instance_id: str | None = since(7, default=None)
-    retention_time_ms: i64 = field(until=4, default=-1)
+    retention_time_ms: i64 = field(since=2, until=4, default=-1)
     topics: list[Topic]
 
     @staticmethod
@@ -202,7 +203,7 @@ class OffsetCommitRequest(Request, key=8, versions=(2, 10), flexible=8):
         return version >= 9
 
 
-class OffsetCommitResponse(Response, key=8, versions=(2, 10), flexible=8):
+class OffsetCommitResponse(Response, key=8, versions=(0, 10), flexible=8):
     """How each partition's commit went."""
 
     class Topic(Struct):
@@ -218,7 +219,7 @@ class OffsetCommitResponse(Response, key=8, versions=(2, 10), flexible=8):
     topics: list[Topic]
 
 
-class OffsetFetchRequest(Request, key=9, versions=(1, 10), flexible=6):
+class OffsetFetchRequest(Request, key=9, versions=(0, 10), flexible=6):
     """Read committed offsets: of several groups from version 8 (KIP-709), topics by id from version 10 (KIP-848)."""
 
     class Topic(Struct):
@@ -252,7 +253,7 @@ class OffsetFetchRequest(Request, key=9, versions=(1, 10), flexible=6):
         return version >= 10
 
 
-class OffsetFetchResponse(Response, key=9, versions=(1, 10), flexible=6):
+class OffsetFetchResponse(Response, key=9, versions=(0, 10), flexible=6):
     """Committed offsets and their metadata; -1 where nothing was committed."""
 
     class Topic(Struct):

@@ -3,7 +3,7 @@
 from ottla.wire.schema import Request, Response, Struct, i16, i32, i64, since
 
 
-class DescribeLogDirsRequest(Request, key=35, versions=(1, 5), flexible=2):
+class DescribeLogDirsRequest(Request, key=35, versions=(0, 5), flexible=2):
     """Ask for the sizes of partitions on disk (KIP-113); None means all topics."""
 
     class Topic(Struct):
@@ -13,7 +13,7 @@ class DescribeLogDirsRequest(Request, key=35, versions=(1, 5), flexible=2):
     topics: list[Topic] | None
 
 
-class DescribeLogDirsResponse(Response, key=35, versions=(1, 5), flexible=2):
+class DescribeLogDirsResponse(Response, key=35, versions=(0, 5), flexible=2):
     """Log directories and what they hold, with free space from version 4 (KIP-827)."""
 
     class LogDir(Struct):
@@ -39,7 +39,7 @@ class DescribeLogDirsResponse(Response, key=35, versions=(1, 5), flexible=2):
     results: list[LogDir]
 
 
-class AlterReplicaLogDirsRequest(Request, key=34, versions=(1, 2), flexible=2):
+class AlterReplicaLogDirsRequest(Request, key=34, versions=(0, 2), flexible=2):
     """Move replicas to another log directory of the same broker (KIP-113)."""
 
     class Dir(Struct):
@@ -53,7 +53,7 @@ class AlterReplicaLogDirsRequest(Request, key=34, versions=(1, 2), flexible=2):
     dirs: list[Dir]
 
 
-class AlterReplicaLogDirsResponse(Response, key=34, versions=(1, 2), flexible=2):
+class AlterReplicaLogDirsResponse(Response, key=34, versions=(0, 2), flexible=2):
     """How each move began."""
 
     class Topic(Struct):

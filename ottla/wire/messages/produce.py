@@ -3,8 +3,8 @@
 from ottla.wire.schema import ZERO_UUID, Records, Request, Response, Struct, field, i16, i32, i64, since, tagged, uuid
 
 
-class ProduceRequest(Request, key=0, versions=(3, 13), flexible=9):
-    """Append record batches. From version 13, topics are named by id (KIP-516)."""
+class ProduceRequest(Request, key=0, versions=(0, 13), flexible=9):
+    """Append record batches, before version 3 messages (KIP-98). From version 13, topics are named by id (KIP-516)."""
 
     class Topic(Struct):
         class Partition(Struct):
@@ -15,7 +15,7 @@ class ProduceRequest(Request, key=0, versions=(3, 13), flexible=9):
         topic_id: uuid = since(13, default=ZERO_UUID)
         partition_data: list[Partition]
 
-    transactional_id: str | None = None
+    transactional_id: str | None = since(3, default=None)
     acks: i16
     timeout_ms: i32
     topic_data: list[Topic]
@@ -31,12 +31,17 @@ class ProduceRequest(Request, key=0, versions=(3, 13), flexible=9):
         return version >= 10
 
     @staticmethod
+    def takes_messages(version: int) -> bool:
+        """Tell whether records may come in the formats from before batches (KIP-98)."""
+        return version < 3
+
+    @staticmethod
     def takes_zstd(version: int) -> bool:
         """Tell whether batches may be compressed with zstd (KIP-110)."""
         return version >= 7
 
 
-class ProduceResponse(Response, key=0, versions=(3, 13), flexible=9):
+class ProduceResponse(Response, key=0, versions=(0, 13), flexible=9):
     """Where each batch went, or why not: record by record from version 8 (KIP-467), leaders from 10 (KIP-951)."""
 
     class Topic(Struct):
@@ -52,7 +57,7 @@ class ProduceResponse(Response, key=0, versions=(3, 13), flexible=9):
             index: i32
             error_code: i16 = 0
             base_offset: i64
-            log_append_time_ms: i64 = -1
+            log_append_time_ms: i64 = since(2, default=-1)
             log_start_offset: i64 = since(5, default=-1)
             record_errors: list[RecordError] = since(8, default=[])
             error_message: str | None = since(8, default=None)
@@ -69,7 +74,7 @@ class ProduceResponse(Response, key=0, versions=(3, 13), flexible=9):
         rack: str | None = None
 
     responses: list[Topic]
-    throttle_time_ms: i32 = 0
+    throttle_time_ms: i32 = since(1, default=0)
     node_endpoints: list[NodeEndpoint] = tagged(0, 10, default=[])
 
 

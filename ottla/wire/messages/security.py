@@ -34,19 +34,19 @@ class SaslAuthenticateResponse(Response, key=36, versions=(0, 2), flexible=2):
     session_lifetime_ms: i64 = since(1, default=0)
 
 
-class DescribeAclsRequest(Request, key=29, versions=(1, 3), flexible=2):
+class DescribeAclsRequest(Request, key=29, versions=(0, 3), flexible=2):
     """List ACLs that match a filter (KIP-140), with prefixed patterns (KIP-290)."""
 
     resource_type_filter: i8
     resource_name_filter: str | None
-    pattern_type_filter: i8 = LITERAL
+    pattern_type_filter: i8 = since(1, default=LITERAL)
     principal_filter: str | None
     host_filter: str | None
     operation: i8
     permission_type: i8
 
 
-class DescribeAclsResponse(Response, key=29, versions=(1, 3), flexible=2):
+class DescribeAclsResponse(Response, key=29, versions=(0, 3), flexible=2):
     """The ACLs, by resource."""
 
     class Resource(Struct):
@@ -58,7 +58,7 @@ class DescribeAclsResponse(Response, key=29, versions=(1, 3), flexible=2):
 
         resource_type: i8
         resource_name: str
-        pattern_type: i8 = LITERAL
+        pattern_type: i8 = since(1, default=LITERAL)
         acls: list[Acl]
 
     throttle_time_ms: i32 = 0
@@ -67,13 +67,13 @@ class DescribeAclsResponse(Response, key=29, versions=(1, 3), flexible=2):
     resources: list[Resource]
 
 
-class CreateAclsRequest(Request, key=30, versions=(1, 3), flexible=2):
+class CreateAclsRequest(Request, key=30, versions=(0, 3), flexible=2):
     """Add ACLs."""
 
     class Creation(Struct):
         resource_type: i8
         resource_name: str
-        resource_pattern_type: i8 = LITERAL
+        resource_pattern_type: i8 = since(1, default=LITERAL)
         principal: str
         host: str
         operation: i8
@@ -82,7 +82,7 @@ class CreateAclsRequest(Request, key=30, versions=(1, 3), flexible=2):
     creations: list[Creation]
 
 
-class CreateAclsResponse(Response, key=30, versions=(1, 3), flexible=2):
+class CreateAclsResponse(Response, key=30, versions=(0, 3), flexible=2):
     """How each addition went, in the order of the request."""
 
     class Result(Struct):
@@ -93,13 +93,13 @@ class CreateAclsResponse(Response, key=30, versions=(1, 3), flexible=2):
     results: list[Result]
 
 
-class DeleteAclsRequest(Request, key=31, versions=(1, 3), flexible=2):
+class DeleteAclsRequest(Request, key=31, versions=(0, 3), flexible=2):
     """Remove all ACLs that match one of the filters."""
 
     class Filter(Struct):
         resource_type_filter: i8
         resource_name_filter: str | None
-        pattern_type_filter: i8 = LITERAL
+        pattern_type_filter: i8 = since(1, default=LITERAL)
         principal_filter: str | None
         host_filter: str | None
         operation: i8
@@ -108,7 +108,7 @@ class DeleteAclsRequest(Request, key=31, versions=(1, 3), flexible=2):
     filters: list[Filter]
 
 
-class DeleteAclsResponse(Response, key=31, versions=(1, 3), flexible=2):
+class DeleteAclsResponse(Response, key=31, versions=(0, 3), flexible=2):
     """What each filter removed, in the order of the request."""
 
     class Result(Struct):
@@ -117,7 +117,7 @@ class DeleteAclsResponse(Response, key=31, versions=(1, 3), flexible=2):
             error_message: str | None
             resource_type: i8
             resource_name: str
-            pattern_type: i8 = LITERAL
+            pattern_type: i8 = since(1, default=LITERAL)
             principal: str
             host: str
             operation: i8
@@ -131,7 +131,7 @@ class DeleteAclsResponse(Response, key=31, versions=(1, 3), flexible=2):
     filter_results: list[Result]
 
 
-class CreateDelegationTokenRequest(Request, key=38, versions=(1, 3), flexible=2):
+class CreateDelegationTokenRequest(Request, key=38, versions=(0, 3), flexible=2):
     """Ask for a token (KIP-48), from version 3 on behalf of somebody else (KIP-373)."""
 
     class Renewer(Struct):
@@ -144,7 +144,7 @@ class CreateDelegationTokenRequest(Request, key=38, versions=(1, 3), flexible=2)
     max_lifetime_ms: i64
 
 
-class CreateDelegationTokenResponse(Response, key=38, versions=(1, 3), flexible=2):
+class CreateDelegationTokenResponse(Response, key=38, versions=(0, 3), flexible=2):
     """The token."""
 
     error_code: i16 = 0
@@ -160,14 +160,14 @@ class CreateDelegationTokenResponse(Response, key=38, versions=(1, 3), flexible=
     throttle_time_ms: i32 = 0
 
 
-class RenewDelegationTokenRequest(Request, key=39, versions=(1, 2), flexible=2):
+class RenewDelegationTokenRequest(Request, key=39, versions=(0, 2), flexible=2):
     """Let a token live longer."""
 
     hmac: bytes
     renew_period_ms: i64
 
 
-class RenewDelegationTokenResponse(Response, key=39, versions=(1, 2), flexible=2):
+class RenewDelegationTokenResponse(Response, key=39, versions=(0, 2), flexible=2):
     """Until when it lives."""
 
     error_code: i16 = 0
@@ -175,14 +175,14 @@ class RenewDelegationTokenResponse(Response, key=39, versions=(1, 2), flexible=2
     throttle_time_ms: i32 = 0
 
 
-class ExpireDelegationTokenRequest(Request, key=40, versions=(1, 2), flexible=2):
+class ExpireDelegationTokenRequest(Request, key=40, versions=(0, 2), flexible=2):
     """Let a token end sooner, or now."""
 
     hmac: bytes
     expiry_time_period_ms: i64
 
 
-class ExpireDelegationTokenResponse(Response, key=40, versions=(1, 2), flexible=2):
+class ExpireDelegationTokenResponse(Response, key=40, versions=(0, 2), flexible=2):
     """Until when it lives."""
 
     error_code: i16 = 0
@@ -190,7 +190,7 @@ class ExpireDelegationTokenResponse(Response, key=40, versions=(1, 2), flexible=
     throttle_time_ms: i32 = 0
 
 
-class DescribeDelegationTokenRequest(Request, key=41, versions=(1, 3), flexible=2):
+class DescribeDelegationTokenRequest(Request, key=41, versions=(0, 3), flexible=2):
     """List tokens of some owners; None means of all."""
 
     class Owner(Struct):
@@ -200,7 +200,7 @@ class DescribeDelegationTokenRequest(Request, key=41, versions=(1, 3), flexible=
     owners: list[Owner] | None
 
 
-class DescribeDelegationTokenResponse(Response, key=41, versions=(1, 3), flexible=2):
+class DescribeDelegationTokenResponse(Response, key=41, versions=(0, 3), flexible=2):
     """The tokens."""
 
     class Token(Struct):

@@ -3,7 +3,7 @@
 from ottla.wire.schema import ZERO_UUID, Request, Response, Struct, field, i8, i16, i32, i64, since, tagged, uuid
 
 
-class CreateTopicsRequest(Request, key=19, versions=(2, 7), flexible=5):
+class CreateTopicsRequest(Request, key=19, versions=(0, 7), flexible=5):
     """Create topics. From version 4, -1 leaves partitions or replication factor to the broker (KIP-464)."""
 
     class Topic(Struct):
@@ -23,7 +23,7 @@ class CreateTopicsRequest(Request, key=19, versions=(2, 7), flexible=5):
 
     topics: list[Topic]
     timeout_ms: i32 = 60000
-    validate_only: bool = False
+    validate_only: bool = since(1, default=False)
 
     @staticmethod
     def knows_throttling_quota(version: int) -> bool:
@@ -31,7 +31,7 @@ class CreateTopicsRequest(Request, key=19, versions=(2, 7), flexible=5):
         return version >= 6
 
 
-class CreateTopicsResponse(Response, key=19, versions=(2, 7), flexible=5):
+class CreateTopicsResponse(Response, key=19, versions=(0, 7), flexible=5):
     """How each creation went, with the effective configuration from version 5 (KIP-525)."""
 
     class Topic(Struct):
@@ -45,17 +45,17 @@ class CreateTopicsResponse(Response, key=19, versions=(2, 7), flexible=5):
         name: str
         topic_id: uuid = since(7, default=ZERO_UUID)
         error_code: i16 = 0
-        error_message: str | None
+        error_message: str | None = since(1, default="")
         topic_config_error_code: i16 = tagged(0, 5, default=0)
         num_partitions: i32 = since(5, default=-1)
         replication_factor: i16 = since(5, default=-1)
         configs: list[Config] | None = since(5, default=[])
 
-    throttle_time_ms: i32 = 0
+    throttle_time_ms: i32 = since(2, default=0)
     topics: list[Topic]
 
 
-class DeleteTopicsRequest(Request, key=20, versions=(1, 6), flexible=4):
+class DeleteTopicsRequest(Request, key=20, versions=(0, 6), flexible=4):
     """Delete topics: by name, or by name or id from version 6 (KIP-516)."""
 
     class Topic(Struct):
@@ -77,7 +77,7 @@ class DeleteTopicsRequest(Request, key=20, versions=(1, 6), flexible=4):
         return version >= 5
 
 
-class DeleteTopicsResponse(Response, key=20, versions=(1, 6), flexible=4):
+class DeleteTopicsResponse(Response, key=20, versions=(0, 6), flexible=4):
     """How each deletion went."""
 
     class Topic(Struct):
@@ -86,7 +86,7 @@ class DeleteTopicsResponse(Response, key=20, versions=(1, 6), flexible=4):
         error_code: i16 = 0
         error_message: str | None = since(5, default=None)
 
-    throttle_time_ms: i32 = 0
+    throttle_time_ms: i32 = since(1, default=0)
     responses: list[Topic]
 
 

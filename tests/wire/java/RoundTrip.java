@@ -3,10 +3,9 @@ import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Message;
-import org.apache.kafka.common.protocol.MessageUtil;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
 /**
  * Reads messages with Apache's generated classes and writes them back.
@@ -46,8 +45,9 @@ public class RoundTrip {
         if (buffer.hasRemaining()) {
             throw new IllegalStateException(buffer.remaining() + " bytes are left over");
         }
-        ByteBuffer written = MessageUtil.toByteBufferAccessor(message, version).buffer();
-        return Arrays.copyOfRange(written.array(), written.arrayOffset() + written.position(),
-            written.arrayOffset() + written.limit());
+        ObjectSerializationCache cache = new ObjectSerializationCache();
+        ByteBuffer written = ByteBuffer.allocate(message.size(cache, version));
+        message.write(new ByteBufferAccessor(written), cache, version);
+        return written.array();
     }
 }
