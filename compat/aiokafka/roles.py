@@ -100,12 +100,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self.fields = {} if number is None else {"member": number}
         self.settings: dict[str, Any] = {
             "group_id": job.group,
-            "group_instance_id": job.get("instance_id", None),
             "session_timeout_ms": job.get("session_timeout_ms", 6000),
             "rebalance_timeout_ms": 60_000,
             "heartbeat_interval_ms": 500 if number is None else 3000,
             "partition_assignment_strategy": (ASSIGNORS[job.get("assignor", "eager")],),
         }
+        if instance := job.get("instance_id", None):  # 0.8 does not know it
+            self.settings["group_instance_id"] = instance
         if age := job.get("metadata_max_age_ms", None):
             self.settings["metadata_max_age_ms"] = age
         if wait := job.get("max_wait_ms", None):

@@ -47,7 +47,7 @@ def _values(programs: Iterable[Program], name: str) -> set[str]:
 def wait_for_values(producer: Program, members: list[Program]) -> None:
     """Until `members` have seen all that is acknowledged at this moment."""
     acknowledged = _values([producer], "acked")
-    running = next(one for one in (producer, *members) if not one.ended)
+    running = next((one for one in (producer, *members) if not one.ended), members[0])
     running.wait_for(
         lambda: acknowledged <= _values(members, "record"), "all acknowledged records arrive in the group", SETTLE
     )

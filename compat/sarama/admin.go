@@ -46,8 +46,14 @@ func (p *program) commit(offsets map[int32]int64, metadata string) {
 	manager, err := sarama.NewOffsetManagerFromClient(p.Group, client)
 	job.Must(err)
 	for partition, offset := range offsets {
-		one, err := manager.ManagePartition(p.Topic, partition)
-		job.Must(err)
+		var one sarama.PartitionOffsetManager
+		// A coordinator may still be loading; older versions do not wait for that.
+		job.Eventually("the coordinator answers", func() bool {
+			if one, err = manager.ManagePartition(p.Topic, partition); !errors.Is(err, sarama.ErrNotCoordinatorForConsumer) {
+				job.Must(err)
+			}
+			return err == nil
+		})
 		one.ResetOffset(offset, metadata) // backwards
 		one.MarkOffset(offset, metadata)  // or forwards
 		defer one.AsyncClose()

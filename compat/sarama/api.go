@@ -6,6 +6,8 @@ import "github.com/IBM/sarama"
 
 // What the library's public interface calls differently in different versions; here as in 1.61.
 
+func adapt(*sarama.Config) {}
+
 func setStrategy(config *sarama.Config, assignor string) {
 	strategy := sarama.NewBalanceStrategyRange()
 	switch assignor {

@@ -31,6 +31,7 @@ func (p *program) config() *sarama.Config {
 	config.Consumer.Return.Errors = true
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
+	adapt(config)
 	return config
 }
 

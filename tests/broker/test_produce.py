@@ -4,7 +4,7 @@ import pytest
 
 from ottla.broker.handlers.produce import produce as produce_handler
 from ottla.broker.waiting import Pending
-from ottla.wire.batch import read_header, write_crc
+from ottla.wire.batch import MAX_TIMESTAMP_OFFSET, read_header, write_crc
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest
@@ -207,6 +207,16 @@ def test_create_time_is_the_producers(broker):
     answer = produce(broker, batch_of(timestamp=12_345))
     assert (code(answer), answer.log_append_time_ms) == (NONE, -1)
     assert max_timestamp(broker) == 12_345
+
+
+def test_a_greatest_timestamp_that_was_left_out_is_taken_from_the_records(broker):
+    new_topic(broker)
+    batch = batch_of([b"a", b"b", b"c"], timestamp=12_345)
+    batch[MAX_TIMESTAMP_OFFSET : MAX_TIMESTAMP_OFFSET + 8] = (-1).to_bytes(8, signed=True)
+    write_crc(batch)
+    assert code(produce(broker, batch)) == NONE
+    stored = bytes(fetch_one(broker).records)
+    assert stored[16:] == bytes(batch_of([b"a", b"b", b"c"], timestamp=12_345))[16:]
 
 
 def test_log_append_time_is_the_brokers(broker):

@@ -248,7 +248,9 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     size = header.length + LENGTH_OVERHEAD
     if size != len(batch):
         batch = batch[:size]
-    if topic.looks_inside:
+    # Index access, because every batch comes by here: 8 is the greatest timestamp, 7 the first one. Older versions of
+    # sarama leave the greatest one out (-1); Apache takes it from the records.
+    if topic.looks_inside or header[8] < header[7]:
         return _append_looking_inside(context.cluster, topic, partition, batch, header)
     return partition.append(batch, header, context.cluster.clock.wall_ms())
 
@@ -295,9 +297,9 @@ def _append_messages(
 def _append_looking_inside(
     cluster: Cluster, topic: Topic, partition: Partition, batch: memoryview, header: BatchHeader
 ) -> Appended | Completion[Appended]:
-    """Check the records of a batch, and give it the topic's codec, if the topic's settings ask for that."""
+    """Check the records of a batch and give it the topic's codec, if settings or header call for that."""
     now_ms = cluster.clock.wall_ms()
-    if topic.reads_records:
+    if topic.reads_records or header.max_timestamp < header.base_timestamp:
         greatest_timestamp = topic.check_records(batch, now_ms)
         if greatest_timestamp != header.max_timestamp:
             set_max_timestamp(batch, header.timestamp_type, greatest_timestamp)
