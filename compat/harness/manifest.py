@@ -24,6 +24,7 @@ KEYS = {
     "sources",
     "ci",
     "reference",
+    "as_kafka",
 }
 
 
@@ -54,6 +55,8 @@ class Client:
     """Given to the program with every scenario."""
     reference: str = VERSION
     """The Apache release that it is compared on."""
+    as_kafka: str | None = None
+    """The release of which Ottla is to offer the versions and no more (`ottla serve --as-kafka`)."""
     sources: str | list[str] = "*"
     """Which files (patterns), when changed, call for a new installation."""
 

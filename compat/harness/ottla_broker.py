@@ -14,10 +14,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class OttlaBroker(Broker):
-    """One `ottla serve`, from the checkout that holds this file."""
+    """One `ottla serve`, from the checkout that holds this file. With `as_kafka`, it offers that release's versions."""
 
     name = "ottla"
     start_timeout = 20.0
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        settings: dict[str, str] | None = None,
+        as_kafka: str | None = None,
+    ) -> None:
+        super().__init__(directory, port=port, advertised_port=advertised_port, settings=settings)
+        self.as_kafka = as_kafka
 
     @cached_property
     def version(self) -> str:
@@ -36,6 +48,8 @@ class OttlaBroker(Broker):
             words += ["--listen", f"[::1]:{self.port}"]
         else:  # a proxy stands before it
             words += ["--advertise", f"127.0.0.1:{self.advertised_port}"]
+        if self.as_kafka is not None:
+            words += ["--as-kafka", self.as_kafka]
         for name, value in self.settings.items():
             words += ["--config", f"{name}={value}"]
         return [sys.executable, "-m", "ottla", *words]

@@ -21,10 +21,10 @@ BROKERS: dict[str, Callable[[Path], Broker]] = {"apache": ApacheBroker, "ottla":
 
 
 def _broker(name: str, directory: Path, client: Client) -> Broker:
-    """A broker of that name; Apache's is of the release on which the client is compared."""
+    """A broker of that name, as the client's manifest wants it."""
     if BROKERS[name] is ApacheBroker:
         return ApacheBroker(directory, kafka=client.reference)
-    return BROKERS[name](directory)
+    return OttlaBroker(directory, as_kafka=client.as_kafka)
 
 
 class Runner:

@@ -10,6 +10,7 @@ from compat.harness.codecs import stored_codecs
 from compat.harness.document import Document
 from compat.harness.ledger import Entry, Ledger
 from compat.harness.manifest import Client, ManifestError, parse, read_clients
+from compat.harness.ottla_broker import OttlaBroker
 from compat.harness.scenarios import BY_NAME
 from compat.harness.stage import ROOT, Outcome
 from compat.harness.table import Results
@@ -65,6 +66,13 @@ produce-none = "it could not yet"
     assert oldest.without == newest.without | {"produce-none": "it could not yet"}
     assert (oldest.install, oldest.extra, oldest.ci) == (newest.install, newest.extra, [])
     assert len({one.stamp() for one in (newest, newer, oldest)}) == 3
+
+
+def test_ottla_offers_an_older_version_what_the_manifest_wants(tmp_path: Path) -> None:
+    newest, older = some_clients(MANIFEST + '[older."1.1.0"]\nas_kafka = "3.9"\n')
+    assert "--as-kafka" not in OttlaBroker(tmp_path, as_kafka=newest.as_kafka).command()
+    words = OttlaBroker(tmp_path, as_kafka=older.as_kafka).command()
+    assert words[words.index("--as-kafka") + 1] == "3.9"
 
 
 @pytest.mark.parametrize(
