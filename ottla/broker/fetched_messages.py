@@ -9,6 +9,7 @@ from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
+from ottla.wire.compression import ZSTD
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import FetchRequest, FetchResponse
 
@@ -38,6 +39,7 @@ def answer_with_messages(
             converted.resolve(response)
 
     def convert(response: FetchResponse) -> None:
+        _refuse_topics_in_zstd(cluster, response)
         if any(each.records for _, each in _partitions(response)):
             steps = with_messages(cluster, request, response, magic=magic)
             cluster.in_steps(steps).add_done_callback(finish)
@@ -116,6 +118,21 @@ def _convert(
 
 def _partitions(response: FetchResponse) -> Iterator[tuple[str, PartitionResponse]]:
     return ((topic.topic, answer) for topic in response.responses for answer in topic.partitions)
+
+
+def _refuse_topics_in_zstd(cluster: Cluster, response: FetchResponse) -> None:
+    """Nothing of topics whose setting is zstd, be it an error, is for these clients (``KafkaApis`` of 3.9).
+
+    To those of Fetch 4 to 9, Apache 4 no longer says that.
+    """
+    for name, answer in _partitions(response):
+        topic = cluster.topics.get(name)
+        if topic is None or answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+            continue
+        if topic.compression is not None and topic.compression.codec == ZSTD:
+            if isinstance(answer.records, FileSlice):
+                answer.records.release()
+            _refuse(answer, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
 
 
 def _take(answer: PartitionResponse) -> bytes:

@@ -184,6 +184,20 @@ def test_zstd_is_nothing_for_old_clients(broker):
     assert bytes(answer.records) == b""
 
 
+@pytest.mark.parametrize("version", [0, 1, 2, 3])
+def test_nothing_of_a_topic_in_zstd_is_for_old_clients(broker, version):
+    new_topic(broker, compression_type="zstd")
+    refused = (ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, -1, b"")
+    for _ in range(2):  # while it is empty, too
+        for offset in (0, 1, 99):
+            answer = fetched(broker, offset, version=version)
+            assert (answer.error_code, answer.high_watermark, bytes(answer.records)) == refused
+        produce(broker, batch_of([b"plain", b"plain"]))
+    assert fetched(broker, version=4).error_code == ErrorCode.NONE
+    unknown = broker.ask(fetch_request(("topic", 1, 0)), version).responses[0].partitions[0]
+    assert unknown.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
 def test_markers_of_transactions_are_passed_over(broker):
     topic = new_topic(broker)
     produce(broker, batch_of([b"before"]))

@@ -6,7 +6,7 @@ from compat.apache.base import create_topic, own_topic
 from compat.apache.cases.produce import batch, produce
 from compat.apache.cases.replicas import producers
 from compat.apache.sequence import Ask, Sequence, Steps
-from compat.apache.sequences.topic_reads import all_offsets, alter, read
+from compat.apache.sequences.topic_reads import all_offsets, alter, fetch, read
 from compat.apache.side import Side
 from ottla.wire.messages.produce import InitProducerIdRequest
 
@@ -113,6 +113,20 @@ def _compression_of_a_topic(side: Side) -> Steps:
     yield Ask(all_offsets(side, side.topic))
 
 
+def _fetched_from_a_topic_in_zstd(side: Side) -> Steps:
+    """Until 3.9, Apache gave nothing of a topic that has zstd as its codec to who did not know that."""
+    create_topic(side, side.topic, 2)
+    for kind in ("producer", "zstd"):
+        yield Ask(alter(side.topic, "compression.type", kind))
+        for version in (4, 6, 9, 10):
+            yield Ask(fetch(side, {side.topic: {1: 0}}), version)  # nothing lies there
+        yield Ask(produce(side, side.topic, batch(5, codec=4)))
+        for version in (4, 6, 9, 10):
+            for offset in (0, 5, 1_000):
+                yield Ask(read(side, side.topic, offset=offset), version)
+            yield Ask(fetch(side, {side.topic: {0: 0, 1: 0, 99: 0}}), version)
+
+
 SEQUENCES = (
     Sequence("a producer with gaps, duplicates and epochs", _one_producer, old=True),
     Sequence("two producers on two partitions", _two_producers, old=True),
@@ -122,4 +136,5 @@ SEQUENCES = (
     Sequence("acknowledgements", _acknowledgements, old=True),
     Sequence("what a topic's settings let in", _bounds_of_a_topic),
     Sequence("compression by the topic's setting", _compression_of_a_topic),
+    Sequence("a topic in zstd and who does not know that", _fetched_from_a_topic_in_zstd),
 )
