@@ -34,18 +34,19 @@ def up_converted(records: bytes, config: LogConfig, compression: Compression | N
     """One batch of the messages that a producer sent for a partition; None if no whole one is there.
 
     ``compression`` is the topic's codec; without, the producer's is kept. Raises KafkaError as Apache refuses messages:
-    CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE.
+    CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, and UNKNOWN_SERVER_ERROR for what it has no
+    name for.
     """
     messages = []
     for message in read_messages(records, config.max_message_bytes):
+        if message.codec > ZSTD:
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"There is no codec {message.codec}")  # so does Apache
         messages.append(message)
         if len(messages) % RECORDS_PER_STEP == 0:
             yield None
     if not messages:
         return None
     codec = next((message.codec for message in messages if message.codec != NONE), NONE)
-    if codec > ZSTD:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"There is no codec {codec}")  # so does Apache
     if codec != NONE and len(messages) > 1:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is more than one compressed message for the partition")
     if codec != NONE:
@@ -55,7 +56,7 @@ def up_converted(records: bytes, config: LogConfig, compression: Compression | N
         found = iter(messages)
     builder = BatchBuilder()
     for number, message in enumerate(found, 1):
-        _check_timestamp_type(messages[0] if codec != NONE else message, message, config)
+        _check_timestamp(messages[0] if codec != NONE else message, message, config)
         builder.add(message.timestamp, message.key, message.value)
         if number % RECORDS_PER_STEP == 0:
             yield None
@@ -66,10 +67,15 @@ def up_converted(records: bytes, config: LogConfig, compression: Compression | N
     return builder.finish(codec, payload)
 
 
-def _check_timestamp_type(outer: Message, message: Message, config: LogConfig) -> None:
-    """Refuse times that only a broker may give; without a time, or where it is the broker's anyway (as Apache does)."""
+def _check_timestamp(outer: Message, message: Message, config: LogConfig) -> None:
+    """Refuse times that only a broker may give; without a time, or where it is the broker's anyway (as Apache does).
+
+    Times before 1970 have no place in a batch (``MemoryRecordsBuilder``).
+    """
     if outer.timestamp_type == LOG_APPEND_TIME and (config.uses_log_append_time or message.timestamp == NO_TIMESTAMP):
         raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "Only the broker may mark messages with LogAppendTime")
+    if message.timestamp < NO_TIMESTAMP:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"A message has the time {message.timestamp}")
 
 
 class DownConverted(NamedTuple):

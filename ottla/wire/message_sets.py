@@ -41,6 +41,7 @@ _CRC = Struct(">I")
 _CRC_POSITION = 12
 _MAGIC_POSITION = 16
 _AFTER_ATTRIBUTES = 18
+_INT_MAX = 0x7FFFFFFF
 _LEAST_SIZE = 14
 """What a message of v0 with neither key nor value counts as its size."""
 
@@ -80,11 +81,12 @@ def magic_of(records: Buffer) -> int | None:
     return records[_MAGIC_POSITION]
 
 
-def read_messages(records: Buffer, max_bytes: int = 0x7FFFFFFF) -> Iterator[Message]:
+def read_messages(records: Buffer, max_bytes: int = _INT_MAX) -> Iterator[Message]:
     """The messages of a set, wrappers as they are, up to one that is cut off.
 
     ``max_bytes`` is the topic's ``max.message.bytes``. Raises KafkaError, at the message where it shows:
-    CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD for another format than the first one's
+    CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD for another format than the first one's, and
+    UNKNOWN_SERVER_ERROR, as Apache does, for a key or value that goes beyond a message whose CRC is right
     (``UnifiedLog.analyzeAndValidateRecords``, ``LogValidator.validateBatch``).
     """
     first_magic = None
@@ -160,6 +162,8 @@ def _size_at(view: memoryview, position: int) -> int | None:
     if magic == MAGIC:
         raise KafkaError(ErrorCode.INVALID_RECORD, "A batch follows messages")
     size += LENGTH_OVERHEAD
+    if size > _INT_MAX:
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"A message cannot have {size} bytes")  # so does Apache
     return size if left >= size else None
 
 
@@ -173,7 +177,7 @@ def _read_message(view: memoryview) -> Message:
     timestamp = NO_TIMESTAMP
     if magic:
         if len(view) < _AFTER_ATTRIBUTES + 2 * _SIZE.size + _TIMESTAMP.size:
-            raise KafkaError(ErrorCode.CORRUPT_MESSAGE, f"A message of {len(view)} bytes is too short for format 1")
+            raise _cut_short(f"A message of {len(view)} bytes is too short for format 1")
         (timestamp,) = _TIMESTAMP.unpack_from(view, position)
         position += _TIMESTAMP.size
     key, position = _read_bytes(view, position)
@@ -184,13 +188,18 @@ def _read_message(view: memoryview) -> Message:
 def _read_bytes(view: memoryview, position: int) -> tuple[bytes | None, int]:
     start = position + _SIZE.size
     if start > len(view):
-        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "A message's key goes beyond it")
+        raise _cut_short("A message's key goes beyond it")
     (size,) = _SIZE.unpack_from(view, position)
     if size < 0:
         return None, start
     if start + size > len(view):
-        raise KafkaError(ErrorCode.CORRUPT_MESSAGE, "A message's key or value goes beyond it")
+        raise _cut_short("A message's key or value goes beyond it")
     return bytes(view[start : start + size]), start + size
+
+
+def _cut_short(message: str) -> KafkaError:
+    # Apache runs into the end of its buffer, for which it has no better name.
+    return KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, message)
 
 
 class MessageSetBuilder:
