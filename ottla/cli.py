@@ -18,6 +18,7 @@ from ottla.cli_clients import clients
 from ottla.cli_import import import_data
 from ottla.cli_log import log as log_commands
 from ottla.cli_nodes import nodes as node_commands
+from ottla.cli_parts import default_data_dir, table
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
@@ -183,7 +184,7 @@ def apis(name: str | None) -> None:
     from ottla.broker.apis import APIS
 
     if name is None:
-        click.echo(_table(APIS))
+        click.echo(_apis_table(APIS))
         return
     wanted = name.replace("_", "").replace("-", "").lower()
     found = [api for api in APIS if api.name.lower() == wanted or str(int(api.key)) == wanted]
@@ -253,9 +254,7 @@ def _data_dir(config: BrokerConfig) -> Path:
     """The folder that the settings name, else the platform's place for a user's data."""
     names = [name for name in ("log.dirs", "log.dir") if name in config.given]
     if not names:
-        from platformdirs import user_data_path
-
-        return user_data_path("ottla", appauthor=False)
+        return default_data_dir()
     folders = config.names(names[0])
     if len(folders) > 1:
         raise click.ClickException(f"{names[0]} names {len(folders)} folders; Ottla keeps its data in one")
@@ -332,14 +331,12 @@ def _sentences() -> Iterator[None]:
         raise click.ClickException(str(found)) from None
 
 
-def _table(apis: Iterable[Api]) -> str:
+def _apis_table(apis: Iterable[Api]) -> str:
     rows = [("KEY", "API", "SERVED", "ADVERTISED", "FAMILY")]
     rows += [
         (str(int(api.key)), api.name, _range(api.served), _range(api.advertised), api.family) for api in sorted(apis)
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    return table(rows)
 
 
 def _card(api: Api) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ottla.cli_parts import ask_broker, of_running_broker, table
+
 if TYPE_CHECKING:
     from ottla.broker.releases import Release
 
@@ -19,11 +21,7 @@ Connection = Mapping[str, Any]
 
 
 @click.command(short_help="List the clients of a running broker.")
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The data folder of the broker, which it names when it starts.  [default: that of `ottla serve`]",
-)
+@of_running_broker
 @click.option(
     "--for",
     "release_name",
@@ -41,13 +39,12 @@ def clients(data_dir: Path | None, *, release_name: str | None, as_json: bool) -
     ottla clients --for 4.0
     """  # noqa: D301
     from ottla.broker.releases import UnknownReleaseError, find_release
-    from ottla.control_channel import ControlError, ask
 
     try:
         release = None if release_name is None else find_release(release_name)
-        connections: list[Connection] = ask(data_dir or _default_data_dir(), "clients")
-    except (ControlError, UnknownReleaseError) as error:
+    except UnknownReleaseError as error:
         raise click.ClickException(str(error)) from None
+    connections: list[Connection] = ask_broker(data_dir, "clients")
     if as_json:
         for connection in connections:
             click.echo(json.dumps(connection))
@@ -55,17 +52,10 @@ def clients(data_dir: Path | None, *, release_name: str | None, as_json: bool) -
     if not connections:
         click.echo("nobody is connected")
         return
-    for line in _table(connections, release):
-        click.echo(line)
+    click.echo(table(_rows(connections, release)))
 
 
-def _default_data_dir() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("ottla", appauthor=False)
-
-
-def _table(connections: Iterable[Connection], release: Release | None) -> list[str]:
+def _rows(connections: Iterable[Connection], release: Release | None) -> list[Sequence[str]]:
     """A row for each client: its connections from one host, under one name."""
     by_client: defaultdict[tuple[str, str, str], list[Connection]] = defaultdict(list)
     for each in connections:
@@ -76,8 +66,7 @@ def _table(connections: Iterable[Connection], release: Release | None) -> list[s
         used = _versions_in_use(found)
         said = ", ".join(_apis(used)) if release is None else _verdict(used, release)
         rows.append((*client, _since(found), str(len(found)), said))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return rows
 
 
 def _library(connection: Connection) -> str:

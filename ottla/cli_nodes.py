@@ -9,14 +9,10 @@ from typing import Any
 
 import click
 
+from ottla.cli_parts import ask_broker, of_running_broker, table
+
 Node = Mapping[str, Any]
 """A node as the broker describes it (``broker/nodes``)."""
-
-_with_data_dir = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The data folder of the broker, which it names when it starts.  [default: that of `ottla serve`]",
-)
 
 
 @click.group(short_help="List, stop and start the nodes of a running broker.")
@@ -31,22 +27,20 @@ def nodes() -> None:
 
 
 @nodes.command("list")
-@_with_data_dir
+@of_running_broker
 @click.option("--json", "as_json", is_flag=True, help="Print each node as a line of JSON.")
 def list_nodes(data_dir: Path | None, *, as_json: bool) -> None:
     """List the nodes: where they listen, and how many partitions each leads, holds and has in sync."""
-    found: list[Node] = _ask(data_dir, "nodes")
-    lines = map(json.dumps, found) if as_json else _table(found)
-    for line in lines:
-        click.echo(line)
+    found: list[Node] = ask_broker(data_dir, "nodes")
+    click.echo("\n".join(map(json.dumps, found)) if as_json else table(_rows(found)))
 
 
 def _changing(name: str, command: str, done: str, explanation: str) -> Callable[..., None]:
     @nodes.command(name, help=explanation, short_help=explanation.partition(".")[0] + ".")
     @click.argument("node_id", type=int, metavar="NODE")
-    @_with_data_dir
+    @of_running_broker
     def change(node_id: int, data_dir: Path | None) -> None:
-        _ask(data_dir, command, node_id=node_id)
+        ask_broker(data_dir, command, node_id=node_id)
         click.echo(f"node {node_id} {done}")
 
     return change
@@ -66,22 +60,7 @@ start_node = _changing(
 )
 
 
-def _ask(data_dir: Path | None, command: str, **arguments: Any) -> Any:
-    from ottla.control_channel import ControlError, ask
-
-    try:
-        return ask(data_dir or _default_data_dir(), command, **arguments)
-    except ControlError as error:
-        raise click.ClickException(str(error)) from None
-
-
-def _default_data_dir() -> Path:
-    from platformdirs import user_data_path
-
-    return user_data_path("ottla", appauthor=False)
-
-
-def _table(found: Iterable[Node]) -> list[str]:
+def _rows(found: Iterable[Node]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("NODE", "STATE", "ADDRESS", "RACK", "LEADS", "REPLICAS", "IN SYNC", "CONNECTIONS")]
     rows += [
         (
@@ -93,5 +72,4 @@ def _table(found: Iterable[Node]) -> list[str]:
         )
         for node in found
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return rows

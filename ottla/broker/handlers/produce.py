@@ -223,17 +223,8 @@ def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     context: Context, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
 ) -> Appended | Completion[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
-    # What ``_partition_for`` does, without a call: every batch comes by here.
-    partition = topic.partition(index)
+    partition = _partition_for(context, topic, index, acks)
     config = topic.log_config
-    if not -1 <= acks <= 1:
-        raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
-    if topic.is_internal:
-        raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-    if partition.leader != context.node.id:
-        partition.check_asked(context.node.id)
-    if acks == ACKS_ALL and partition.lacks_replicas:
-        raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     if batch is None:
         raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
     header = check_produced(batch, config.max_message_bytes)
