@@ -66,6 +66,8 @@ class Document:
             version = client.version
             if client.reference != VERSION:
                 version += f" (Apache {client.reference})"
+            if client.as_kafka is not None:
+                version += f" (Ottla as {client.as_kafka})"
             cells = [client.name, version, *counts, str(len(client.without)), f"{seconds:.0f}", runs]
             lines.append(f"| {' | '.join(cells)} |")
         total = sum(entry.outcome.seconds for entry in self.entries)

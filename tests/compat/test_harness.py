@@ -124,6 +124,11 @@ def test_the_document_shows_both_brokers_and_the_reasons() -> None:
     assert "- other-client: nobody has it" in document
 
 
+def test_the_document_says_what_a_client_was_compared_on() -> None:
+    client = some_client('reference = "3.9.1"\nas_kafka = "3.9"\n' + MANIFEST)
+    assert "| some-client | 1.2.3 (Apache 3.9.1) (Ottla as 3.9) |" in Document([client], [], VERSIONS, {}).text()
+
+
 def test_what_a_later_run_finds_takes_the_place_of_the_same_alone(tmp_path: Path) -> None:
     client = some_client()
     for commit, found in (("first", [("own", False), ("topics", True)]), ("second", [("own", True)])):
