@@ -7,7 +7,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from compat_program import check
+from compat_program import check, eventually
 from shell import Shell, error_classes
 
 
@@ -39,7 +39,8 @@ def topics(shell: Shell) -> None:
     _describe(shell, "--topic", f"{topic}-assigned")
     shell.run("topics", "--delete", "--topic", f"{topic}-assigned")
     shell.run("topics", "--delete", "--topic", topic)
-    shell.run("topics", "--list", "--topic", topic)
+    # Apache's brokers see it a moment after the controller.
+    eventually(lambda: not shell.quietly("topics", "--list", "--topic", topic).strip(), "the topic is not listed")
 
 
 def _describe(shell: Shell, *words: str) -> str:

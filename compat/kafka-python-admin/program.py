@@ -280,6 +280,8 @@ def _partitions(brokers: Any) -> Any:
     for broker in brokers:
         for folder in broker["log_dirs"]:
             folder["total_bytes"] = folder["usable_bytes"] = "..."
+            for topic in folder["topics"]:
+                topic["partitions"].sort(key=lambda partition: partition["partition_index"])
     return brokers
 
 
