@@ -68,7 +68,8 @@ def poll_until(consumer: KafkaConsumer, count: int, timeout: float = 30.0) -> li
     deadline = time.monotonic() + timeout
     while len(records) < count:
         check(time.monotonic() < deadline, f"{len(records)} of {count} records within {timeout:.0f} s")
-        for batch in consumer.poll(timeout_ms=200).values():
+        # Long polls: kafka-python 3.0 may lose the answer to a SyncGroup that is under way when a poll ends.
+        for batch in consumer.poll(timeout_ms=1000).values():
             records += batch
     return records
 
