@@ -147,7 +147,9 @@ def test_nobody_waits_while_ten_thousand_segments_go(capsys: pytest.CaptureFixtu
         with capsys.disabled():
             print(f"passes over 50 ms while cleaned: {while_cleaned or 'none'}")
             print(f"while filled, in {filled_s:.0f} s: {len(while_filled)}, longest {max(while_filled, default=0)}")
-        assert max(while_cleaned, default=0) < 250  # Of a standstill of the machine, perhaps; never of 10,000 segments.
+        # A quiet machine has no pass over 50 ms here, one at a load of 8 had 388 ms. To rename and forget the files of
+        # 10,000 segments in one pass takes seconds.
+        assert max(while_cleaned, default=0) < 1000
         assert keys_left(broker) >= {b"%d" % number for number in range(KEYS)}
 
 
