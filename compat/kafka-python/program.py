@@ -408,7 +408,7 @@ def role_member(job: Job) -> None:
     if instance := job.get("instance_id", None):
         more["group_instance_id"] = instance
     if wait := job.get("max_wait_ms", None):
-        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 2 * wait, "connections_max_idle_ms": 4 * wait}
+        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 3 * wait, "connections_max_idle_ms": 4 * wait}
     consumer = make_consumer(
         job,
         group_id=job.group,
