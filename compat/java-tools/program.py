@@ -140,6 +140,7 @@ def quotas_tool(job: Job) -> None:
     check("consumer_byte_rate=2048000" in configs(job, *default, "--describe"), "the default is shown")
     configs(job, *client, "--alter", "--delete-config", "producer_byte_rate")
     check("producer_byte_rate" not in configs(job, *client, "--describe"), "the quota is gone")
+    configs(job, *client, "--alter", "--delete-config", "request_percentage")
     configs(job, *default, "--alter", "--delete-config", "consumer_byte_rate")
     user = ["--entity-type", "users", "--entity-name", "alice"]
     configs(job, *user, "--alter", "--add-config", "SCRAM-SHA-256=[iterations=8192,password=secret]")

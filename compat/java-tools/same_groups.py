@@ -105,9 +105,9 @@ def groups_reset(shell: Shell) -> None:
         path = Path(folder) / "plan.csv"
         path.write_text(exported)
         from_file = ["--from-file", str(path), "--execute"]
-        shell.printed.add("from-file", shell.quietly("groups", *reset, *from_file))
+        shell.printed.add("from-file", shell.ordered(shell.quietly("groups", *reset, *from_file)))
         path.write_text(f'"{topic}",0,0\n"{topic}",1,3\n')
-        shell.printed.add("from-file", shell.quietly("groups", *reset, *from_file))
+        shell.printed.add("from-file", shell.ordered(shell.quietly("groups", *reset, *from_file)))
     described = shell.run("groups", "--describe", "--group", shell.job.group)
     check(re.search(r" 3 ", described), f"the file's offset is in force: {described}")
     # A group that does not exist yet gets its offsets, too.

@@ -92,7 +92,7 @@ def leader_election(shell: Shell) -> None:
             words = ["--election-type", kind, "--path-to-json-file", str(path)]
             # The tool keeps them in a set.
             shell.printed.add(
-                f"elect {kind} from a file", "\n".join(sorted(re.split("[ ,]+", shell.quietly("elect", *words))))
+                f"elect {kind} from a file", "\n".join(sorted(re.split(r"[\s,]+", shell.quietly("elect", *words))))
             )
         shell.refuse("elect", "--election-type", kind, "--topic", topic, "--partition", "7")
         shell.refuse("elect", "--election-type", kind, "--topic", f"{topic}-missing", "--partition", "0")

@@ -99,12 +99,12 @@ class Shell:
             # The columns are as wide as the longest name of those that are left out.
             lines = [re.sub(r" {2,}", "  ", line) for line in text.splitlines() if re.search(only, line)]
             text = "\n".join(lines)
-        self.printed.add(f"{tool} {' '.join(words)}", self._ordered(text))
+        self.printed.add(f"{tool} {' '.join(words)}", self.ordered(text))
         return text
 
-    def _ordered(self, text: str) -> str:
+    def ordered(self, text: str) -> str:
         """Rows and warnings that follow each other in order, since tools keep partitions in hash tables."""
-        beginnings = (self.job.group, "Warn: ")
+        beginnings = (self.job.group, f'"{self.job.topic}"', "Warn: ")
         # A warning is set apart by empty lines.
         spaced = re.sub(r"(?m)^(Warn: .*)\n\n(?=Warn: )", r"\1\n", text)
         lines: list[str] = []

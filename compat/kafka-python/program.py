@@ -217,7 +217,7 @@ def thousand_partitions(job: Job) -> None:
     admin = admin_client(job)
     check_equal(len(api.leaders(admin, job.topic)), 1000, "partitions")
     chosen = (0, 1, 499, 999)
-    producer = make_producer(job)
+    producer = make_producer(job, retries=20)  # 2.0 tries once, and Apache needs a moment.
     for partition in chosen:
         check_equal(producer.send(job.topic, b"x", partition=partition).get(timeout=30).offset, 0, "offset")
     producer.close()
@@ -408,7 +408,7 @@ def role_member(job: Job) -> None:
     if instance := job.get("instance_id", None):
         more["group_instance_id"] = instance
     if wait := job.get("max_wait_ms", None):
-        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 2 * wait, "connections_max_idle_ms": 4 * wait}
+        more |= {"fetch_max_wait_ms": wait, "request_timeout_ms": 3 * wait, "connections_max_idle_ms": 4 * wait}
     consumer = make_consumer(
         job,
         group_id=job.group,

@@ -199,6 +199,10 @@ class TimeIndex:
         self.reset()
         self._loaded = self._checked = new
 
+    def read_ahead(self) -> None:
+        """Bring the file into the system's memory. For a thread: this waits for the disk."""
+        self._files.read(self._path)
+
     def reset(self) -> None:
         """Start again without entries."""
         self.entries = self._written = 0

@@ -51,12 +51,13 @@ class Segment:
         "_folder",
         "_is_preallocated",
         "_max_timestamp",
-        "_offset_of_max_timestamp",
         "base_offset",
         "bytes_since_index_entry",
         "file",
         "index",
         "index_interval_bytes",
+        "is_discarded",
+        "offset_of_max_timestamp",
         "recent_offsets",
         "recent_positions",
         "size",
@@ -98,7 +99,9 @@ class Segment:
         self.index_interval_bytes = index_interval_bytes
         self.bytes_since_index_entry = 0
         self._max_timestamp: int | None = NO_TIMESTAMP if new else None
-        self._offset_of_max_timestamp = base_offset
+        self.offset_of_max_timestamp = base_offset
+        """The last offset of the first batch that has ``max_timestamp``."""
+        self.is_discarded = False
         self.recent_offsets = self.recent_positions = _NO_BATCHES
 
     def __repr__(self) -> str:
@@ -113,7 +116,7 @@ class Segment:
         known = self._max_timestamp
         if known is not None and max_timestamp > known:
             self._max_timestamp = max_timestamp
-            self._offset_of_max_timestamp = last_offset
+            self.offset_of_max_timestamp = last_offset
         if self.bytes_since_index_entry > self.index_interval_bytes:
             self._index_appended(last_offset, position)
         self.bytes_since_index_entry += size
@@ -136,7 +139,7 @@ class Segment:
 
     def _add_index_entry(self, last_offset: int, position: int) -> None:
         self.index.append(last_offset, position)
-        self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+        self.time_index.maybe_append(self.max_timestamp, self.offset_of_max_timestamp)
 
     # Finding.
 
@@ -181,6 +184,29 @@ class Segment:
             self._rebuild_indexes(corruption)
             return self.index.offset_beyond(position)
 
+    def beginning_of_time_search(self, timestamp: int) -> RecordSlice:
+        """What ``find_timestamp`` reads first to find ``timestamp``."""
+        try:
+            entry = self.time_index.lookup(timestamp)
+        except CorruptIndexError:  # ``find_timestamp`` mends it
+            return b""
+        return self.beginning_of_search(self.base_offset if entry is None else entry[1])
+
+    def end_of_file(self) -> RecordSlice:
+        """What ``load_max_timestamp`` reads, as a rule."""
+        size = min(FIRST_CHUNK, self.size)
+        return self.file.slice(self.size - size, size) if size > 0 else b""
+
+    def read_indexes_ahead(self) -> None:
+        """Bring the indexes' files into the system's memory. For a thread: this waits for the disk."""
+        self.index.read_ahead()
+        self.time_index.read_ahead()
+
+    @property
+    def times_are_known(self) -> bool:
+        """Whether ``max_timestamp`` needs no file."""
+        return self._max_timestamp is not None
+
     @property
     def max_timestamp(self) -> int:
         """The greatest timestamp of a record, -1 if there is none."""
@@ -223,7 +249,7 @@ class Segment:
     def find_max_timestamp(self) -> FoundOffset | None:
         """The first record with the greatest timestamp, in the first batch that has it."""
         timestamp = self.max_timestamp
-        for position, header in read_headers(self.file, self.position_of(self._offset_of_max_timestamp), self.size):
+        for position, header in read_headers(self.file, self.position_of(self.offset_of_max_timestamp), self.size):
             if header.max_timestamp == timestamp:
                 for record in self._records(position, header):
                     if record.timestamp == timestamp:
@@ -247,11 +273,11 @@ class Segment:
             self._rebuild_indexes(corruption)
             position = self._position_of_last_time()
         known = self._max_timestamp = self.time_index.last_timestamp
-        self._offset_of_max_timestamp = self.time_index.last_offset
+        self.offset_of_max_timestamp = self.time_index.last_offset
         for _, header in read_headers(self.file, position, self.size):
             if header.max_timestamp > known:
                 known = self._max_timestamp = header.max_timestamp
-                self._offset_of_max_timestamp = header.last_offset
+                self.offset_of_max_timestamp = header.last_offset
         return known
 
     def _position_of_last_time(self) -> int:
@@ -328,7 +354,7 @@ class Segment:
         self.index.reset()
         self.time_index.reset()
         self._max_timestamp = NO_TIMESTAMP
-        self._offset_of_max_timestamp = self.base_offset
+        self.offset_of_max_timestamp = self.base_offset
         self.bytes_since_index_entry = 0
         walk = check_batches if checked else read_headers
         end_offset = min(end_offset, self.base_offset + GREATEST_RELATIVE_OFFSET + 1)
@@ -338,7 +364,7 @@ class Segment:
                 raise CorruptBatchError(position, f"offset {header.base_offset} is not of this segment")
             if header.max_timestamp > self._max_timestamp:
                 self._max_timestamp = header.max_timestamp
-                self._offset_of_max_timestamp = last_offset
+                self.offset_of_max_timestamp = last_offset
             if self.bytes_since_index_entry > self.index_interval_bytes:
                 self._add_index_entry(last_offset, position)
                 self.bytes_since_index_entry = 0
@@ -354,7 +380,7 @@ class Segment:
     def seal(self) -> None:
         """Write the indexes to their files, with the closing entry of the time index."""
         if self.size:
-            self.time_index.maybe_append(self.max_timestamp, self._offset_of_max_timestamp)
+            self.time_index.maybe_append(self.max_timestamp, self.offset_of_max_timestamp)
         self.index.seal()
         self.time_index.seal()
 
@@ -391,5 +417,6 @@ class Segment:
 
     def discard(self) -> None:
         """Close the files, which are being removed."""
+        self.is_discarded = True
         self.index.forget()
         self.file.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from ottla.storage.background import Background
-from ottla.storage.cold_reads import read_when_in_memory
+from ottla.storage.cold_reads import read_when_in_memory, take_read_steps
 from ottla.storage.completion import Completion
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
@@ -29,6 +29,7 @@ from ottla.storage.retention import apply_retention, trim
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.snapshots import encode_snapshot
 from ottla.storage.steps import Steps
+from ottla.storage.time_lookup import find_max_timestamp, find_timestamp
 from ottla.storage.transaction_index import AbortedTransactions
 from ottla.storage.transactions import AbortedTransaction
 from ottla.storage.unsynced import Unsynced
@@ -374,26 +375,13 @@ class SegmentLog:
 
     # Looking up.
 
-    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | None:
-        """The first record whose timestamp is ``timestamp_ms`` or later."""
-        try:
-            for segment in self.segments:
-                if segment.max_timestamp >= timestamp_ms:
-                    found = segment.find_timestamp(timestamp_ms, self.log_start_offset)
-                    if found is not None:  # Apache gives up here if what it looked for lies below the log's start.
-                        return found
-        except OSError as failure:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
-        return None
+    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | Completion[FoundOffset | None] | None:
+        """The first record whose timestamp is ``timestamp_ms`` or later; see ``Log.offset_for_timestamp``."""
+        return take_read_steps(find_timestamp(self, timestamp_ms), self._background)
 
-    def max_timestamp(self) -> FoundOffset | None:
-        """The first record with the greatest timestamp."""
-        try:
-            if self.segments:
-                return max(self.segments, key=lambda segment: segment.max_timestamp).find_max_timestamp()
-        except OSError as failure:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
-        return None
+    def max_timestamp(self) -> FoundOffset | Completion[FoundOffset | None] | None:
+        """The first record with the greatest timestamp; see ``Log.max_timestamp``."""
+        return take_read_steps(find_max_timestamp(self), self._background)
 
     def begin_leader_epoch(self, leader_epoch: int) -> None:
         """Note that a leader epoch starts at the log's end."""
