@@ -29,7 +29,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 # librdkafka's own names; it has no eager sticky assignor.
 ASSIGNORS = {"eager": "range", "cooperative": "cooperative-sticky"}
@@ -307,6 +307,8 @@ def admin_groups(job: Job) -> None:
 
 
 def consumer_lag(job: Job) -> None:
+    from confluent_kafka.admin import OffsetSpec  # 2.0 has none
+
     create_topic(job)
     send_numbered(job, 20)
     consumer = make_consumer(job)
