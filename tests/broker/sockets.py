@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 import trio
+import trio.testing
 
 from ottla.broker.connection import Connection
 from ottla.broker.context import Context
@@ -16,10 +17,19 @@ from ottla.wire import frames
 from ottla.wire.codes import ApiKey
 from tests.broker.single_broker import Broker, response_class
 
+PATIENCE_S = 30
+
 
 def any_request(size: int, correlation_id: int = 7) -> bytes:
     """The frame of a request of ``size`` bytes: an ApiVersions with bytes behind it that nobody reads."""
     return struct.pack(">ihhih", size, ApiKey.API_VERSIONS, 0, correlation_id, -1) + bytes(size - 10)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop work until ``condition`` holds. A thread may be at work while all tasks are blocked."""
+    with trio.fail_after(PATIENCE_S):
+        while not condition():
+            await trio.testing.wait_all_tasks_blocked(0.001)
 
 
 class Client:

@@ -20,7 +20,7 @@ from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.produce import ProduceRequest
 from tests.broker.clients import batch_of, fetch_request, new_topic, produce
-from tests.broker.sockets import Served, any_request, serving
+from tests.broker.sockets import Served, any_request, serving, until
 
 ALL_TOPICS = MetadataRequest(topics=None)
 
@@ -62,6 +62,10 @@ def waiting_fetch(correlation_id=7, max_wait_ms=30_000):
 
 def watchers(broker):
     return len(broker.cluster.partition("topic", 0).watchers)
+
+
+def is_sending(served):
+    return any(connection.sending for connection in served.loop.connections.values())
 
 
 # --- frames
@@ -228,7 +232,7 @@ def test_nothing_is_answered_before_what_was_asked_earlier(broker):
     async def talk(served):
         client = served.connect()
         await client.send(waiting_fetch(1) + any_request(10, 2) + any_request(10, 3))
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: watchers(broker) == 1)
         broker.append("topic", 1)
         assert await client.correlation_ids(3) == [1, 2, 3]
 
@@ -241,7 +245,7 @@ def test_what_comes_while_a_request_waits_is_answered_after_it(broker):
     async def talk(served):
         client = served.connect()
         await client.send(waiting_fetch(1))
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: watchers(broker) == 1)
         await client.send(any_request(RECEIVE_BYTES + 5, 2) + any_request(10, 3)[:7])
         await trio.testing.wait_all_tasks_blocked(0.01)
         broker.append("topic", 1)
@@ -258,8 +262,7 @@ def test_an_append_wakes_those_who_wait_in_the_same_pass(broker):
         consumers = [served.connect() for _ in range(20)]
         for consumer in consumers:
             await consumer.send(waiting_fetch())
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        assert watchers(broker) == 20
+        await until(lambda: watchers(broker) == 20)
         produce(broker)
         for consumer in consumers:
             assert await consumer.correlation_ids(1) == [7]
@@ -274,7 +277,7 @@ def test_the_answer_of_a_timer_is_sent(broker):
     async def talk(served):
         client = served.connect()
         await client.send(waiting_fetch(max_wait_ms=500) + any_request(10, 2))
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: watchers(broker) == 1)
         broker.clock.now += 0.5
         broker.cluster.timers.run_due(broker.clock.now)
         assert await client.correlation_ids(2) == [7, 2]
@@ -291,8 +294,7 @@ def test_a_client_that_closes_is_no_news(broker, log):
         await client.send(any_request(10))
         await client.answer()
         await client.stream.aclose()
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        assert not served.loop.connections
+        await until(lambda: not served.loop.connections)
 
     serving(broker, talk)
     assert log() == ["closed the connection of 10.0.0.1: the client closed it"]
@@ -304,9 +306,7 @@ def test_a_client_that_vanishes_in_the_middle_of_a_request_is_one_line(broker, l
         client = served.connect()
         await client.send(any_request(2 * BIG_BUFFER_BYTES)[:sent])
         await client.stream.aclose()
-        with trio.fail_after(5):
-            while served.loop.connections:
-                await trio.lowlevel.checkpoint()
+        await until(lambda: not served.loop.connections)
 
     serving(broker, talk)
     assert log() == ["closed the connection of 10.0.0.1: the client went away in the middle of a request"]
@@ -330,11 +330,9 @@ def test_a_client_that_vanishes_while_its_fetch_waits_leaves_nothing_behind(brok
     async def talk(served):
         client = served.connect()
         await client.send(waiting_fetch() + more)
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        assert watchers(broker) == 1
+        await until(lambda: watchers(broker) == 1)
         await client.stream.aclose()
-        await trio.testing.wait_all_tasks_blocked(0.01)
-        assert not served.loop.connections
+        await until(lambda: not served.loop.connections)
 
     serving(broker, talk)
     assert watchers(broker) == 0
@@ -349,7 +347,7 @@ def test_answers_for_a_closed_connection_are_dropped(broker):
     async def talk(served):
         client = served.connect()
         await client.send(waiting_fetch())
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: watchers(broker) == 1)
         [connection] = served.loop.connections.values()
         watching = list(broker.cluster.partition("topic", 0).watchers)
         connection.close("a test wants it so")
@@ -393,9 +391,7 @@ def test_a_client_that_vanishes_in_the_middle_of_an_answer_releases_the_file(lar
         await client.send(frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None))
         await client.read(100_000)
         await client.stream.aclose()
-        with trio.fail_after(5):
-            while served.loop.connections:
-                await trio.lowlevel.checkpoint()
+        await until(lambda: not served.loop.connections)
 
     serving(large_topic, talk)
     [line] = log()
@@ -407,9 +403,7 @@ def test_who_asks_much_and_reads_nothing_costs_one_answer(large_topic):
         client = served.connect(buffer_bytes=4096)
         fetches = frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None) * 100
         await client.send(fetches)
-        await trio.testing.wait_all_tasks_blocked(0.02)
-        [connection] = served.loop.connections.values()
-        assert connection.sending
+        await until(lambda: is_sending(served))
         other = served.connect()
         await other.send(any_request(10))
         assert await other.correlation_ids(1) == [7]
@@ -426,7 +420,7 @@ def test_idle_connections_are_closed_and_waiting_ones_are_not(broker, log):
     async def talk(served):
         idle, busy = served.connect(), served.connect()
         await busy.send(waiting_fetch())
-        await trio.testing.wait_all_tasks_blocked(0.01)
+        await until(lambda: watchers(broker) == 1)
         broker.clock.now += 601
         served.loop.now = broker.clock.now
         served.loop.close_idle()
@@ -445,7 +439,7 @@ def test_who_takes_nothing_of_an_answer_for_long_is_closed_too(large_topic):
     async def talk(served):
         client = served.connect(buffer_bytes=4096)
         await client.send(frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None))
-        await trio.testing.wait_all_tasks_blocked(0.02)
+        await until(lambda: is_sending(served))
         large_topic.clock.now += 601
         served.loop.now = large_topic.clock.now
         served.loop.close_idle()
@@ -459,12 +453,12 @@ def test_sizes_that_are_only_claimed_cost_little(broker):
         clients = [served.connect() for _ in range(100)]
         for client in clients:
             await client.send(struct.pack(">ihhih", 9 << 20, 0, 9, 1, -1))
-        await trio.testing.wait_all_tasks_blocked(0.02)
+        await until(lambda: all(each._frame for each in served.loop.connections.values()))
         held = sum(len(each._frame or b"") for each in served.loop.connections.values())
         assert held <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES + 100 * 2 * RECEIVE_BYTES
         for client in clients:
             await client.stream.aclose()
-        await trio.testing.wait_all_tasks_blocked(0.02)
+        await until(lambda: not served.loop.connections)
         assert sum(map(len, served.loop._spare)) <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES
 
     serving(broker, talk)
@@ -478,7 +472,7 @@ def test_a_stop_finishes_what_is_being_sent_and_gives_up_what_waits(large_topic)
         await reader.send(frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None))
         request = fetch_request(("quiet", 0, 0), max_wait_ms=30_000, min_bytes=1)
         await waiter.send(frames.encode_request(request, 12, correlation_id=1, client_id=None))
-        await trio.testing.wait_all_tasks_blocked(0.02)
+        await until(lambda: is_sending(served) and large_topic.cluster.partition("quiet", 0).watchers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.loop.drain)
             assert await waiter.ended()
