@@ -234,6 +234,7 @@ def test_a_log_that_cannot_be_closed_keeps_the_directory_unclean(
     directory.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit of descriptors")
 def test_a_thousand_partitions_work_under_a_soft_limit_of_256_descriptors(tmp_path: Path) -> None:
     program = f"""

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ottla.storage.cleanable import assess
 from ottla.storage.compaction import compact
 from ottla.storage.files import Buffer, RealFiles
@@ -97,6 +99,7 @@ def crash_in_compaction(folder: Path, after: int) -> bool:
     return finished
 
 
+@pytest.mark.slow
 def test_a_crash_after_any_change_to_the_folder_loses_nothing(tmp_path: Path) -> None:
     after = 0
     while not crash_in_compaction(tmp_path / str(after), after):
