@@ -6,7 +6,7 @@ from compat.apache.base import create_topic, own_topic
 from compat.apache.cases.produce import batch, produce
 from compat.apache.cases.replicas import producers
 from compat.apache.sequence import Ask, Sequence, Steps
-from compat.apache.sequences.topic_reads import all_offsets, alter, fetch, read
+from compat.apache.sequences.topic_reads import all_offsets, alter, fetch, let_changes_arrive, read
 from compat.apache.side import Side
 from ottla.wire.messages.produce import InitProducerIdRequest
 
@@ -85,20 +85,26 @@ def _acknowledgements(side: Side) -> Steps:
     yield Ask(all_offsets(side, side.topic))
 
 
+def _set(side: Side, key: str, value: str | None, *, operation: int = 0) -> Steps:
+    """A setting of the topic, in force when what follows is asked."""
+    yield Ask(alter(side.topic, key, value, operation=operation))
+    let_changes_arrive(side)
+
+
 def _bounds_of_a_topic(side: Side) -> Steps:
     own_topic(side)
-    yield Ask(alter(side.topic, "max.message.bytes", "200"))
+    yield from _set(side, "max.message.bytes", "200")
     for size in (1, 10, 2):
         yield Ask(produce(side, side.topic, batch(size)))
-    yield Ask(alter(side.topic, "max.message.bytes", None, operation=1))
+    yield from _set(side, "max.message.bytes", None, operation=1)
     yield Ask(produce(side, side.topic, batch(10)))
-    yield Ask(alter(side.topic, "cleanup.policy", "compact"))
+    yield from _set(side, "cleanup.policy", "compact")
     yield Ask(produce(side, side.topic, batch(2)))
     yield Ask(produce(side, side.topic, batch(2, keys=False)))
-    yield Ask(alter(side.topic, "message.timestamp.before.max.ms", "1000"))
+    yield from _set(side, "message.timestamp.before.max.ms", "1000")
     yield Ask(produce(side, side.topic, batch(2)))
-    yield Ask(alter(side.topic, "message.timestamp.before.max.ms", None, operation=1))
-    yield Ask(alter(side.topic, "min.insync.replicas", "2"))
+    yield from _set(side, "message.timestamp.before.max.ms", None, operation=1)
+    yield from _set(side, "min.insync.replicas", "2")
     for acks in (-1, 1):
         yield Ask(produce(side, side.topic, batch(2), acks=acks))
     yield Ask(all_offsets(side, side.topic))
@@ -107,7 +113,7 @@ def _bounds_of_a_topic(side: Side) -> Steps:
 def _compression_of_a_topic(side: Side) -> Steps:
     create_topic(side, side.topic)
     for kind in ("producer", "gzip", "snappy", "lz4", "zstd", "uncompressed"):
-        yield Ask(alter(side.topic, "compression.type", kind))
+        yield from _set(side, "compression.type", kind)
         for codec in (0, 1, 4):
             yield Ask(produce(side, side.topic, batch(5, codec=codec)))
     yield Ask(all_offsets(side, side.topic))
@@ -117,7 +123,7 @@ def _fetched_from_a_topic_in_zstd(side: Side) -> Steps:
     """Until 3.9, Apache gave nothing of a topic that has zstd as its codec to who did not know that."""
     create_topic(side, side.topic, 2)
     for kind in ("producer", "zstd"):
-        yield Ask(alter(side.topic, "compression.type", kind))
+        yield from _set(side, "compression.type", kind)
         for version in (4, 6, 9, 10):
             yield Ask(fetch(side, {side.topic: {1: 0}}), version)  # nothing lies there
         yield Ask(produce(side, side.topic, batch(5, codec=4)))
