@@ -217,7 +217,7 @@ def thousand_partitions(job: Job) -> None:
     admin = admin_client(job)
     check_equal(len(api.leaders(admin, job.topic)), 1000, "partitions")
     chosen = (0, 1, 499, 999)
-    producer = make_producer(job, retries=20)  # 2.0 tries once, and Apache needs a moment.
+    producer = make_producer(job, retries=1000)  # 2.0 tries once, and Apache may need some seconds.
     for partition in chosen:
         check_equal(producer.send(job.topic, b"x", partition=partition).get(timeout=30).offset, 0, "offset")
     producer.close()

@@ -70,7 +70,7 @@ def check_equal(actual: object, expected: object, what: str) -> None:
         raise AssertionError(f"{what}: {str(actual)[:300]}, expected {str(expected)[:300]}")
 
 
-def eventually(action: Callable[[], T], what: str, timeout: float = 20.0) -> T:
+def eventually(action: Callable[[], T], what: str, timeout: float = 60.0) -> T:
     """The first true answer of `action`, whose exceptions count as not yet."""
     deadline = time.monotonic() + timeout
     last: object = None
