@@ -99,7 +99,7 @@ def main() -> int:
     """Run the steps that were asked for and sum up."""
     parser = argparse.ArgumentParser(prog="./check", description=__doc__)
     names = [step.name for step in ALL]
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"fast (under a minute), {', '.join(names)}")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"fast (a minute or two), {', '.join(names)}")
     asked = parser.parse_args().steps
     unknown = [name for name in asked if name not in {"fast", *names}]
     if unknown:

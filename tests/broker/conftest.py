@@ -20,7 +20,8 @@ OVER_SLOW_LOGS_TOO = {
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "broker" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in OVER_SLOW_LOGS_TOO:
-        metafunc.parametrize("broker", [Broker, SlowBroker], indirect=True, ids=["at_once", "slow"])
+        kinds = [pytest.param(Broker, id="at_once"), pytest.param(SlowBroker, id="slow", marks=pytest.mark.slow)]
+        metafunc.parametrize("broker", kinds, indirect=True)
 
 
 @pytest.fixture
