@@ -22,15 +22,18 @@ ReadSteps = Generator[Callable[[], object], None, T]
 
 
 def read_when_in_memory(
-    segment: Segment, offset: int, read: Callable[[], RecordSlice], background: Background
+    segment: Segment, offset: int, read: Callable[[], RecordSlice], background: Background, log_name: str
 ) -> RecordSlice | Completion[RecordSlice]:
     """What ``read`` gives, once neither finding ``offset`` in ``segment`` nor sending the bytes waits for the disk."""
-    return take_read_steps(_read(segment, offset, read), background)
+    return take_read_steps(_read(segment, offset, read), background, log_name)
 
 
-def take_read_steps(steps: ReadSteps[T], background: Background) -> T | Completion[T]:
-    """What ``steps`` return: at once, unless they want something done in a thread."""
-    reading = _Reading(steps, background)
+def take_read_steps(steps: ReadSteps[T], background: Background, log_name: str) -> T | Completion[T]:
+    """What ``steps`` return: at once, unless they want something done in a thread.
+
+    What the disk refuses, to a step or to the thread, is a KafkaError KAFKA_STORAGE_ERROR that names the log.
+    """
+    reading = _Reading(steps, background, log_name)
     reading.go_on()
     return reading.done.result() if reading.done.done else reading.done
 
@@ -58,8 +61,9 @@ def _read(segment: Segment, offset: int, read: Callable[[], RecordSlice]) -> Rea
 class _Reading(Generic[T]):
     """Takes steps in turn, whether a thread does what they want or it is done at once."""
 
-    def __init__(self, steps: ReadSteps[T], background: Background) -> None:
+    def __init__(self, steps: ReadSteps[T], background: Background, log_name: str) -> None:
         self.done: Completion[T] = Completion()
+        self._log_name = log_name
         self._steps = steps
         self._background = background
         self._outcomes: list[BaseException | None] = []
@@ -78,10 +82,12 @@ class _Reading(Generic[T]):
         try:
             if failure is not None:
                 self._steps.close()
-                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"the disk cannot be read: {failure}")
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self._log_name}: {failure}") from failure
             work = next(self._steps)
         except StopIteration as end:
             self.done.complete(end.value)
+        except OSError as refusal:
+            self.done.fail(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self._log_name}: {refusal}"))
         except Exception as error:
             self.done.fail(error)
         else:

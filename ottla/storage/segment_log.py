@@ -226,7 +226,7 @@ class SegmentLog:
         try:
             if segment is None:
                 if self.is_abandoned:
-                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
+                    raise self.closed_error()
                 return self.begin_segment(self.log_end_offset)
             if self._tail_is_torn:
                 segment.file.truncate(segment.size)
@@ -240,7 +240,7 @@ class SegmentLog:
             ):
                 segment = self.roll()
                 if self.is_abandoned:  # Syncing the closed one has failed at once.
-                    raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
+                    raise self.closed_error()
         except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return segment
@@ -302,7 +302,8 @@ class SegmentLog:
         read = partial(self.read_now, offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
         if not self.log_start_offset <= offset < self.log_end_offset or offset >= end_offset:
             return read()
-        return read_when_in_memory(self.segments[self.segment_number(offset)], offset, read, self._background)
+        segment = self.segments[self.segment_number(offset)]
+        return read_when_in_memory(segment, offset, read, self._background, self.folder.name)
 
     def read_now(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> RecordSlice:
         """The same at once, even if it means to wait for the disk."""
@@ -315,7 +316,7 @@ class SegmentLog:
         segment = self._active
         if offset >= end_offset or offset == log_end_offset or segment is None:
             if self.is_abandoned:
-                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
+                raise self.closed_error()
             return b""
         segment_end = log_end_offset
         try:
@@ -377,11 +378,11 @@ class SegmentLog:
 
     def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | Completion[FoundOffset | None] | None:
         """The first record whose timestamp is ``timestamp_ms`` or later; see ``Log.offset_for_timestamp``."""
-        return take_read_steps(find_timestamp(self, timestamp_ms), self._background)
+        return take_read_steps(find_timestamp(self, timestamp_ms), self._background, self.folder.name)
 
     def max_timestamp(self) -> FoundOffset | Completion[FoundOffset | None] | None:
         """The first record with the greatest timestamp; see ``Log.max_timestamp``."""
-        return take_read_steps(find_max_timestamp(self), self._background)
+        return take_read_steps(find_max_timestamp(self), self._background, self.folder.name)
 
     def begin_leader_epoch(self, leader_epoch: int) -> None:
         """Note that a leader epoch starts at the log's end."""
@@ -563,6 +564,10 @@ class SegmentLog:
         self._give_back()
         # Who still waits for a sync looks where the partition is now.
         self.flushing.give_up(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+
+    def closed_error(self) -> KafkaError:
+        """What a log answers once it ``is_abandoned``."""
+        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
 
     def _give_back(self) -> None:
         for segment in self.segments:

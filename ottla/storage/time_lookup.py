@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from ottla.storage.cold_reads import ReadSteps, bring_into_memory
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log import FoundOffset
-from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError
 
 if TYPE_CHECKING:
     from ottla.storage.segment import Segment
@@ -22,17 +20,14 @@ if TYPE_CHECKING:
 
 
 def find_timestamp(log: SegmentLog, timestamp_ms: int) -> ReadSteps[FoundOffset | None]:
-    """The first record whose timestamp is ``timestamp_ms`` or later. Raises KafkaError KAFKA_STORAGE_ERROR."""
+    """The first record whose timestamp is ``timestamp_ms`` or later."""
     number = 0
     while number < len(log.segments):
         segment = log.segments[number]
         if segment.times_are_known and segment.max_timestamp < timestamp_ms:
             number += 1
             continue
-        try:
-            found = yield from _find_in(log, segment, timestamp_ms)
-        except OSError as failure:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.folder.name}: {failure}") from failure
+        found = yield from _find_in(log, segment, timestamp_ms)
         if found is not None:  # Apache gives up here if what it looked for lies below the log's start.
             return found
         number = _next(log, segment)
@@ -41,22 +36,17 @@ def find_timestamp(log: SegmentLog, timestamp_ms: int) -> ReadSteps[FoundOffset 
 
 
 def find_max_timestamp(log: SegmentLog) -> ReadSteps[FoundOffset | None]:
-    """The first record with the greatest timestamp. Raises KafkaError KAFKA_STORAGE_ERROR."""
-    try:
-        number = 0
-        while number < len(log.segments):
-            segment = log.segments[number]
-            yield from _learn_times(segment)
-            number = _next(log, segment)
-        while log.segments:
-            segment = max(log.segments, key=lambda each: each.max_timestamp)
-            yield from _bring_closed(
-                log, segment, partial(segment.beginning_of_search, segment.offset_of_max_timestamp)
-            )
-            if not segment.is_discarded:
-                return segment.find_max_timestamp()
-    except OSError as failure:
-        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.folder.name}: {failure}") from failure
+    """The first record with the greatest timestamp."""
+    number = 0
+    while number < len(log.segments):
+        segment = log.segments[number]
+        yield from _learn_times(segment)
+        number = _next(log, segment)
+    while log.segments:
+        segment = max(log.segments, key=lambda each: each.max_timestamp)
+        yield from _bring_closed(log, segment, partial(segment.beginning_of_search, segment.offset_of_max_timestamp))
+        if not segment.is_discarded:
+            return segment.find_max_timestamp()
     _see_that_it_is_open(log)
     return None
 
@@ -105,5 +95,6 @@ def _next(log: SegmentLog, segment: Segment) -> int:
 
 
 def _see_that_it_is_open(log: SegmentLog) -> None:
+    """That no segment is left to look at may be because the log was closed meanwhile."""
     if log.is_abandoned:
-        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log.folder.name} is closed")
+        raise log.closed_error()

@@ -135,6 +135,17 @@ def test_a_disk_that_cannot_be_read_fails_the_read(cold: Cold) -> None:
     assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
 
 
+def test_a_file_that_is_gone_fails_the_read(cold: Cold) -> None:
+    found = cold.read(0)
+    assert isinstance(found, Completion)  # The index comes first; the file is not open yet.
+    (cold.root / "topic-0" / f"{0:020d}.log").unlink()
+    cold.thread.work_to_the_end()
+    with pytest.raises(KafkaError) as refusal:
+        found.result()
+    assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert cold.files.open_files.pinned == 0
+
+
 def test_where_nobody_can_tell_a_thread_reads_to_be_safe(cold: Cold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ottla.storage.residency._NOWAIT", None)
     for _ in range(2):

@@ -47,6 +47,13 @@ def later(found: FoundOffset | Completion[FoundOffset | None] | None) -> Complet
     return found
 
 
+def assert_refused(*lookups: Completion[FoundOffset | None]) -> None:
+    for lookup in lookups:
+        with pytest.raises(KafkaError) as refusal:
+            lookup.result()
+        assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+
+
 def test_segments_are_read_by_a_thread_one_after_the_other(started: Started) -> None:
     found = later(started.log.offset_for_timestamp(120))
     for known in range(3):
@@ -97,10 +104,7 @@ def test_a_log_that_is_closed_meanwhile_answers_with_an_error(started: Started, 
         started.thread.work()
     started.log.abandon()
     started.thread.work_to_the_end()
-    for lookup in lookups:
-        with pytest.raises(KafkaError) as refusal:
-            lookup.result()
-        assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert_refused(*lookups)
     assert started.files.open_files.pinned == 0
 
 
@@ -108,10 +112,7 @@ def test_a_disk_that_cannot_be_read_fails_the_lookup(started: Started) -> None:
     lookups = [later(started.log.offset_for_timestamp(0)), later(started.log.max_timestamp())]
     for _, then in started.thread.jobs:
         then(OSError("the disk is gone"))
-    for lookup in lookups:
-        with pytest.raises(KafkaError) as refusal:
-            lookup.result()
-        assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert_refused(*lookups)
     assert started.files.open_files.pinned == 0
 
 
@@ -120,9 +121,7 @@ def test_segments_that_were_emptied_under_the_broker_are_an_error_too(started: S
     for path in started.disk.folder.glob("*.log"):
         path.write_bytes(b"")
     started.thread.work_to_the_end()
-    with pytest.raises(KafkaError) as refusal:
-        found.result()
-    assert refusal.value.code is ErrorCode.KAFKA_STORAGE_ERROR
+    assert_refused(found)
 
 
 def test_a_great_many_segments_are_no_deep_recursion(disk: Disk) -> None:
