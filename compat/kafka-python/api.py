@@ -30,7 +30,6 @@ class ReversedPartitioner(Partitioner):  # type: ignore[misc]
 def create_topic(admin: KafkaAdminClient, name: str, partitions: int, configs: dict[str, str]) -> None:
     with_options = {"num_partitions": partitions, "replication_factor": 1, "configs": configs}
     admin.create_topics({name: with_options})
-    admin.wait_for_topics([name], timeout_ms=60_000)
 
 
 def leaders(admin: KafkaAdminClient, topic: str) -> list[int]:
