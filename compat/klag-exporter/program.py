@@ -15,6 +15,7 @@ from pathlib import Path
 from compat_program import Job, check, check_equal, eventually, main
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from group_member import member_that_read
 from printed import Printed
 
 CONFIG = """
@@ -87,12 +88,7 @@ def prepare(job: Job) -> Consumer:
         for number in range(count):
             producer.produce(job.topic, b"%d" % number, partition=partition)
     producer.flush(20)
-    settings = {"bootstrap.servers": job.bootstrap, "group.id": job.group, "client.id": "reader"}
-    member = Consumer(settings | {"auto.offset.reset": "earliest", "enable.auto.commit": False})
-    member.subscribe([job.topic])
-    eventually(lambda: member.poll(0.2), "the member reads")
-    member.commit(offsets=[TopicPartition(job.topic, 0, 4), TopicPartition(job.topic, 1, 6)], asynchronous=False)
-    return member
+    return member_that_read(job, job.group, {0: 4, 1: 6})
 
 
 def lag_of_group(job: Job) -> None:

@@ -21,8 +21,9 @@ from typing import Any
 
 import websocket
 from compat_program import Job, an_hour_ago, check, check_equal, eventually, main
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+from group_member import member_that_read
 from printed import Printed
 
 START = 240.0  # seconds: two JVMs come first
@@ -220,17 +221,6 @@ def web_ui_topics(job: Job) -> None:
     printed.compare()
 
 
-def member(job: Job, group: str, assignor: str) -> Consumer:
-    """A member that has got both partitions and committed 20 and 3."""
-    settings = {"bootstrap.servers": job.bootstrap, "group.id": group, "client.id": "reader"}
-    settings |= {"auto.offset.reset": "earliest", "partition.assignment.strategy": assignor}
-    consumer = Consumer(settings | {"enable.auto.commit": False})
-    consumer.subscribe([job.topic])
-    eventually(lambda: consumer.poll(0.2), "the member reads")
-    consumer.commit(offsets=[TopicPartition(job.topic, 0, 20), TopicPartition(job.topic, 1, 3)], asynchronous=False)
-    return consumer
-
-
 def web_ui_groups(job: Job) -> None:
     printed = Printed(job)
     show = shown_in(printed)
@@ -238,7 +228,7 @@ def web_ui_groups(job: Job) -> None:
     with web_ui(job) as page:
         for assignor in ("range", "cooperative-sticky"):
             group = f"{job.group}-{assignor}"
-            consumer = member(job, group, assignor)
+            consumer = member_that_read(job, group, {0: 20, 1: 3}, **{"partition.assignment.strategy": assignor})
             show(group, page.group(group))
             consumer.commit(offsets=[TopicPartition(job.topic, 0, 29)], asynchronous=False)
             show(f"{group} has gone on", page.group(group))
