@@ -3,8 +3,8 @@
 A pass reads from everybody, then answers everybody, then sends: like work done together runs faster than the same work
 in turns, and a client that gets several replies at once wakes once for them.
 
-While nobody is ready trio sleeps (``poll_set``). Once awake, the loop stays for as long as there is work: it
-waits for more with a timeout of a millisecond, which costs less than going through trio, and lets trio's other tasks
+While nobody is ready trio sleeps (``poll_set``). Once awake, the loop stays for as long as there is work: it waits for
+more for up to a millisecond, which costs less than going through trio (``busy_polling``), and lets trio's other tasks
 run every ten milliseconds.
 """
 
@@ -17,6 +17,7 @@ from typing import Protocol
 
 import trio
 
+from ottla.broker.busy_polling import new_waiter
 from ottla.broker.connection import RECEIVE_BYTES, Connection
 from ottla.broker.context import Context
 from ottla.broker.poll_set import READ, PollSet, new_poll_set
@@ -261,14 +262,17 @@ class Loop:
     async def run(self) -> None:
         """Serve until cancelled."""
         poll = self._poll_set.poll
+        wait = new_waiter(poll, most=SOCKETS_PER_PASS, longest_s=LINGER_S)
         monotonic = self.clock.monotonic
         while True:
             await self._poll_set.wait()
             since = monotonic()
             while True:
-                events = poll(0 if self._run_queue else LINGER_S, SOCKETS_PER_PASS)
+                events = poll(0, SOCKETS_PER_PASS)
                 if not events and not self._run_queue:
-                    break
+                    events = wait()
+                    if not events:
+                        break
                 self.now = started = monotonic()
                 self._pass(events)
                 now = monotonic()
