@@ -1,6 +1,7 @@
 """The steps of ./check. All of them run, whatever fails before; the exit code says whether all passed."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -67,6 +68,10 @@ FAST = (
 )
 
 
+# Kept bytecode, of the tests too, saves a fifth of the time.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(step: Step) -> Outcome:
     """Run one step, showing what it prints."""
     print(f"\n== {step.name}: {step.what}", flush=True)
@@ -84,7 +89,9 @@ def _call(action: Callable[[], list[str]]) -> tuple[bool, str]:
 def _execute(command: tuple[str, ...]) -> tuple[bool, str]:
     closing_line = ""
     try:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
     except OSError as error:
         print(error, flush=True)
         return False, str(error)
@@ -99,7 +106,7 @@ def main() -> int:
     """Run the steps that were asked for and sum up."""
     parser = argparse.ArgumentParser(prog="./check", description=__doc__)
     names = [step.name for step in ALL]
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"fast (a minute or two), {', '.join(names)}")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"fast (under a minute), {', '.join(names)}")
     asked = parser.parse_args().steps
     unknown = [name for name in asked if name not in {"fast", *names}]
     if unknown:

@@ -9,6 +9,7 @@ from bench import clients
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the drivers are compiled where they run")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "connections"), [("produce", 1), ("produce", 16), ("metadata", 4)])
 def test_each_connection_gets_checked_answers(mode: str, connections: int) -> None:
     with clients.null_broker() as address:

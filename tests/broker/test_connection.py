@@ -40,7 +40,13 @@ PLATFORMS = {
 }
 
 
-@pytest.fixture(autouse=True, params=PLATFORMS.values(), ids=PLATFORMS)
+@pytest.fixture(
+    autouse=True,
+    params=[
+        pytest.param(each, id=name, marks=[] if name == "linux" else pytest.mark.slow)
+        for name, each in PLATFORMS.items()
+    ],
+)
 def platform(request, monkeypatch):
     """Everything here holds without ``epoll``, ``sendfile`` and ``MSG_MORE`` too."""
     monkeypatch.setattr(Served, "new_poll_set", staticmethod(request.param.new_poll_set))

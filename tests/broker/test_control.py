@@ -127,6 +127,7 @@ def test_a_long_path_is_no_hindrance(tmp_path):
     assert not (folder / SOCKET_NAME).exists()
 
 
+@pytest.mark.slow
 def test_what_a_killed_broker_left_is_no_hindrance(tmp_path):
     with Ottla(data_dir=tmp_path) as broker:
         broker.kill()

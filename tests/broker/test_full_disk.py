@@ -97,6 +97,7 @@ def delete(client: RawClient, name: str) -> ErrorCode:
     return ErrorCode(client.ask(DeleteTopicsRequest(topic_names=[name], timeout_ms=1000), 5).responses[0].error_code)
 
 
+@pytest.mark.slow
 @needs_limits
 def test_what_does_not_fit_is_refused_whole_and_taken_when_there_is_room(tmp_path):
     with Ottla(data_dir=tmp_path) as broker:
@@ -126,6 +127,7 @@ def test_what_does_not_fit_is_refused_whole_and_taken_when_there_is_room(tmp_pat
             assert again.try_next() == NONE
 
 
+@pytest.mark.slow
 @needs_limits
 def test_a_segment_that_cannot_be_closed_for_lack_of_room_is_closed_later(tmp_path):
     with Ottla(data_dir=tmp_path) as broker:
@@ -174,6 +176,7 @@ def test_topics_and_commits_are_refused_for_lack_of_room_and_taken_later(tmp_pat
         assert committed() == 7
 
 
+@pytest.mark.slow
 @needs_limits
 def test_a_broker_stops_on_a_full_disk_and_starts_again_with_everything(tmp_path):
     with Ottla(data_dir=tmp_path) as broker:

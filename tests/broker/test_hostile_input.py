@@ -166,6 +166,7 @@ def impossible_sizes(client: RawClient, dice: random.Random) -> None:
     client.wait_until_closed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("action", "connections"),
     [
@@ -274,6 +275,7 @@ def test_clients_that_vanish_in_an_answer_leave_nothing(attacked, large_topic):
     attacked(for_each(action), connections=30)
 
 
+@pytest.mark.slow
 def test_clients_that_ask_much_and_never_read_cost_little(attacked, large_topic):
     def action(client: RawClient, dice: random.Random) -> None:
         client.socket.settimeout(0.05)
@@ -308,6 +310,7 @@ def test_a_list_that_claims_to_be_long_costs_little(attacked):
         assert re.match(r"MetadataRequest v\d+: topics has \d+ elements", end)
 
 
+@pytest.mark.slow
 def test_idle_connections_cost_little(attacked):
     def attack(clients: list[RawClient]) -> None:
         for client in clients[::2]:
@@ -345,6 +348,7 @@ def test_accepting_goes_on_after_descriptors_ran_out(broker, healthy):
     assert len(broker.ends()) - before == 50
 
 
+@pytest.mark.slow
 def test_connections_beyond_the_limit_wait_for_their_turn():
     with LoudOttla(max_connections=20) as broker, HealthyClient(broker) as healthy, talking(broker, 100) as clients:
         clients[0].ask(ALL_TOPICS, 1)

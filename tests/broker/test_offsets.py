@@ -100,6 +100,7 @@ def test_nothing_is_tiered(filled):
     assert found(filled, EARLIEST_PENDING_UPLOAD) == NOTHING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", sorted(FIRST_VERSIONS))
 @pytest.mark.parametrize("version", range(1, 12))
 def test_each_special_timestamp_has_its_first_version(filled, version, special):

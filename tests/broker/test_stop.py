@@ -62,6 +62,7 @@ def stored(client: RawClient, topic: str) -> list[int]:
             numbers += [int(record.value or b"") for record in read_records(batch)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_acknowledged_is_there_after_a_stop_under_load(tmp_path, number):
     with Ottla(data_dir=tmp_path) as broker:
@@ -98,6 +99,7 @@ def test_what_was_acknowledged_is_there_after_a_stop_under_load(tmp_path, number
                 assert producer.acknowledged <= len(numbers) <= producer.acknowledged + 1
 
 
+@pytest.mark.slow
 def test_a_slow_reader_gets_its_answer_or_the_broker_stops_without_it(tmp_path):
     with Ottla(data_dir=tmp_path) as broker, RawClient(broker) as client:
         client.make_topic("topic")

@@ -13,6 +13,8 @@ from ottla.cli import main
 from ottla.control_channel import ask
 from ottla.testing import Ottla
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 30
 
 

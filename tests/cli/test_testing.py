@@ -56,6 +56,7 @@ def test_settings_are_keywords_with_underscores():
         Ottla(config={"auto.create.topics.enabled": True}).start()
 
 
+@pytest.mark.slow
 def test_a_restart_keeps_the_address_and_the_data():
     with Ottla() as broker:
         bootstrap, pid, kept = broker.bootstrap, broker.pid, set(broker.data_dir.iterdir())
@@ -66,6 +67,7 @@ def test_a_restart_keeps_the_address_and_the_data():
         assert kept <= set(broker.data_dir.iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_broker_starts_again():
     with Ottla() as broker:
         broker.kill()
@@ -88,6 +90,7 @@ def test_data_stays_in_a_folder_that_was_given(tmp_path):
     assert (tmp_path / "data").exists()
 
 
+@pytest.mark.slow
 def test_a_second_broker_cannot_have_the_same_data_folder(tmp_path):
     with Ottla(data_dir=tmp_path):
         with pytest.raises(BrokerFailedError) as failed:
@@ -96,6 +99,7 @@ def test_a_second_broker_cannot_have_the_same_data_folder(tmp_path):
         assert "Traceback" not in str(failed.value)
 
 
+@pytest.mark.slow
 def test_a_second_broker_cannot_have_the_same_port():
     with Ottla() as broker:
         with pytest.raises(BrokerFailedError) as failed:
@@ -104,6 +108,7 @@ def test_a_second_broker_cannot_have_the_same_port():
         assert "Traceback" not in str(failed.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_broker_well(number, tmp_path):
     with serving("--listen", "127.0.0.1:0", "--data-dir", tmp_path) as (process, line):

@@ -92,6 +92,7 @@ def undecided(log: SegmentLog) -> tuple[int, dict[int, int]]:
     return log.last_stable_offset(log.log_end_offset), dict(log.producers.transactions.open)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_readers_of_committed_records_see_the_same_before_and_after(disk: Disk, seed: int) -> None:
     history = History(disk, seed)

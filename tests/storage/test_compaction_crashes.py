@@ -49,6 +49,7 @@ class Kept:
         assert flushed is None or flushed.done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(max(HISTORIES // 25, 1)))
 def test_no_key_loses_its_newest_record(tmp_path: Path, seed: int) -> None:
     random = Random(seed)

@@ -13,6 +13,7 @@ STEPS = 40
 LIVES = 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_a_long_history_of_crashes(tmp_path: Path, seed: int) -> None:
     history = History(tmp_path, seed)
@@ -28,6 +29,7 @@ def test_a_long_history_of_crashes(tmp_path: Path, seed: int) -> None:
         history.directory.abandon()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(max(HISTORIES // 12, 1)))
 def test_a_power_failure_at_every_moment_of_a_history(tmp_path: Path, seed: int) -> None:
     history = History(tmp_path, 1_000_000 + seed, recreates=False)

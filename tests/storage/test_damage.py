@@ -8,6 +8,7 @@ no checksum. `ottla log check` reads what a start does not: it finds the first t
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from ottla.wire.errors import KafkaError
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, append, batch_of, read, read_all, split
 from tests.storage.test_transactions import Producer
+
+pytestmark = pytest.mark.slow
 
 CONFIG = LogConfig(segment_bytes=1500, index_interval_bytes=200)
 CHECKS = list(HealthCheck)

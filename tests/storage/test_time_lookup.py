@@ -124,6 +124,7 @@ def test_segments_that_were_emptied_under_the_broker_are_an_error_too(started: S
     assert_refused(found)
 
 
+@pytest.mark.slow
 def test_a_great_many_segments_are_no_deep_recursion(disk: Disk) -> None:
     config = LogConfig(segment_bytes=len(batch_of()))
     log = disk.open(config)

@@ -98,6 +98,7 @@ def test_a_recorded_frame_is_read_and_written_back_byte_by_byte(path: Path) -> N
         assert encode_response(correlation_id, response.encode(version), flexible=flexible) == frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_recorded_frame_that_ends_early_is_refused(path: Path) -> None:
     found = read(path)
@@ -108,6 +109,7 @@ def test_a_recorded_frame_that_ends_early_is_refused(path: Path) -> None:
             found.message.decode(content[:end], found.version, start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_recorded_frame_with_bytes_after_its_end_is_refused(path: Path) -> None:
     found = read(path)

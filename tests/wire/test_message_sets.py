@@ -133,6 +133,7 @@ def test_any_bytes_are_messages_or_refused(data, magic):
             pass
 
 
+@pytest.mark.slow
 @FORMATS
 @pytest.mark.parametrize("codec", [NONE, GZIP, SNAPPY, LZ4])
 @given(given_records=records)

@@ -90,6 +90,7 @@ def test_a_batch_is_found_at_the_start_of_more_bytes() -> None:
     assert list(read_records(memoryview(GOLDEN["none-small"] + b"more"))) == SMALL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 @given(records=records_strategy)
 @settings(max_examples=30)
@@ -101,6 +102,7 @@ def test_built_records_are_read_back(codec: int, records: list[Record]) -> None:
     assert validate_records(batch) == max(record.timestamp for record in records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 @given(records=records_strategy)
 @settings(max_examples=20)
@@ -113,6 +115,7 @@ def test_kafka_python_reads_what_we_build(codec: int, records: list[Record]) -> 
     ] == numbered(records, 70)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 @given(records=records_strategy)
 @settings(max_examples=20)

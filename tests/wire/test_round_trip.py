@@ -14,6 +14,7 @@ from tests.wire.declarations import MESSAGES, pair_id, pairs, versions
 from tests.wire.values import samples, structs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", MESSAGES, ids=pair_id)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
