@@ -29,10 +29,12 @@ class Document:
         self, clients: Sequence[Client], entries: Sequence[Entry], versions: dict[str, str], absent: dict[str, str]
     ) -> None:
         self.clients = clients
-        self.entries = entries
+        # What was kept of scenarios that a client takes part in no more says nothing.
+        taken_part_in = {(client.name, scenario) for client in clients for scenario in self._names(client)}
+        self.entries = [each for each in entries if (each.outcome.client, each.outcome.scenario) in taken_part_in]
         self.versions = versions
         self.absent = absent
-        self.results = Results((entry.outcome for entry in entries), BROKERS)
+        self.results = Results((entry.outcome for entry in self.entries), BROKERS)
 
     def text(self) -> str:
         """The whole document."""

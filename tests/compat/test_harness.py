@@ -124,6 +124,18 @@ def test_the_document_shows_both_brokers_and_the_reasons() -> None:
     assert "- other-client: nobody has it" in document
 
 
+def test_the_document_passes_over_a_scenario_that_a_client_has_no_more() -> None:
+    entries = [
+        Entry(outcome=outcome(name, "apache", passed=True), client_version="1.2.3", commit=commit, date="2026-11-28")
+        for name, commit in [("topics", "01d"), ("own", "c0ffee")]
+    ]
+    client = some_client()
+    assert "topics" in client.without
+    document = Document([client], entries, VERSIONS, {}).text()
+    assert "c0ffee" in document
+    assert "01d" not in document
+
+
 def test_the_document_says_what_a_client_was_compared_on() -> None:
     client = some_client('reference = "3.9.1"\nas_kafka = "3.9"\n' + MANIFEST)
     assert "| some-client | 1.2.3 (Apache 3.9.1) (Ottla as 3.9) |" in Document([client], [], VERSIONS, {}).text()
