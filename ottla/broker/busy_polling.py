@@ -3,7 +3,7 @@
 A client that sends one request at a time has the next one here a moment after its answer. A loop that slept meanwhile
 has to be woken, which costs both sides more than the request does, above all on a virtual machine. So where the last
 wait was short, the loop asks again and again for a while before it sleeps. Who waits longer than that sleeps at once
-the next time, and a loop that is never idle does not come here.
+the next time.
 """
 
 import os

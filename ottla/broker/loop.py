@@ -268,11 +268,9 @@ class Loop:
             await self._poll_set.wait()
             since = monotonic()
             while True:
-                events = poll(0, SOCKETS_PER_PASS)
+                events = poll(0, SOCKETS_PER_PASS) if self._run_queue else wait()
                 if not events and not self._run_queue:
-                    events = wait()
-                    if not events:
-                        break
+                    break
                 self.now = started = monotonic()
                 self._pass(events)
                 now = monotonic()
