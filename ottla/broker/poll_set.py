@@ -119,6 +119,10 @@ class AskedSet:
             try:
                 # A sleep that is cancelled ends its thread too: the rope is closed, which rings.
                 await trio.to_thread.run_sync(self._ask, watched, None, abandon_on_cancel=True)
+            except OSError:
+                if self._rope is not None:
+                    raise
+                # It has rung: a socket was closed before the thread came to look at it.
             finally:
                 self._rope = None
                 rope.close()

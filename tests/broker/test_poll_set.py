@@ -168,3 +168,21 @@ def test_a_file_that_the_system_does_not_send_is_copied(tmp_path, pair, monkeypa
     assert send_from_file(pair[0], piece, 0) == 7
     assert pair[1].recv(100) == b"content"
     piece.release()
+
+
+@pytest.mark.parametrize("ask", [by_poll, by_select])
+def test_a_socket_that_is_closed_before_the_thread_looks_ends_the_sleep(ask):
+    ours, theirs = socket.socketpair()
+
+    def close():
+        poll_set.unregister(ours.fileno())
+        ours.close()
+
+    def ask_late(watched, timeout_s):
+        trio.from_thread.run_sync(close)
+        return ask(watched, timeout_s)
+
+    poll_set = AskedSet(ask_late)
+    with closing(ours), closing(theirs):
+        poll_set.register(ours.fileno(), READ)
+        trio.run(poll_set.wait)
