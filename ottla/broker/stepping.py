@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from ottla.broker.waiting import Clock, Timers
 from ottla.storage.background import Background, outcome_of
 from ottla.storage.completion import Completion
-from ottla.storage.steps import Steps, Wanted
+from ottla.storage.steps import Steps, next_step
 
 T = TypeVar("T")
 
@@ -50,7 +50,8 @@ class Stepper(Generic[T]):
         until = monotonic() + SLICE_S
         try:
             while True:
-                wanted = self._take_step()
+                awaited, self._awaited = self._awaited, None
+                wanted = next_step(self._steps, awaited)
                 if callable(wanted):
                     wanted = outcome_of(wanted, self._background)
                 if isinstance(wanted, Completion):
@@ -75,15 +76,3 @@ class Stepper(Generic[T]):
 
     def _go_on(self, _: Completion[Any]) -> None:
         self.run()
-
-    def _take_step(self) -> Wanted:
-        awaited, self._awaited = self._awaited, None
-        if awaited is None:
-            return self._steps.send(None)
-        try:
-            outcome = awaited.result()
-        except Exception as failure:
-            error = failure
-        else:
-            return self._steps.send(outcome)
-        return self._steps.throw(error)

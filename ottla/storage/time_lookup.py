@@ -10,16 +10,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.storage.cold_reads import ReadSteps, bring_into_memory
+from ottla.storage.cold_reads import bring_into_memory
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log import FoundOffset
+from ottla.storage.steps import CallSteps
 
 if TYPE_CHECKING:
     from ottla.storage.segment import Segment
     from ottla.storage.segment_log import SegmentLog
 
 
-def find_timestamp(log: SegmentLog, timestamp_ms: int) -> ReadSteps[FoundOffset | None]:
+def find_timestamp(log: SegmentLog, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
     """The first record whose timestamp is ``timestamp_ms`` or later."""
     number = 0
     while number < len(log.segments):
@@ -35,7 +36,7 @@ def find_timestamp(log: SegmentLog, timestamp_ms: int) -> ReadSteps[FoundOffset 
     return None
 
 
-def find_max_timestamp(log: SegmentLog) -> ReadSteps[FoundOffset | None]:
+def find_max_timestamp(log: SegmentLog) -> CallSteps[FoundOffset | None]:
     """The first record with the greatest timestamp."""
     number = 0
     while number < len(log.segments):
@@ -51,7 +52,7 @@ def find_max_timestamp(log: SegmentLog) -> ReadSteps[FoundOffset | None]:
     return None
 
 
-def _find_in(log: SegmentLog, segment: Segment, timestamp_ms: int) -> ReadSteps[FoundOffset | None]:
+def _find_in(log: SegmentLog, segment: Segment, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
     """What there is in one segment; None too when the segment is gone."""
     yield from _learn_times(segment)
     if segment.is_discarded or segment.max_timestamp < timestamp_ms:
@@ -60,7 +61,7 @@ def _find_in(log: SegmentLog, segment: Segment, timestamp_ms: int) -> ReadSteps[
     return None if segment.is_discarded else segment.find_timestamp(timestamp_ms, log.log_start_offset)
 
 
-def _learn_times(segment: Segment) -> ReadSteps[None]:
+def _learn_times(segment: Segment) -> CallSteps[None]:
     """See that the segment knows its greatest timestamp, unless it goes meanwhile."""
     if segment.times_are_known:
         return
@@ -80,7 +81,7 @@ def _read_ahead(segment: Segment, end: RecordSlice) -> None:
         end.read_ahead()
 
 
-def _bring_closed(log: SegmentLog, segment: Segment, beginning: Callable[[], RecordSlice]) -> ReadSteps[None]:
+def _bring_closed(log: SegmentLog, segment: Segment, beginning: Callable[[], RecordSlice]) -> CallSteps[None]:
     """Bring into memory what a search in a closed segment reads first; the last one was used just now."""
     if segment is not log.segments[-1]:
         yield segment.read_indexes_ahead

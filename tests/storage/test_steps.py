@@ -1,0 +1,60 @@
+"""Work in steps: what a step waits for comes back into it, outcome or error, at once or later."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ottla.storage.background import Inline
+from ottla.storage.completion import Completion
+from ottla.storage.steps import CallSteps, take_all, take_in_background
+from tests.storage.held import Held
+
+
+def refuse() -> int:
+    raise OSError("the disk is gone")
+
+
+def add(first: Callable[[], int], second: Callable[[], int]) -> CallSteps[int]:
+    """Add what two calls return; 100 for one that the disk refuses."""
+    total = 0
+    for call in (first, second):
+        try:
+            total += yield call
+        except OSError:
+            total += 100
+    return total
+
+
+def test_what_the_background_does_at_once_comes_at_once() -> None:
+    assert take_in_background(add(lambda: 1, refuse), Inline()) == take_all(add(lambda: 1, refuse)) == 101
+
+
+def test_what_takes_its_time_comes_later_in_order() -> None:
+    thread = Held()
+    done: list[int] = []
+
+    def note(number: int) -> int:
+        done.append(number)
+        return number
+
+    total = take_in_background(add(lambda: note(1), lambda: note(2)), thread)
+    assert isinstance(total, Completion)
+    assert not done
+    thread.work_to_the_end()
+    assert done == [1, 2]
+    assert total.result() == 3
+
+
+def test_what_the_steps_do_not_catch_fails_the_whole() -> None:
+    def fail() -> CallSteps[int]:
+        return (yield refuse)
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        take_in_background(fail(), Inline())
+    thread = Held()
+    later = take_in_background(fail(), thread)
+    assert isinstance(later, Completion)
+    _, then = thread.jobs.pop()
+    then(OSError("the disk is gone"))
+    with pytest.raises(OSError, match="the disk is gone"):
+        later.result()
