@@ -38,7 +38,7 @@ def find_batch(
     size_to_read = FIRST_CHUNK
     while position + HEADER_SIZE <= end:
         chunk = file.pread(min(size_to_read, end - position), position)
-        size_to_read = _CHUNK
+        size_to_read = min(2 * size_to_read, _CHUNK)  # One large batch is as likely as many small ones.
         start = 0
         limit = len(chunk) - HEADER_SIZE
         if limit < 0:
