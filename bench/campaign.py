@@ -128,7 +128,7 @@ class Campaign:
         if not load.subject.alive:
             raise BrokerError("the broker has ended")
         if experiment.group == "consume":
-            load.filled_topic()
+            load.warm_filled_topic()
         pid = load.subject.pid
         if pid is None:
             return experiment.measure(load), None

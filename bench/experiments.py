@@ -74,6 +74,15 @@ class Load:
             self.filled = name, records
         return self.filled
 
+    def warm_filled_topic(self) -> None:
+        """Read its log once: some systems put out of memory what nobody has used for a minute."""
+        topic, _ = self.filled_topic()
+        if self.subject.broker is not None:
+            for path in sorted((self.subject.broker.directory / "data" / f"{topic}-0").glob("*.log")):
+                with path.open("rb", buffering=0) as file:
+                    while file.read(1 << 20):
+                        pass
+
 
 @dataclass(frozen=True)
 class Experiment:
