@@ -63,7 +63,11 @@ def create_topic(address: Address, topic: str, partitions: int = 1) -> None:
 
 def delete_topic(address: Address, topic: str) -> None:
     """Delete it, so that a long campaign does not fill the disk."""
-    _admin(address).delete_topics([topic])[topic].result(timeout=30)
+    admin = _admin(address)  # held: without it, the client ends and its request with it
+    try:
+        admin.delete_topics([topic])[topic].result(timeout=30)
+    except confluent_kafka.KafkaException as error:
+        raise ToolError(f"the topic could not be deleted: {error}") from error
 
 
 def _admin(address: Address) -> Any:

@@ -62,8 +62,7 @@ class Load:
         name = f"{self.prefix}-{next(self.numbers)}"
         clients.create_topic(self.subject.address, name, partitions)
         yield name
-        with contextlib.suppress(Exception):  # a broker that died has said so already
-            clients.delete_topic(self.subject.address, name)
+        clients.delete_topic(self.subject.address, name)
 
     def filled_topic(self) -> tuple[str, int]:
         """A topic of 1 KB records that stays for the whole campaign, and its number of records."""
