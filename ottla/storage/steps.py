@@ -20,25 +20,6 @@ CallSteps = Generator[Callable[[], Any], Any, T]
 """Steps that wait for calls only."""
 
 
-def take_all(steps: Steps[T]) -> T:
-    """Take all steps at once, in the caller's thread and without waiting; returns what the work returns."""
-    outcome: Any = None
-    while True:
-        try:
-            wanted = steps.send(outcome)
-            outcome = None
-            while callable(wanted):
-                try:
-                    outcome = wanted()
-                except OSError as failure:
-                    wanted = steps.throw(failure)
-                else:
-                    break
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-
 def take_in_background(steps: CallSteps[T], background: Background) -> T | Completion[T]:
     """What ``steps`` return or raise: at once, unless the background takes its time for one of their calls."""
     done: Completion[T] = Completion()

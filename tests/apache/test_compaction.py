@@ -14,13 +14,13 @@ from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles
 from ottla.storage.log import AppendOrigin
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import read_records
 from tests.storage.compacting import SMALL, compacted_config, put
 from tests.storage.logs import NOW_MS, TOPIC_ID, split
+from tests.storage.stepping import take_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 

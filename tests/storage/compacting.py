@@ -8,10 +8,10 @@ from ottla.storage.compaction import Compacted, CompactionSettings, compact
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch, read_records
 from tests.storage.logs import NOW_MS, read_all
+from tests.storage.stepping import take_all
 
 SMALL = CompactionSettings(io_buffer_bytes=1 << 16)
 KeyValue = tuple[bytes | None, bytes | None]

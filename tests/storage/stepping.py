@@ -1,12 +1,16 @@
-"""Takes the steps of long work one by one and measures them."""
+"""Takes the steps of long work: all at once, or one by one and measured."""
 
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import thread_time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from ottla.storage.steps import Steps
+from ottla.storage.background import Inline, outcome_of
+from ottla.storage.completion import Completion
+from ottla.storage.steps import Steps, next_step
+
+T = TypeVar("T")
 
 
 class Taken(NamedTuple):
@@ -27,6 +31,18 @@ def without_collections() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+def take_all(steps: Steps[T]) -> T:
+    """Take all steps at once, without waiting for anything; returns what the work returns."""
+    awaited: Completion[Any] | None = None
+    while True:
+        try:
+            wanted = next_step(steps, awaited)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        awaited = outcome_of(wanted, Inline()) if callable(wanted) else None
 
 
 def take_measured(steps: Steps[Any], between: Callable[[int], None] = lambda _: None, *, outcome: Any = None) -> Taken:

@@ -11,11 +11,10 @@ from ottla.storage.cleaner import Cleaner
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from tests.storage.compacting import SMALL, compacted_config, contents, put, put_each
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, TOPIC_ID
-from tests.storage.stepping import take_measured, without_collections
+from tests.storage.stepping import take_all, take_measured, without_collections
 
 HOUR_MS = 3_600_000
 

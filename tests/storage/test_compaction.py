@@ -10,14 +10,13 @@ from ottla.storage.files import FileSlice
 from ottla.storage.log import AppendOrigin
 from ottla.storage.retention import trim_all
 from ottla.storage.segment_swap import LogClosedError
-from ottla.storage.steps import take_all
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
 from ottla.wire.records import Record, build_batch, read_records
 from tests.storage.compacting import SMALL, clean, compacted_config, contents, newest, put, put_each, records
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, append, batch_of, read, read_all
-from tests.storage.stepping import take_measured
+from tests.storage.stepping import take_all, take_measured
 
 CONFIG = compacted_config()
 

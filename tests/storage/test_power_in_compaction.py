@@ -9,11 +9,11 @@ from ottla.storage.cleaner import Cleaner
 from ottla.storage.directory import DataDirectory
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from ottla.wire.batch import read_header
 from tests.storage.compacting import SMALL, KeyValue, compacted_config, contents, newest, put
 from tests.storage.crashable import MERCIES, CrashableFiles
 from tests.storage.logs import NOW_MS, TOPIC_ID, read_all
+from tests.storage.stepping import take_all
 
 DAY_MS = 86_400_000
 

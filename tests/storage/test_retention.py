@@ -8,10 +8,9 @@ from ottla.storage.directory import DataDirectory
 from ottla.storage.files import FileSlice, RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, TOPIC_ID, append, append_records, batch_of, offsets, read, read_all
-from tests.storage.stepping import take_measured, without_collections
+from tests.storage.stepping import take_all, take_measured, without_collections
 
 HOUR_MS = 3_600_000
 ONE_RECORD = len(batch_of())

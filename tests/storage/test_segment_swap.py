@@ -8,10 +8,10 @@ from ottla.storage.cleanable import assess
 from ottla.storage.compaction import compact
 from ottla.storage.files import Buffer, RealFiles
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import take_all
 from tests.storage.compacting import SMALL, compacted_config, contents, newest, put
 from tests.storage.conftest import Disk
 from tests.storage.logs import NOW_MS, read_all
+from tests.storage.stepping import take_all
 
 CONFIG = compacted_config(segment_bytes=2000)
 

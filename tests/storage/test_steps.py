@@ -6,8 +6,9 @@ import pytest
 
 from ottla.storage.background import Inline
 from ottla.storage.completion import Completion
-from ottla.storage.steps import CallSteps, take_all, take_in_background
+from ottla.storage.steps import CallSteps, take_in_background
 from tests.storage.held import Held
+from tests.storage.stepping import take_all
 
 
 def refuse() -> int:
