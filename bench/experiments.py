@@ -77,7 +77,7 @@ class Load:
         """Read its log once: some systems put out of memory what nobody has used for a minute."""
         topic, _ = self.filled_topic()
         if self.subject.broker is not None:
-            for path in sorted((self.subject.broker.directory / "data" / f"{topic}-0").glob("*.log")):
+            for path in sorted((self.subject.broker.data_dir / f"{topic}-0").glob("*.log")):
                 with path.open("rb", buffering=0) as file:
                     while file.read(1 << 20):
                         pass

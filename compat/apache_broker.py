@@ -107,7 +107,6 @@ class ApacheBroker(Broker):
         return self.directory / "server.properties"
 
     def prepare(self) -> None:
-        data = self.directory / "data"
         listeners = {"PLAINTEXT": "127.0.0.1", "IPV6": "[::1]"}
         if self.advertised_port != self.port:  # a proxy stands before it, at 127.0.0.1
             del listeners["IPV6"]
@@ -118,7 +117,7 @@ class ApacheBroker(Broker):
             "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
             "listeners": ",".join([*own, f"CONTROLLER://127.0.0.1:{self.controller_port}"]),
             "advertised.listeners": ",".join(advertised),
-            "log.dirs": str(data),
+            "log.dirs": str(self.data_dir),
         }
         settings |= self.settings
         self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

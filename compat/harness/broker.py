@@ -89,6 +89,11 @@ class Broker(abc.ABC):
         self.starts = 0
 
     @property
+    def data_dir(self) -> Path:
+        """Its data folder."""
+        return self.directory / "data"
+
+    @property
     def bootstrap(self) -> str:
         """The address for clients."""
         return f"127.0.0.1:{self.advertised_port}"

@@ -37,7 +37,7 @@ def produce_with(codec: str) -> Callable[[Stage], str]:
 
     def drive(stage: Stage) -> str:
         stage.run(stage.scenario, timeout=90)
-        found = stored_codecs(stage.broker.directory / "data", stage.topic)
+        found = stored_codecs(stage.broker.data_dir, stage.topic)
         # A client may leave a batch uncompressed that would not become smaller.
         if codec not in found:
             raise ScenarioError(f"the stored batches are {sorted(found)}, none is {codec}")

@@ -43,7 +43,7 @@ class OttlaBroker(Broker):
         return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
     def command(self) -> list[str]:
-        words = ["serve", "--data-dir", str(self.directory / "data"), "--listen", f"127.0.0.1:{self.port}"]
+        words = ["serve", "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"]
         if self.advertised_port == self.port:
             words += ["--listen", f"[::1]:{self.port}"]
         else:  # a proxy stands before it

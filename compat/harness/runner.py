@@ -55,7 +55,7 @@ class Runner:
         finally:
             broker.kill()
             self._brokers.discard(broker)
-            shutil.rmtree(broker.directory / "data", ignore_errors=True)
+            shutil.rmtree(broker.data_dir, ignore_errors=True)
         return outcomes
 
     def _run_undisturbed(self, client: Client, broker: Broker, scenario: str, directory: Path) -> Outcome:

@@ -35,7 +35,7 @@ def main() -> int:
             subprocess.run([*java, broker.bootstrap, TOPIC], check=True)
             answers = record_answers(broker.port)
             broker.stop()
-        source = broker.directory / "data" / f"{TOPIC}-0"
+        source = broker.data_dir / f"{TOPIC}-0"
         shutil.rmtree(TARGET, ignore_errors=True)
         shutil.copytree(source, TARGET / source.name)
     (TARGET / "answers.json").write_text(in_lines(answers))
