@@ -153,8 +153,8 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     api_key, version, correlation_id, name_length = read_fixed_header(buffer, start)
     try:
         route: Route = context.routes.get(api_key << 16 | version) or _find_route(context, api_key, version)
-    except _UnsupportedApiVersionsError as error:
-        return _unsupported_api_versions(correlation_id, error.accepted)
+    except _UnsupportedApiVersionsError as unsupported:
+        return _unsupported_api_versions(correlation_id, unsupported.accepted)
     position = start + REQUEST_HEADER_SIZE
     body = position + name_length if name_length > 0 else position
     if body > end:

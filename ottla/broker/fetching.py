@@ -136,35 +136,30 @@ class Fetch:
         """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
 
         def came(read: Read, completion: Completion[Any]) -> None:
-            found, read.slow = read.slow, None
-            try:
-                if found is not None:
-                    found.take(completion.result())
-            except KafkaError as error:
-                read.fail(error)
-            except Exception:
-                log.exception("a partition could not be read")
-                read.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
+            read.settle(completion)
             if read.slow is not None:
                 read.slow.completion.add_done_callback(partial(came, read))
                 return
             self._slow_reads -= 1
-            if self._slow_reads:
-                return
-            if self._pending is None:
-                _release(reads)
-                return
-            self._read_skipped(reads)
-            if self._slow_reads:
-                self._when_read(reads, then)
-                return
-            for each in reads:
-                each.look_for_growth()
-            then(reads)
+            if not self._slow_reads:
+                self._all_came(reads, then)
 
         for read in reads:
             if read.slow is not None:
                 read.slow.completion.add_done_callback(partial(came, read))
+
+    def _all_came(self, reads: "list[Read]", then: "Callable[[list[Read]], None]") -> None:
+        """Read what was left out until the sizes were known, which may be slow again; then go on."""
+        if self._pending is None:
+            _release(reads)
+            return
+        self._read_skipped(reads)
+        if self._slow_reads:
+            self._when_read(reads, then)
+            return
+        for each in reads:
+            each.look_for_growth()
+        then(reads)
 
     def _answer_or_wait(self, reads: "list[Read]") -> None:
         """Answer with what was read, if it is enough; else wait, counting what was appended meanwhile."""
@@ -359,6 +354,18 @@ class Read:
         self.response = PartitionResponse(
             partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""
         )
+
+    def settle(self, completion: Completion[Any]) -> None:
+        """Take what a slow log has given, or its error. What takes it may ask the log for more: ``slow`` again."""
+        found, self.slow = self.slow, None
+        try:
+            if found is not None:
+                found.take(completion.result())
+        except KafkaError as error:
+            self.fail(error)
+        except Exception:
+            log.exception("a partition could not be read")
+            self.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
 
     def take(self, records: RecordSlice) -> None:
         """Keep the records, copied if that is cheaper."""

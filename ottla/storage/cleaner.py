@@ -5,7 +5,6 @@ It is written down in ``cleaner-offset-checkpoint`` after each round; a round th
 
 import logging
 from collections.abc import Callable
-from weakref import WeakSet
 
 from ottla.storage.cleanable import Cleanable, assess
 from ottla.storage.compaction import CompactionSettings, compact
@@ -28,7 +27,6 @@ class Cleaner:
 
     def __init__(self, directory: DataDirectory) -> None:
         self._directory = directory
-        self._uncleanable: WeakSet[SegmentLog] = WeakSet()
 
     def clean_filthiest(
         self, settings: CompactionSettings, now_ms: int, last_stable_offset: Callable[[Key], int]
@@ -40,7 +38,7 @@ class Cleaner:
         """
         filthy: list[tuple[Cleanable, Key]] = []
         for count, (key, log) in enumerate(list(self._directory.logs.items())):
-            if log.config.is_compacted and log not in self._uncleanable:
+            if log.config.is_compacted and not log.is_uncleanable:
                 part = yield from self._assess(key, log, now_ms, last_stable_offset)
                 if part is not None and part.is_filthy:
                     filthy.append((part, key))
@@ -71,7 +69,7 @@ class Cleaner:
         except LogClosedError:
             return False
         except (CorruptBatchError, KafkaError) as damage:
-            self._uncleanable.add(log)
+            log.is_uncleanable = True
             _log.error("%r is not compacted any more until the next start: %s", log, damage)
             return False
         except OSError as failure:

@@ -391,7 +391,7 @@ class RealFiles:
             try:
                 each.unlink(missing_ok=True)
             except PermissionError:
-                if sys.platform != "win32":
+                if os.name != "nt":
                     raise
                 self._unremovable.append(each)
 

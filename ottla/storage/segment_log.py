@@ -96,6 +96,8 @@ class SegmentLog:
         self.is_abandoned = False
         self.is_being_cleaned = False
         """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
+        self.is_uncleanable = False
+        """Compaction has found batches that cannot be read, and leaves this log alone from then on."""
         self.offline_reason: str | None = None
         self.on_offline: Callable[[str], None] = lambda _reason: None
         """Called with the reason when the disk has failed this log; whoever serves it must serve it no more."""

@@ -223,10 +223,10 @@ def test_a_log_that_cannot_be_closed_keeps_the_directory_unclean(
     directory = open_directory(tmp_path)
     append(directory.open_log("topic", 0, topic_id=TOPIC_ID, config=CONFIG))
 
-    def fail() -> None:
+    def replace(path: Path, data: bytes, *, sync: bool) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(directory.logs["topic", 0], "write_snapshot", lambda sync: fail())
+    monkeypatch.setattr(directory.logs["topic", 0].files, "replace", replace)
     directory.close()
     directory = open_directory(tmp_path)
     assert not directory.was_clean
