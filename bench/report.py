@@ -19,6 +19,7 @@ from bench import clients
 from bench.brokers import JVM, MAKERS
 from bench.campaign import Results
 from bench.experiments import Experiment, Row
+from ottla.cli_parts import is_compiled
 
 # A ratio of medians from here on counts as equal: figures of one broker differ by more between runs.
 EQUAL = 0.95
@@ -112,6 +113,7 @@ def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
         "versions": {
             **{name: maker(Path()).version for name, maker in MAKERS.items()},
             "commit": commit.stdout.strip(),
+            "form": "compiled" if is_compiled() else "not compiled",
             "python": platform.python_version(),
             "java": (re.search(r'"([^"]+)"', java) or ["", "unknown"])[1],
             "librdkafka": confluent_kafka.libversion()[0],
@@ -164,8 +166,9 @@ def text(measured: list[Line], results: Results, facts: dict[str, Any], *, markd
     judged = [line for line in measured if line.row.judged]
     good = sum(line.verdict == "ok" for line in judged)
     parts = [
-        f"{facts['date']}: {versions['ottla']} ({versions['commit']}, Python {versions['python']}) and "
-        f"{versions['apache']} (Java {versions['java']}), clients: librdkafka {versions['librdkafka']}, Apache's own.",
+        f"{facts['date']}: {versions['ottla']} ({versions['commit']}, {versions['form']}, Python {versions['python']}) "
+        f"and {versions['apache']} (Java {versions['java']}), "
+        f"clients: librdkafka {versions['librdkafka']}, Apache's own.",
         f"{machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}; medians of {facts['rounds']} "
         f"interleaved round(s){', short ones' if facts['quick'] else ''}. A ratio above 1 is better than Apache; "
         f"{EQUAL} counts as equal.",

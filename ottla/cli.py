@@ -18,7 +18,7 @@ from ottla.cli_clients import clients
 from ottla.cli_import import import_data
 from ottla.cli_log import log as log_commands
 from ottla.cli_nodes import nodes as node_commands
-from ottla.cli_parts import default_data_dir, table
+from ottla.cli_parts import default_data_dir, is_compiled, table
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
@@ -29,7 +29,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(ottla.__version__, message="ottla %(version)s")
+@click.version_option(ottla.__version__, message=f"ottla %(version)s{' (compiled)' if is_compiled() else ''}")
 def main() -> None:
     """Ottla is a Kafka broker: point any Kafka client at it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,12 @@ def default_data_dir() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("ottla", appauthor=False)
+
+
+def is_compiled() -> bool:
+    """Whether the hot path is compiled here, as in the wheels that were built with a C compiler."""
+    found = find_spec("ottla.wire.batch")
+    return found is not None and not str(found.origin).endswith(".py")
 
 
 def ask_broker(data_dir: Path | None, command: str, **arguments: Any) -> Any:

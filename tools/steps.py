@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))
+
+from tools import compiled  # noqa: E402  (found through the path above)
+
 BIN = Path(sys.executable).parent
 MOST_LINES = 600
 
 
 class Step(NamedTuple):
-    """One step: a command, or a function that returns what is wrong."""
+    """One step: a command, or a function that returns what is wrong; with the package compiled, or as it lies here."""
 
     name: str
     what: str
     action: tuple[str, ...] | Callable[[], list[str]]
+    compiled: bool = False
 
 
 class Outcome(NamedTuple):
@@ -48,6 +53,7 @@ def tool(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 PYTEST = tool("pytest", "-q", "-n", "2")
+COMPILED_FIRST = ("-o", f"pythonpath={compiled.FOLDER} .")
 BEFORE_TESTS = (
     Step("format", "every file is as ruff formats it", tool("ruff", "format", "--check", ".")),
     Step("lint", "ruff finds nothing", tool("ruff", "check", ".")),
@@ -59,8 +65,14 @@ BEFORE_TESTS = (
 ALL = (
     *BEFORE_TESTS,
     Step("tests", "every test, with coverage", (*PYTEST, "--cov", "--cov-report=term")),
-    Step("compat", "real clients against Ottla and Apache Kafka", (sys.executable, "compat/run", "--ci")),
-    Step("comparison", "the same requests to both, a part", (sys.executable, "compat/compare", "--part", "0.1")),
+    Step("compiled", "every test, with the package as pip installs it", (*PYTEST, *COMPILED_FIRST), compiled=True),
+    Step("compat", "real clients against both brokers", (sys.executable, "compat/run", "--ci"), compiled=True),
+    Step(
+        "comparison",
+        "the same requests to both, a part",
+        (sys.executable, "compat/compare", "--part", "0.1"),
+        compiled=True,
+    ),
 )
 FAST = (
     *BEFORE_TESTS,
@@ -76,7 +88,14 @@ def run(step: Step) -> Outcome:
     """Run one step, showing what it prints."""
     print(f"\n== {step.name}: {step.what}", flush=True)
     began = time.monotonic()
-    passed, closing_line = _call(step.action) if callable(step.action) else _execute(step.action)
+    if callable(step.action):
+        passed, closing_line = _call(step.action)
+    elif step.compiled:
+        passed, closing_line = _execute(step.action, ENVIRONMENT | compiled.environment())
+        if not compiled.is_compiled():
+            closing_line += " (there is no C compiler here: nothing was compiled)"
+    else:
+        passed, closing_line = _execute(step.action, ENVIRONMENT)
     return Outcome(step.name, passed, time.monotonic() - began, closing_line)
 
 
@@ -86,11 +105,11 @@ def _call(action: Callable[[], list[str]]) -> tuple[bool, str]:
     return not problems, problems[-1] if problems else ""
 
 
-def _execute(command: tuple[str, ...]) -> tuple[bool, str]:
+def _execute(command: tuple[str, ...], environment: dict[str, str]) -> tuple[bool, str]:
     closing_line = ""
     try:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     except OSError as error:
         print(error, flush=True)

@@ -36,7 +36,8 @@ from compat.apache.side import Side, StepError
 from compat.apache.versions import compared_versions
 from compat.apache_broker import ApacheBroker
 from compat.harness.broker import Broker
-from compat.harness.ottla_broker import ROOT, OttlaBroker
+from compat.harness.ottla_broker import OttlaBroker
+from compat.harness.stage import ROOT
 from ottla.broker.apis import BY_KEY
 from ottla.wire.messages.groups import FindCoordinatorRequest, FindCoordinatorResponse
 from ottla.wire.messages.produce import InitProducerIdRequest

@@ -1,20 +1,22 @@
-"""Ottla as a throw-away broker: `ottla serve` of this checkout with its defaults and its own data folder."""
+"""Ottla as a throw-away broker: `ottla serve` with its defaults and its own data folder.
+
+Which Ottla: the one that this Python imports. That is the checkout's, or what ./check and bench have built of it.
+"""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from functools import cached_property
 from pathlib import Path
 
+import ottla
 from compat.harness.broker import Broker
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGE = Path(ottla.__file__).resolve().parent.parent
 
 
 class OttlaBroker(Broker):
-    """One `ottla serve`, from the checkout that holds this file. With `as_kafka`, it offers that release's versions."""
+    """One `ottla serve`. With `as_kafka`, it offers that release's versions."""
 
     name = "ottla"
     start_timeout = 20.0
@@ -31,16 +33,12 @@ class OttlaBroker(Broker):
         super().__init__(directory, port=port, advertised_port=advertised_port, settings=settings)
         self.as_kafka = as_kafka
 
-    @cached_property
+    @property
     def version(self) -> str:
-        command = [sys.executable, "-c", "import ottla; print(ottla.__version__)"]
-        answer = subprocess.run(
-            command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=False
-        ).stdout.strip()
-        return f"Ottla {answer}".strip()
+        return f"Ottla {ottla.__version__}"
 
     def environment(self) -> dict[str, str]:
-        return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        return os.environ | {"PYTHONPATH": str(PACKAGE), "PYTHONUNBUFFERED": "1"}
 
     def command(self) -> list[str]:
         words = ["serve", "--data-dir", str(self.data_dir), "--listen", f"127.0.0.1:{self.port}"]
