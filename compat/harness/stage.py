@@ -65,6 +65,7 @@ class Stage:
         given = {"scenario": self.scenario, "topic": self.topic, "group": self.group, "broker": self.broker.name}
         given |= self.client.options | self.settings | options
         environment = dict(os.environ)
+        environment.pop("PYTHONSAFEPATH", None)  # programs import what lies beside them
         environment |= {name: self.client.fill([value], where)[0] for name, value in self.client.environment.items()}
         environment["COMPAT_OPTIONS"] = json.dumps(given)
         command = [*self.client.fill(self.client.run, where), role, self.bootstrap]
