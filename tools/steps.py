@@ -19,12 +19,12 @@ MOST_LINES = 600
 
 
 class Step(NamedTuple):
-    """One step: a command, or a function that returns what is wrong; with the package compiled, or as it lies here."""
+    """One step: a command, or a function that returns what is wrong; with the sources, or what pip makes of them."""
 
     name: str
     what: str
     action: tuple[str, ...] | Callable[[], list[str]]
-    compiled: bool = False
+    as_installed: bool = False
 
 
 class Outcome(NamedTuple):
@@ -65,13 +65,13 @@ BEFORE_TESTS = (
 ALL = (
     *BEFORE_TESTS,
     Step("tests", "every test, with coverage", (*PYTEST, "--cov", "--cov-report=term")),
-    Step("compiled", "every test, with the package as pip installs it", (*PYTEST, *COMPILED_FIRST), compiled=True),
-    Step("compat", "real clients against both brokers", (sys.executable, "compat/run", "--ci"), compiled=True),
+    Step("compiled", "every test, with the package as pip installs it", (*PYTEST, *COMPILED_FIRST), as_installed=True),
+    Step("compat", "real clients against both brokers", (sys.executable, "compat/run", "--ci"), as_installed=True),
     Step(
         "comparison",
         "the same requests to both, a part",
         (sys.executable, "compat/compare", "--part", "0.1"),
-        compiled=True,
+        as_installed=True,
     ),
 )
 FAST = (
@@ -90,12 +90,8 @@ def run(step: Step) -> Outcome:
     began = time.monotonic()
     if callable(step.action):
         passed, closing_line = _call(step.action)
-    elif step.compiled:
-        passed, closing_line = _execute(step.action, ENVIRONMENT | compiled.environment())
-        if not compiled.is_compiled():
-            closing_line += " (there is no C compiler here: nothing was compiled)"
     else:
-        passed, closing_line = _execute(step.action, ENVIRONMENT)
+        passed, closing_line = _execute(step.action, as_installed=step.as_installed)
     return Outcome(step.name, passed, time.monotonic() - began, closing_line)
 
 
@@ -105,19 +101,22 @@ def _call(action: Callable[[], list[str]]) -> tuple[bool, str]:
     return not problems, problems[-1] if problems else ""
 
 
-def _execute(command: tuple[str, ...], environment: dict[str, str]) -> tuple[bool, str]:
+def _execute(command: tuple[str, ...], *, as_installed: bool) -> tuple[bool, str]:
     closing_line = ""
     try:
+        environment = ENVIRONMENT | (compiled.environment() if as_installed else {})
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
-    except OSError as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         print(error, flush=True)
         return False, str(error)
     assert process.stdout is not None
     for line in process.stdout:
         print(line, end="", flush=True)
         closing_line = line.strip() or closing_line
+    if as_installed and not compiled.is_compiled():
+        closing_line += " (without a C compiler nothing was compiled)"
     return process.wait() == 0, closing_line
 
 
