@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -27,7 +27,7 @@ setup(name="ottla", packages=[], ext_modules=extensions, script_args=["build_ext
 class HotPathHook(BuildHookInterface[Any]):
     """Adds the compiled modules to a wheel."""
 
-    folder: Path | None = None
+    copy: TemporaryDirectory[str] | None = None
 
     def dependencies(self) -> list[str]:
         """Ask for the compiler only where it can be used."""
@@ -43,7 +43,8 @@ class HotPathHook(BuildHookInterface[Any]):
         if not can_compile():
             self.app.display_warning("There is no C compiler for this Python: the hot path is not compiled.")
             return
-        folder = self.folder = Path(mkdtemp(prefix="ottla-build-"))
+        self.copy = TemporaryDirectory(prefix="ottla-build-")
+        folder = Path(self.copy.name)
         shutil.copytree(Path(self.root, "ottla"), folder / "ottla")
         subprocess.run([sys.executable, "-c", SETUP, *self.config["compiled"]], cwd=folder, check=True)  # noqa: S603
         modules = [file for file in (folder / "compiled").rglob("*") if file.is_file()]
@@ -53,8 +54,8 @@ class HotPathHook(BuildHookInterface[Any]):
 
     def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:
         """Remove the copy."""
-        if self.folder is not None:
-            shutil.rmtree(self.folder)
+        if self.copy is not None:
+            self.copy.cleanup()
 
 
 def can_compile() -> bool:

@@ -32,8 +32,8 @@ def ensure():
 
 
 def is_compiled():
-    """Whether anything was compiled."""
-    return any(ensure().glob("ottla__mypyc.*"))
+    """Whether anything of what was built is compiled."""
+    return any(FOLDER.glob("ottla__mypyc.*"))
 
 
 def environment():

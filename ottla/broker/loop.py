@@ -38,7 +38,7 @@ ACCEPT_PAUSE_S = 0.1
 PAUSE_LOG_INTERVAL_S = 10.0
 SEND_BUFFER_BYTES = 400_000
 """Left to itself, Linux lets megabytes lie in a socket, which leave the processor's caches before the client reads
-them: consuming costs a quarter more time of the broker then."""
+them: consuming costs the broker a third more time then."""
 BIG_BUFFER_BYTES = 1 << 20
 MOST_BIG_BUFFERS = 8
 """So many large requests at a time are received without moving them; a flood of them begins with small buffers."""
