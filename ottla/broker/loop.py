@@ -315,7 +315,10 @@ class Loop:
     def _end(self) -> None:
         ending, self._ending = self._ending, []
         for call in ending:
-            call()
+            try:
+                call()
+            except Exception:
+                log.exception("Call at the end of a pass failed")
 
     def _answer_received(self) -> None:
         received, self.received = self.received, []

@@ -70,8 +70,12 @@ class Pending(Generic[R]):
         if not self.done:
             self.done = True
             self._callback = None
-            if self.on_abandoned is not None:
-                self.on_abandoned()
+            on_abandoned, self.on_abandoned = self.on_abandoned, None
+            if on_abandoned is not None:
+                try:
+                    on_abandoned()
+                except Exception:
+                    log.exception("Callback of an abandoned answer failed")
 
     def add_done_callback(self, callback: Callable[["Pending[R]"], None]) -> None:
         """Call ``callback`` with this when the answer is there, at once if it is. There is one waiter."""
@@ -85,7 +89,10 @@ class Pending(Generic[R]):
         self.on_abandoned = None
         callback, self._callback = self._callback, None
         if callback is not None:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # It must not harm whoever gave the answer.
+                log.exception("Callback of an answer failed")
 
 
 class Timer:

@@ -1,10 +1,13 @@
 """A value that comes later: what a log or the catalog returns when it cannot answer at once. Knows no event loop."""
 
+import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 S = TypeVar("S")
+
+_log = logging.getLogger(__name__)
 
 
 class Completion(Generic[T]):
@@ -86,4 +89,7 @@ class Completion(Generic[T]):
         self.done = True
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # It must harm neither those behind it nor whoever gave the value.
+                _log.exception("Callback of a completion failed")

@@ -4,6 +4,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -517,3 +518,38 @@ def test_metadata_comes_over_a_socket_as_it_is(broker):
         assert [topic.name for topic in response.topics] == ["topic"]
 
     serving(broker, talk)
+
+
+class Caller:
+    """Asks for two calls at the end of the pass in which its socket can be read; the first one fails."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.ours, self.theirs = socket.socketpair()
+        self.called = False
+        loop.attend(self.ours.fileno(), self)
+
+    def on_event(self, _mask):
+        self.ours.recv(1)
+        self.loop.at_end_of_pass(lambda: 1 / 0)
+        self.loop.at_end_of_pass(self.call)
+
+    def call(self):
+        self.called = True
+
+    def close(self):
+        self.ours.close()
+        self.theirs.close()
+
+
+def test_a_call_at_the_end_of_a_pass_that_fails_stops_neither_the_others_nor_the_loop(broker, caplog):
+    async def talk(served):
+        client = served.connect()
+        with closing(Caller(served.loop)) as caller:
+            caller.theirs.send(b"1")
+            await until(lambda: caller.called)
+            await client.send(any_request(10, correlation_id=5))
+            assert await client.correlation_ids(1) == [5]
+
+    serving(broker, talk)
+    assert "ZeroDivisionError" in caplog.text

@@ -3,6 +3,7 @@
 import logging
 
 from ottla.broker.waiting import Pending, Timers
+from ottla.storage.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -127,3 +128,28 @@ def test_an_answered_request_is_not_abandoned_any_more():
     pending.resolve("answer")
     pending.abandon()
     assert told == []
+
+
+def test_a_failing_callback_does_not_harm_who_answers(caplog):
+    pending: Pending[str] = Pending()
+    pending.add_done_callback(lambda _: 1 / 0)
+    pending.resolve("answer")
+    assert pending.response == "answer"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failing_owner_does_not_harm_who_abandons(caplog):
+    pending: Pending[str] = Pending(on_abandoned=lambda: 1 / 0)
+    pending.abandon()
+    assert pending.done
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_failing_callback_of_a_completion_harms_neither_the_others_nor_who_completes(caplog):
+    completion: Completion[str] = Completion()
+    seen = []
+    completion.add_done_callback(lambda _: 1 / 0)
+    completion.add_done_callback(lambda done: seen.append(done.result()))
+    completion.complete("value")
+    assert seen == ["value"]
+    assert "ZeroDivisionError" in caplog.text

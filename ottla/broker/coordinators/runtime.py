@@ -238,34 +238,36 @@ class GroupRuntime:
                 log.exception("Group %r cannot decide", group_id)
                 _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
                 continue
-            if not self._carry_out(lane, group_id, decision):
+            if not self._carry_out(lane, group_id, event, decision):
                 return
         del lane.queues[group_id]
         self._set_timer(lane, group_id)
 
-    def _carry_out(self, lane: _Lane, group_id: str, decision: Decision | None) -> bool:
+    def _carry_out(self, lane: _Lane, group_id: str, event: Event, decision: Decision | None) -> bool:
         """Append, apply and answer; False if that goes on when an append is done."""
         while decision is not None:
             appending = self._append(lane, decision) if decision.records else None
             if appending is not None and not appending.done:
-                appending.add_done_callback(partial(self._resume, lane, group_id, decision))
+                appending.add_done_callback(partial(self._resume, lane, group_id, event, decision))
                 return False
-            decision = self._settle(lane, decision, appending)
+            decision = self._settle(lane, event, decision, appending)
         return True
 
-    def _resume(self, lane: _Lane, group_id: str, decision: Decision, appended: Completion[Appended]) -> None:
-        if self._carry_out(lane, group_id, self._settle(lane, decision, appended)):
+    def _resume(
+        self, lane: _Lane, group_id: str, event: Event, decision: Decision, appended: Completion[Appended]
+    ) -> None:
+        if self._carry_out(lane, group_id, event, self._settle(lane, event, decision, appended)):
             self._run(lane, group_id)
 
     def _append(self, lane: _Lane, decision: Decision) -> Completion[Appended]:
         now_ms = self._clock.wall_ms()
-        batch = build_batch(Record(0, now_ms, *encode(record)) for record in decision.records)
         appending: Completion[Appended] = Completion()
 
         def append(created: Completion[None] | None) -> None:
             try:
                 if created is not None:
                     created.result()
+                batch = build_batch(Record(0, now_ms, *encode(record)) for record in decision.records)
                 outcome = self._topic.append(lane.partition, batch)
             except Exception as error:  # raised again, and told apart, where the decision is settled
                 appending.fail(error)
@@ -277,7 +279,7 @@ class GroupRuntime:
 
         try:
             creating = self._topic.ensure()
-        except KafkaError as error:
+        except Exception as error:  # as above
             appending.fail(error)
             return appending
         if creating is None:
@@ -286,27 +288,39 @@ class GroupRuntime:
             creating.add_done_callback(append)
         return appending
 
-    def _settle(self, lane: _Lane, decision: Decision, appended: Completion[Appended] | None) -> Decision | None:
-        """Apply what was appended and answer; return what is decided in turn."""
+    def _settle(
+        self, lane: _Lane, event: Event, decision: Decision, appended: Completion[Appended] | None
+    ) -> Decision | None:
+        """Apply what was appended and answer; return what is decided in turn. Never raises: the lane must go on."""
         then = None
         if appended is not None:
             try:
                 offset = appended.result().base_offset
             except KafkaError as error:
-                return self._undo(decision, error_of_append(error.code))
+                return self._undo(event, decision, error_of_append(error.code))
             except Exception:
                 log.exception("Nothing can be appended to %s-%d", OFFSETS_TOPIC, lane.partition)
-                return self._undo(decision, ErrorCode.UNKNOWN_SERVER_ERROR)
-            for record_offset, record in enumerate(decision.records, offset):
-                lane.shard.apply(record, record_offset=record_offset)
-            if decision.on_applied is not None:
-                then = decision.on_applied(self._now())
+                return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
+            try:
+                for record_offset, record in enumerate(decision.records, offset):
+                    lane.shard.apply(record, record_offset=record_offset)
+                if decision.on_applied is not None:
+                    then = decision.on_applied(self._now())
+            except Exception:
+                log.exception("Records of %s-%d cannot be applied", OFFSETS_TOPIC, lane.partition)
+                return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, response in decision.replies:
             asked.resolve(response)
         return then
 
-    def _undo(self, decision: Decision, code: ErrorCode) -> Decision | None:
-        then = None if decision.on_failed is None else decision.on_failed(code, self._now())
+    def _undo(self, event: Event, decision: Decision, code: ErrorCode) -> Decision | None:
+        then = None
+        if decision.on_failed is not None:
+            try:
+                then = decision.on_failed(code, self._now())
+            except Exception:
+                log.exception("A failed append to %s cannot be undone", OFFSETS_TOPIC)
+                _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, _ in decision.replies:
             asked.refuse(code)
         return then

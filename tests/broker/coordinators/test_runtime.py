@@ -4,7 +4,9 @@ from random import Random
 
 import pytest
 
+from ottla.broker.coordinators.classic import ClassicGroup
 from ottla.broker.coordinators.coordinator import GroupCoordinator
+from ottla.broker.coordinators.groups import GroupShard
 from ottla.broker.coordinators.java import partition_for, string_hash
 from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.wire.codes import ErrorCode
@@ -185,6 +187,65 @@ def test_a_bug_in_a_decision_refuses_that_request_only(monkeypatch, caplog):
     assert "cannot decide" in caplog.text
     a.generation = 1
     assert commit_error(a.commit()) == ErrorCode.NONE
+
+
+def test_a_reply_whose_callback_fails_holds_up_nobody_in_its_group(caplog):
+    scenario = Scenario()
+    (member,) = scenario.stable_group("member")
+    scenario.topic.slow = True
+    member.commit().add_done_callback(lambda _: 1 / 0)
+    queued = member.commit(6)
+    scenario.topic.finish()
+    scenario.topic.finish()
+    assert commit_error(queued) == ErrorCode.NONE
+    assert member.heartbeat() == ErrorCode.NONE
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_bug_while_records_are_applied_refuses_that_request_only(monkeypatch, caplog, slow):
+    scenario = Scenario()
+    (member,) = scenario.stable_group("member")
+    monkeypatch.setattr(GroupShard, "apply", lambda *_, **__: 1 / 0)
+    scenario.topic.slow = slow
+    first = member.commit(5)
+    if slow:
+        scenario.topic.finish()
+    monkeypatch.undo()
+    second = member.commit(6)
+    if slow:
+        scenario.topic.finish()
+    assert commit_error(first) == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert "ZeroDivisionError" in caplog.text
+    assert commit_error(second) == ErrorCode.NONE
+    assert member.heartbeat() == ErrorCode.NONE
+    assert member.fetch().committed_offset == 6
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_bug_in_what_follows_an_append_answers_who_asked(monkeypatch, caplog, slow):
+    scenario = Scenario()
+    monkeypatch.setattr(ClassicGroup, "join", lambda *_: 1 / 0)
+    scenario.topic.slow = slow
+    client = scenario.client()
+    join = client.ask_to_join()
+    if slow:
+        scenario.topic.finish()
+    assert error_of(join) == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    scenario.topic.slow = False
+    scenario.rebalance([client])
+    assert scenario.state() == "Stable"
+
+
+def test_a_record_that_cannot_be_encoded_refuses_that_request_only(caplog):
+    scenario = Scenario()
+    (member,) = scenario.stable_group("member")
+    too_long = member.commit(5, metadata="m" * 4096, topic="t" * 40_000)
+    assert commit_error(too_long) == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert member.heartbeat() == ErrorCode.NONE
+    assert commit_error(member.commit(6)) == ErrorCode.NONE
 
 
 def test_the_topic_is_made_when_it_is_first_needed():
