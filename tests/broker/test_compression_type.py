@@ -9,6 +9,8 @@ from ottla.wire.records import read_records
 from tests.broker.clients import batch_of, fetch_one, new_topic, produce
 from tests.storage.held import Held
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 CODECS = {"uncompressed": NONE, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 VALUES = [b"value %d" % number * 20 for number in range(20)]
 LARGE = [bytes([number % 7]) * 1000 + b"%d" % number for number in range(100)]

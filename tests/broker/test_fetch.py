@@ -7,6 +7,8 @@ from tests.broker.clients import batch_of, fetch, fetch_one, fetch_request, new_
 from tests.broker.single_broker import Broker
 from tests.storage.logs import offsets
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NONE = ErrorCode.NONE
 BATCH = len(batch_of([b"x" * 100]))
 

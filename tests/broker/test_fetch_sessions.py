@@ -11,6 +11,8 @@ from tests.broker.clients import batch_of, fetch, fetch_request, new_topic, part
 from tests.broker.single_broker import Broker
 from tests.storage.logs import offsets
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NONE = ErrorCode.NONE
 BATCH = len(batch_of([b"x" * 100]))
 WAITING = {"max_wait_ms": 500, "min_bytes": 1}

@@ -35,6 +35,8 @@ from ottla.wire.messages.groups import (
 from ottla.wire.schema import ZERO_UUID
 from tests.broker.coordinators.scenario import SteppedClock, subscription
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NOBODY = bytes([1] * 16)
 HANDLERS = {
     FindCoordinatorRequest: handlers.find_coordinator,

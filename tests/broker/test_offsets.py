@@ -15,6 +15,8 @@ from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.fetch import ListOffsetsRequest, OffsetForLeaderEpochRequest
 from tests.broker.clients import batch_of, new_topic, produce
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NONE = ErrorCode.NONE
 NOTHING = (-1, -1, -1)
 NEWEST = 11

@@ -16,6 +16,8 @@ from tests.broker.clients import batch_of, fetch_request, new_topic, produce
 from tests.storage.logs import split
 from tests.wire.old_messages import message, numbered, read_set, wrapper
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 FORMATS = pytest.mark.parametrize("magic", [0, 1])
 VERSION_OF_FORMAT = {0: 0, 1: 2}
 TIME = 1_700_000_000_000

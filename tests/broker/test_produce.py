@@ -11,6 +11,8 @@ from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest
 from tests.broker.clients import batch_of, fetch_one, new_topic, produce
 from tests.broker.single_broker import Broker
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NONE = ErrorCode.NONE
 Topic = ProduceRequest.Topic
 Partition = Topic.Partition

@@ -13,6 +13,8 @@ from ottla.wire.messages.topics import (
 from ottla.wire.schema import ZERO_UUID
 from tests.broker.single_broker import Broker
 
+pytestmark = pytest.mark.over_slow_logs_too
+
 NONE = ErrorCode.NONE
 NewTopic = CreateTopicsRequest.Topic
 
