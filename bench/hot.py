@@ -21,8 +21,8 @@ from ottla.broker import dispatch
 from ottla.broker.cluster import Cluster
 from ottla.broker.config import BrokerConfig
 from ottla.broker.context import Context
-from ottla.broker.waiting import SystemClock, Timers
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
+from ottla.scheduling.waiting import SystemClock, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles

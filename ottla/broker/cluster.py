@@ -28,19 +28,19 @@ from ottla.broker.releases import Release
 from ottla.broker.replicated import ReplicatedPartition
 from ottla.broker.replication import first_state
 from ottla.broker.scram_credentials import ScramCredentials
-from ottla.broker.stepping import Stepper
 from ottla.broker.striping import Place, spread
 from ottla.broker.telemetry import Telemetry
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name, collision_key
-from ottla.broker.waiting import Clock, Timers
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.steps import Steps
+from ottla.scheduling.waiting import Clock, Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
-from ottla.storage.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.offline import OfflineLog
 from ottla.storage.segment_log import SegmentLog
-from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID

@@ -15,7 +15,7 @@ from ottla.broker import dispatch
 from ottla.broker.context import Context
 from ottla.broker.file_sending import send_from_file
 from ottla.broker.poll_set import HUNG_UP, MUTED, READ, WRITE
-from ottla.broker.waiting import Pending
+from ottla.scheduling.waiting import Pending
 from ottla.storage.files import FileSlice
 from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import trio
 
-from ottla.broker.waiting import Pending
 from ottla.control_channel import LONGEST_LINE, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
+from ottla.scheduling.waiting import Pending
 
 log = logging.getLogger(__name__)
 

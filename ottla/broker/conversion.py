@@ -9,8 +9,8 @@ from functools import partial
 from typing import NamedTuple
 
 from ottla.broker.recompression import AT_ONCE_BYTES, Compression
+from ottla.scheduling.steps import Steps
 from ottla.storage.log_config import LogConfig
-from ottla.storage.steps import Steps
 from ottla.wire.batch import HEADER_SIZE, LOG_APPEND_TIME, BatchHeader, read_header
 from ottla.wire.batch_builder import BatchBuilder
 from ottla.wire.codes import ErrorCode

@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Protocol
 
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 from ottla.broker.apis import BY_KEY, Api
 from ottla.broker.context import Context
 from ottla.broker.releases import accepted_versions
-from ottla.broker.waiting import Pending
+from ottla.scheduling.waiting import Pending
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError

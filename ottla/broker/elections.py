@@ -12,12 +12,12 @@ from ottla.broker.node import Node
 from ottla.broker.offsets_topic import OFFSETS_TOPIC
 from ottla.broker.replicated import ReplicatedPartition
 from ottla.broker.replication import NOBODY, Rules, elected, reassigned, reverted, settled
-from ottla.broker.stepping import Stepper
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import Topic
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.steps import Steps
 from ottla.storage.catalog import PartitionState
 from ottla.storage.catalog import Topic as StoredTopic
-from ottla.storage.steps import Steps
 
 if TYPE_CHECKING:
     from ottla.broker.cluster import Cluster

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.conversion import down_converted
-from ottla.broker.waiting import Pending
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
+from ottla.scheduling.waiting import Pending
 from ottla.storage.files import FileSlice, RecordSlice
-from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import ZSTD
 from ottla.wire.errors import KafkaError

@@ -13,8 +13,8 @@ from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
 from ottla.broker.fetch_sessions import FetchedPartition, FetchSet
 from ottla.broker.partition import Partition
-from ottla.broker.waiting import Pending, Timer
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.waiting import Pending, Timer
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log import Log
 from ottla.storage.transactions import AbortedTransaction

@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ottla.broker.partition import NOBODY, Partition
-from ottla.broker.stepping import Stepper
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.steps import Steps
 from ottla.storage.cleaner import Cleaner
 from ottla.storage.compaction import CompactionSettings
 from ottla.storage.retention import trim_all
-from ottla.storage.steps import Steps
 
 if TYPE_CHECKING:
     from ottla.broker.cluster import Cluster

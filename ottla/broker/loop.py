@@ -21,7 +21,7 @@ from ottla.broker.busy_polling import new_waiter
 from ottla.broker.connection import RECEIVE_BYTES, Connection
 from ottla.broker.context import Context
 from ottla.broker.poll_set import READ, PollSet, new_poll_set
-from ottla.broker.waiting import Clock, Timers
+from ottla.scheduling.waiting import Clock, Timers
 
 log = logging.getLogger(__name__)
 

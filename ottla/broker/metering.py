@@ -23,7 +23,7 @@ from ottla.broker.quotas import (
     Quotas,
 )
 from ottla.broker.rates import Rate, TokenBucket
-from ottla.broker.waiting import Clock, Pending, Timers
+from ottla.scheduling.waiting import Clock, Pending, Timers
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError
 

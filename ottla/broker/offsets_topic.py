@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.codes import ErrorCode

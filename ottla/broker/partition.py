@@ -6,8 +6,8 @@ Handlers ask this for the high watermark and the last stable offset and never lo
 from functools import partial
 from typing import Protocol
 
+from ottla.scheduling.completion import Completion
 from ottla.storage.catalog import PartitionState
-from ottla.storage.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin, Log
 from ottla.storage.offline import OfflineLog
 from ottla.wire.batch import BatchHeader, read_header

@@ -6,8 +6,8 @@ small batches are done at once.
 
 from typing import NamedTuple
 
-from ottla.storage.background import Background, outcome_of
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Background, outcome_of
+from ottla.scheduling.completion import Completion
 from ottla.storage.log_config import LogConfig
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD

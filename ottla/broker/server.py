@@ -25,9 +25,9 @@ from ottla.broker.limits import connection_limit, raise_open_file_limit
 from ottla.broker.loop import STALL_S, Loop
 from ottla.broker.nodes import Nodes
 from ottla.broker.options import Ready, ServeOptions, StartError
-from ottla.broker.stepping import Stepper
-from ottla.broker.waiting import Clock, SystemClock, Timers
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.waiting import Clock, SystemClock, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
 from ottla.storage.directory import DataDirectory
 from ottla.storage.directory_lock import DirectoryInUseError

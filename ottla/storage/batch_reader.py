@@ -5,9 +5,9 @@ from functools import partial
 
 from crc32c import crc32c
 
+from ottla.scheduling.steps import Steps
 from ottla.storage.files import SegmentFile
 from ottla.storage.scan import CorruptBatchError
-from ottla.storage.steps import Steps
 from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, MAGIC, BatchHeader, read_header
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 

@@ -11,7 +11,7 @@ Not yet: the last segment, what is not decided (``last_stable_offset``), and wha
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ottla.storage.steps import Steps
+from ottla.scheduling.steps import Steps
 
 if TYPE_CHECKING:
     from ottla.storage.segment_log import SegmentLog

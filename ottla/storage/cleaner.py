@@ -6,13 +6,13 @@ It is written down in ``cleaner-offset-checkpoint`` after each round; a round th
 import logging
 from collections.abc import Callable
 
+from ottla.scheduling.steps import Steps
 from ottla.storage.cleanable import Cleanable, assess
 from ottla.storage.compaction import CompactionSettings, compact
 from ottla.storage.directory import DataDirectory
 from ottla.storage.scan import CorruptBatchError
 from ottla.storage.segment_log import SegmentLog
 from ottla.storage.segment_swap import LogClosedError
-from ottla.storage.steps import Steps
 from ottla.wire.errors import KafkaError
 
 _LOGS_PER_STEP = 16

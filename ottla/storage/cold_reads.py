@@ -7,11 +7,11 @@ that is most of what is read, comes at once.
 from collections.abc import Callable
 from typing import TypeVar
 
-from ottla.storage.background import Background
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Background
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import CallSteps, take_in_background
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.segment import Segment
-from ottla.storage.steps import CallSteps, take_in_background
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 

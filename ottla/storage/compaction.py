@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
+from ottla.scheduling.steps import Steps
 from ottla.storage.batch_reader import BatchReader
 from ottla.storage.cleanable import Cleanable
 from ottla.storage.cleaned_transactions import CleanedTransactions
@@ -23,7 +24,6 @@ from ottla.storage.files import Buffer
 from ottla.storage.offset_map import OffsetMap
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, Segment, file_name
 from ottla.storage.segment_swap import CLEANED_SUFFIX, check_open, swap_in
-from ottla.storage.steps import Steps
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.storage.transaction_index import encode
 from ottla.wire.batch import HEADER_SIZE, BatchHeader, read_header

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from ottla.storage.background import Background, Inline
+from ottla.scheduling.background import Background, Inline
 from ottla.storage.checkpoints import OffsetCheckpoint
 from ottla.storage.directory_lock import FILE_NAME as LOCK_FILE
 from ottla.storage.directory_lock import DirectoryLock

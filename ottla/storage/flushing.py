@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ottla.storage.background import Background
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Background
+from ottla.scheduling.completion import Completion
 from ottla.storage.files import SegmentFile
 from ottla.storage.log import Appended
 from ottla.storage.log_config import MAX_INT64, LogConfig

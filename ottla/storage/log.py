@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log_config import LogConfig
-from ottla.storage.steps import Steps
 from ottla.storage.transactions import AbortedTransaction
 from ottla.wire.batch import BatchHeader
 
@@ -200,7 +200,7 @@ class Log(Protocol):
         ...
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
-        """Let go of old records, as the topic's settings say, in steps (``storage.steps``).
+        """Let go of old records, as the topic's settings say, in steps (``scheduling.steps``).
 
         Nothing at or beyond ``high_watermark`` (exclusive) goes. Returns whether the log's start moved.
         """

@@ -6,10 +6,10 @@ It stands in the place of the real one, so that nobody on the hot path has to as
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ottla.scheduling.steps import Steps
 from ottla.storage.files import RecordSlice
 from ottla.storage.log import UNVERIFIED, AbortedTransaction, Appended, AppendOrigin, EpochEnd, FoundOffset
 from ottla.storage.log_config import LogConfig
-from ottla.storage.steps import Steps
 from ottla.wire.batch import BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

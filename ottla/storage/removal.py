@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
 from ottla.storage.files import SegmentFiles
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ is never too old.
 import logging
 from typing import TYPE_CHECKING
 
-from ottla.storage.steps import Steps
+from ottla.scheduling.steps import Steps
 
 if TYPE_CHECKING:
     from ottla.storage.segment_log import SegmentLog

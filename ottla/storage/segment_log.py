@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from ottla.storage.background import Background
+from ottla.scheduling.background import Background
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
 from ottla.storage.cold_reads import read_when_in_memory, take_read_steps
-from ottla.storage.completion import Completion
 from ottla.storage.epochs import FILE_NAME as EPOCHS_FILE
 from ottla.storage.epochs import LeaderEpochs
 from ottla.storage.files import RecordSlice, SegmentFiles
@@ -28,7 +29,6 @@ from ottla.storage.removal import Removals
 from ottla.storage.retention import apply_retention, trim
 from ottla.storage.segment import GREATEST_RELATIVE_OFFSET, SEGMENT_SUFFIXES, SNAPSHOT_SUFFIX, Segment, file_name
 from ottla.storage.snapshots import encode_snapshot
-from ottla.storage.steps import Steps
 from ottla.storage.time_lookup import find_max_timestamp, find_timestamp
 from ottla.storage.transaction_index import AbortedTransactions
 from ottla.storage.transactions import AbortedTransaction

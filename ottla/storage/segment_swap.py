@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ottla.scheduling.steps import Steps
 from ottla.storage.retention import SEGMENTS_AT_ONCE
 from ottla.storage.scan import CorruptBatchError, read_headers
 from ottla.storage.segment import INDEX_SUFFIX, LOG_SUFFIX, SEGMENT_SUFFIXES, TIME_INDEX_SUFFIX, Segment, file_name
-from ottla.storage.steps import Steps
 from ottla.storage.transaction_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 
 if TYPE_CHECKING:

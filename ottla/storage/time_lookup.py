@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ottla.scheduling.steps import CallSteps
 from ottla.storage.cold_reads import bring_into_memory
 from ottla.storage.files import FileSlice, RecordSlice
 from ottla.storage.log import FoundOffset
-from ottla.storage.steps import CallSteps
 
 if TYPE_CHECKING:
     from ottla.storage.segment import Segment

@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles
 from ottla.storage.log import AppendOrigin

@@ -10,8 +10,8 @@ from ottla.broker.dispatch import Deferred, handle
 from ottla.broker.node_configs import node_configs
 from ottla.broker.options import Address
 from ottla.broker.releases import Release
-from ottla.broker.waiting import Timers
-from ottla.storage.background import Background, Inline
+from ottla.scheduling.background import Background, Inline
+from ottla.scheduling.waiting import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import FileSlice, RealFiles

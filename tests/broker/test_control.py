@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from ottla.broker.control import CommandError, serve_commands
-from ottla.broker.waiting import Pending
 from ottla.control_channel import SOCKET_NAME, ControlError, ask, short_path
+from ottla.scheduling.waiting import Pending
 from ottla.testing import Ottla
 
 

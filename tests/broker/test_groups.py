@@ -12,8 +12,8 @@ from ottla.broker.config import BrokerConfig
 from ottla.broker.context import Context
 from ottla.broker.handlers import groups as handlers
 from ottla.broker.options import Address
-from ottla.broker.waiting import Pending, Timers
-from ottla.storage.background import Inline
+from ottla.scheduling.background import Inline
+from ottla.scheduling.waiting import Pending, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles

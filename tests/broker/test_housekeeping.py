@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ottla.broker.housekeeping import Housekeeping
-from ottla.storage.background import Inline
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Inline
+from ottla.scheduling.completion import Completion
 from ottla.storage.files import FileSlice
 from ottla.wire.batch import read_header
 from ottla.wire.messages.groups import OffsetCommitRequest, OffsetFetchRequest

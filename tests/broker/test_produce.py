@@ -3,7 +3,7 @@
 import pytest
 
 from ottla.broker.handlers.produce import produce as produce_handler
-from ottla.broker.waiting import Pending
+from ottla.scheduling.waiting import Pending
 from ottla.wire.batch import MAX_TIMESTAMP_OFFSET, read_header, write_crc
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError

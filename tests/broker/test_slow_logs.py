@@ -2,10 +2,10 @@
 
 import pytest
 
-from ottla.broker.stepping import Stepper
-from ottla.broker.waiting import SystemClock, Timers
-from ottla.storage.background import Inline
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Inline
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.waiting import SystemClock, Timers
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.fetch import ListOffsetsRequest

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.background import Background, Inline
+from ottla.scheduling.background import Background, Inline
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import RealFiles, SegmentFiles
 from ottla.storage.log_config import LogConfig

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import MAX_INT64, LogConfig

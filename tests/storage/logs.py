@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segment_log import SegmentLog

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from time import thread_time
 from typing import Any, NamedTuple, TypeVar
 
-from ottla.storage.background import Inline, outcome_of
-from ottla.storage.completion import Completion
-from ottla.storage.steps import Steps, next_step
+from ottla.scheduling.background import Inline, outcome_of
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps, next_step
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.directory import DataDirectory
 from ottla.storage.files import FileSlice, RealFiles
 from ottla.storage.log_config import LogConfig

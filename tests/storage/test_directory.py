@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from ottla.storage.background import Inline
+from ottla.scheduling.background import Inline
 from ottla.storage.directory import DataDirectory, StoredPartition
 from ottla.storage.directory_lock import DirectoryInUseError
 from ottla.storage.files import RealFiles

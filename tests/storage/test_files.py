@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ottla.scheduling.completion import Completion
 from ottla.storage import files as files_module
-from ottla.storage.completion import Completion
 from ottla.storage.files import FileSlice, RealFiles, default_open_limit
 
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.directory import CLEAN_SHUTDOWN, DataDirectory
 from ottla.storage.files import RealFile, RealFiles
 from ottla.storage.flushing import JOBS_AT_ONCE, SEGMENTS_AT_ONCE

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar, cast
 
 import pytest
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.log import (
     NO_EPOCH,
     NO_OFFSET,

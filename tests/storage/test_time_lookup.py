@@ -2,7 +2,7 @@
 
 import pytest
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.storage.files import RealFiles
 from ottla.storage.log import FoundOffset
 from ottla.storage.log_config import LogConfig

@@ -8,10 +8,10 @@ from uuid import UUID
 from ottla.broker.coordinators.commits import Commit
 from ottla.broker.coordinators.decision import Asked, Decision, Now
 from ottla.broker.coordinators.groups import GroupShard, missing_group
-from ottla.broker.coordinators.later import gather, then
 from ottla.broker.coordinators.members import JoinAsked
 from ottla.broker.coordinators.runtime import OFFSETS_TOPIC, Event, GroupRuntime
-from ottla.broker.waiting import Pending
+from ottla.scheduling.later import gather, then
+from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.groups import (

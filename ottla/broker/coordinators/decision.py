@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ottla.broker.coordinators.records import CoordinatorRecord
-from ottla.broker.waiting import Pending
+from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode
 
 R = TypeVar("R")

@@ -7,8 +7,8 @@ from typing import Any
 
 from ottla.broker.coordinators.records import decode
 from ottla.broker.coordinators.state import CoordinatorState
-from ottla.storage.completion import Completion
-from ottla.storage.steps import Steps
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
 from ottla.wire.batch import read_header
 from ottla.wire.errors import ProtocolError
 from ottla.wire.records import read_records

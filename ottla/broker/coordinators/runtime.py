@@ -16,10 +16,10 @@ from ottla.broker.coordinators.java import partition_for
 from ottla.broker.coordinators.loading import replay
 from ottla.broker.coordinators.records import encode
 from ottla.broker.coordinators.settings import GroupSettings
-from ottla.broker.waiting import Clock, Timer, Timers
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
+from ottla.scheduling.waiting import Clock, Timer, Timers
 from ottla.storage.log import Appended
-from ottla.storage.steps import Steps
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.records import Record, build_batch

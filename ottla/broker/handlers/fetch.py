@@ -4,13 +4,13 @@ from collections import Counter
 from functools import partial
 
 from ottla.broker.context import Context
-from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.fetched_messages import answer_with_messages
 from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
 from ottla.broker.nearest import FetchFromReplica
 from ottla.broker.partition import Partition
-from ottla.broker.waiting import Pending
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.later import gather, once_stored, then
+from ottla.scheduling.waiting import Pending
 from ottla.storage.log import FoundOffset
 from ottla.wire.batch import MAGIC
 from ottla.wire.codes import ErrorCode

@@ -3,9 +3,9 @@
 from functools import partial
 
 from ottla.broker.context import Context
-from ottla.broker.coordinators.later import gather, then
 from ottla.broker.node import Node
-from ottla.broker.waiting import Pending
+from ottla.scheduling.later import gather, then
+from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.groups import (

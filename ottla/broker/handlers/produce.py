@@ -11,8 +11,8 @@ from ottla.broker.conversion import up_converted
 from ottla.broker.new_leaders import NewLeaders
 from ottla.broker.partition import Partition
 from ottla.broker.topics import MAX_NAME_LENGTH, Topic
-from ottla.broker.waiting import Pending
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.waiting import Pending
 from ottla.storage.log import Appended
 from ottla.wire.batch import (
     LENGTH_OVERHEAD,

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from ottla.broker.cluster import Cluster
 from ottla.broker.context import Context
-from ottla.broker.coordinators.later import gather, once_stored, then
 from ottla.broker.placement import (
     MAX_NEW_PARTITIONS,
     Assignments,
@@ -18,7 +17,8 @@ from ottla.broker.placement import (
 )
 from ottla.broker.topic_config import TopicConfig
 from ottla.broker.topics import Topic, check_name
-from ottla.broker.waiting import Pending
+from ottla.scheduling.later import gather, once_stored, then
+from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.topics import (

@@ -7,8 +7,8 @@ from typing import Any
 from ottla.broker.coordinators.coordinator import GroupCoordinator
 from ottla.broker.coordinators.runtime import GroupRuntime
 from ottla.broker.coordinators.settings import GroupSettings
-from ottla.broker.waiting import Pending, Timers
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.waiting import Pending, Timers
 from ottla.storage.log import Appended
 from ottla.wire.batch import read_header, set_offsets
 from ottla.wire.codes import ErrorCode

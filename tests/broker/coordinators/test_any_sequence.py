@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottla.broker.coordinators.classic import ClassicGroup
-from ottla.broker.waiting import Pending
+from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode
 from tests.broker.coordinators.scenario import GROUP, SETTINGS, TOPIC_ID, Client, Scenario, subscription
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from ottla.storage.background import Inline
-from ottla.storage.completion import Completion
-from ottla.storage.steps import CallSteps, take_in_background
+from ottla.scheduling.background import Inline
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import CallSteps, take_in_background
 from tests.storage.held import Held
 from tests.storage.stepping import take_all
 

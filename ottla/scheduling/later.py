@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from ottla.broker.waiting import Pending
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.waiting import Pending
 from ottla.wire.errors import KafkaError
 
 A = TypeVar("A")

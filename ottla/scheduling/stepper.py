@@ -1,4 +1,4 @@
-"""Takes the steps of long work (``storage.steps``) in slices between the loop's passes.
+"""Takes the steps of long work (``scheduling.steps``) in slices between the loop's passes.
 
 A slice is short enough that nobody who waits for an answer notices, and what would block goes to the background.
 """
@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from ottla.broker.waiting import Clock, Timers
-from ottla.storage.background import Background, outcome_of
-from ottla.storage.completion import Completion
-from ottla.storage.steps import Steps, next_step
+from ottla.scheduling.background import Background, outcome_of
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps, next_step
+from ottla.scheduling.waiting import Clock, Timers
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
 from ottla.wire.errors import KafkaError
 
 T = TypeVar("T")

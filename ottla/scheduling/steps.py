@@ -8,8 +8,8 @@ interpreter lock (a read, an fsync); what it returns comes back from the ``yield
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from ottla.storage.background import Background, outcome_of
-from ottla.storage.completion import Completion
+from ottla.scheduling.background import Background, outcome_of
+from ottla.scheduling.completion import Completion
 
 T = TypeVar("T")
 W = TypeVar("W")

@@ -2,8 +2,8 @@
 
 import logging
 
-from ottla.broker.waiting import Pending, Timers
-from ottla.storage.completion import Completion
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.waiting import Pending, Timers
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
