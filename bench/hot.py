@@ -17,15 +17,15 @@ import click
 import crc32c
 
 from bench import clients
-from ottla.broker import dispatch
-from ottla.broker.cluster import Cluster
-from ottla.broker.config import BrokerConfig
-from ottla.broker.context import Context
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.requests import dispatch
+from ottla.broker.requests.context import Context
+from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Background
 from ottla.scheduling.waiting import SystemClock, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles
+from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.segments.data_directory import DataDirectory
 
 REQUESTS = 20_000
 RECORD = b"\0\0\0\1\xc8\x01" + b"a" * 100 + b"\0"

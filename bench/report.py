@@ -19,7 +19,7 @@ from bench import clients
 from bench.brokers import JVM, MAKERS
 from bench.campaign import Results
 from bench.experiments import Experiment, Row
-from ottla.cli_parts import is_compiled
+from ottla.cli.shared import is_compiled
 
 # A ratio of medians from here on counts as equal: figures of one broker differ by more between runs.
 EQUAL = 0.95

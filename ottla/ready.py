@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ottla.broker.options import Ready, ReadyNode
+    from ottla.broker.process.options import Ready, ReadyNode
 
 READY_LINE = "Ottla is ready on "
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT))
 from ottla.broker.apis import BY_KEY  # noqa: E402  (found through the path above)
 
 DOCUMENT = ROOT / "docs" / "apis.md"
-APACHE = ROOT / "tests" / "broker" / "apache_apis.tsv"
+APACHE = ROOT / "tests" / "broker" / "requests" / "apache_apis.tsv"
 """Recorded from Apache Kafka 4.3.1: key, name, first and last version that it advertises."""
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from ottla.broker.apache_definitions import APACHE_DEFINITIONS  # noqa: E402  (found through the path above)
-from ottla.broker.config import DYNAMIC_DEFINITIONS  # noqa: E402
-from ottla.broker.group_definitions import GROUP_DEFINITIONS  # noqa: E402
-from ottla.broker.topic_definitions import NOT_ACTED_ON as OF_TOPICS  # noqa: E402
+from ottla.broker.settings.apache_table import APACHE_DEFINITIONS  # noqa: E402  (found through the path above)
+from ottla.broker.settings.broker_config import DYNAMIC_DEFINITIONS  # noqa: E402
+from ottla.broker.settings.group_table import GROUP_DEFINITIONS  # noqa: E402
+from ottla.broker.settings.topic_table import NOT_ACTED_ON as OF_TOPICS  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "settings.md"
 

@@ -1,6 +1,6 @@
 // Asks a running Apache broker, and the classes it is made of, which settings exist: facts only, as one JSON document.
 //
-//   java -cp 'LIBS/*' compat/apache/RecordConfigs.java HOST:PORT > tests/broker/apache_configs.json
+//   java -cp 'LIBS/*' compat/apache/RecordConfigs.java HOST:PORT > tests/broker/settings/apache_configs.json
 //
 // LIBS holds Apache's jars. The broker is stock: nothing is set but its roles, listeners and folder.
 

@@ -14,25 +14,25 @@ from pathlib import Path
 
 import trio
 
-from ottla.broker.acknowledgement import acknowledgement
-from ottla.broker.clients import describe
-from ottla.broker.cluster import Cluster
-from ottla.broker.control import Command, serve_commands
-from ottla.broker.disk_threads import DiskThreads
-from ottla.broker.doors import open_doors
-from ottla.broker.housekeeping import Housekeeping
-from ottla.broker.limits import connection_limit, raise_open_file_limit
-from ottla.broker.loop import STALL_S, Loop
-from ottla.broker.nodes import Nodes
-from ottla.broker.options import Ready, ServeOptions, StartError
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.control.local_socket import Command, serve_commands
+from ottla.broker.control.node_commands import Nodes
+from ottla.broker.monitoring.clients import describe
+from ottla.broker.network.endpoints import open_doors
+from ottla.broker.network.loop import STALL_S, Loop
+from ottla.broker.process.disk_threads import DiskThreads
+from ottla.broker.process.housekeeping import Housekeeping
+from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
+from ottla.broker.process.options import Ready, ServeOptions, StartError
+from ottla.broker.settings.acknowledgement import acknowledgement
 from ottla.scheduling.background import Background
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.waiting import Clock, SystemClock, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
-from ottla.storage.directory import DataDirectory
-from ottla.storage.directory_lock import DirectoryInUseError
-from ottla.storage.files import RealFiles
-from ottla.storage.identity import IdentityError
+from ottla.storage.files.directory_lock import DirectoryInUseError
+from ottla.storage.files.identity import IdentityError
+from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.segments.data_directory import DataDirectory
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def _repeat_elections(cluster: Cluster) -> None:
 
 
 def _commands(loop: Loop, nodes: Nodes) -> dict[str, Command]:
-    """What programs may ask this broker, or tell it to do (``broker/control``)."""
+    """What programs may ask this broker, or tell it to do (``broker/control/local_socket``)."""
     return {
         "clients": lambda: describe(connection.context for connection in loop.connections.values()),
         "nodes": nodes.list,

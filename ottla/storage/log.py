@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ottla.scheduling.completion import Completion
 from ottla.scheduling.steps import Steps
-from ottla.storage.files import FileSlice, RecordSlice
+from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log_config import LogConfig
-from ottla.storage.transactions import AbortedTransaction
+from ottla.storage.open_transactions import AbortedTransaction
 from ottla.wire.batch import BatchHeader
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ottla.storage.files import Buffer
+from ottla.storage.files.segment_files import Buffer
 from ottla.storage.log import NO_EPOCH, NO_OFFSET, NO_TIMESTAMP, UNVERIFIED, AppendOrigin
-from ottla.storage.transactions import AbortedTransaction, Transactions
+from ottla.storage.open_transactions import AbortedTransaction, Transactions
 from ottla.wire.batch import TRANSACTIONAL_BIT, BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

@@ -5,16 +5,16 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ottla.scheduling.completion import Completion
-from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles
+from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
-from ottla.storage.segment_log import SegmentLog
+from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import Record, build_batch, read_records
+from tests.stage.logs import NOW_MS, TOPIC_ID
 from tests.storage.compacting import clean, compacted_config
-from tests.storage.logs import NOW_MS, TOPIC_ID
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PRODUCERS = (-1, -1, 7, 8, 4_294_967_296)

@@ -8,19 +8,19 @@ from random import Random
 
 import pytest
 
-from ottla.storage.cleanable import assess
-from ottla.storage.compaction import compact
-from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles
+from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.log import AppendOrigin
-from ottla.storage.segment_log import SegmentLog
-from ottla.storage.transactions import AbortedTransaction
+from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.segments.compaction.dirtiness import assess
+from ottla.storage.segments.compaction.rounds import compact
+from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import read_records
+from tests.stage.logs import NOW_MS, TOPIC_ID, split
+from tests.stage.stepping import take_all
 from tests.storage.compacting import SMALL, compacted_config, put
-from tests.storage.logs import NOW_MS, TOPIC_ID, split
-from tests.storage.stepping import take_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 

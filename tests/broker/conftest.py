@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker.single_broker import Broker, SlowBroker
+from tests.stage.single_broker import Broker, SlowBroker
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,7 +7,7 @@ from ottla.wire.messages.configs import (
     DescribeConfigsRequest,
     IncrementalAlterConfigsRequest,
 )
-from tests.broker.single_broker import Broker
+from tests.stage.single_broker import Broker
 
 NONE = ErrorCode.NONE
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
@@ -119,7 +119,7 @@ def test_a_brokers_id_is_read_as_java_reads_it(broker, name):
 
 def test_loggers_are_those_of_this_process(broker):
     shown = settings(broker, LOGGER, "1")
-    assert {"root", "ottla.broker.dispatch"} <= set(shown)
+    assert {"root", "ottla.broker.requests.dispatch"} <= set(shown)
     root = shown["root"]
     assert root.value in {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
     assert (root.config_source, root.config_type, root.read_only) == (6, 0, False)

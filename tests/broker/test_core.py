@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from ottla.broker.dispatch import handle
+from ottla.broker.requests.dispatch import handle
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.messages.core import (
@@ -15,8 +15,8 @@ from ottla.wire.messages.core import (
     MetadataRequest,
 )
 from ottla.wire.schema import ZERO_UUID
-from tests.broker.clients import new_topic
-from tests.broker.single_broker import Broker
+from tests.stage.clients import new_topic
+from tests.stage.single_broker import Broker
 
 NONE = ErrorCode.NONE
 UNKNOWN_ID = b"?" * 16

@@ -3,9 +3,9 @@
 import pytest
 
 from ottla.wire.codes import ErrorCode
-from tests.broker.clients import batch_of, fetch, fetch_one, fetch_request, new_topic, partitions_of, produce
-from tests.broker.single_broker import Broker
-from tests.storage.logs import offsets
+from tests.stage.clients import batch_of, fetch, fetch_one, fetch_request, new_topic, partitions_of, produce
+from tests.stage.logs import offsets
+from tests.stage.single_broker import Broker
 
 pytestmark = pytest.mark.over_slow_logs_too
 

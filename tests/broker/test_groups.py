@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from ottla.broker.cluster import Cluster
-from ottla.broker.config import BrokerConfig
-from ottla.broker.context import Context
+from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.handlers import groups as handlers
-from ottla.broker.options import Address
+from ottla.broker.process.options import Address
+from ottla.broker.requests.context import Context
+from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Inline
 from ottla.scheduling.waiting import Pending, Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles
+from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.segments.data_directory import DataDirectory
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages import groups as messages
 from ottla.wire.messages.groups import (
@@ -33,7 +33,7 @@ from ottla.wire.messages.groups import (
     SyncGroupRequest,
 )
 from ottla.wire.schema import ZERO_UUID
-from tests.broker.coordinators.scenario import SteppedClock, subscription
+from tests.stage.groups import SteppedClock, subscription
 
 pytestmark = pytest.mark.over_slow_logs_too
 

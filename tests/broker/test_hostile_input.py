@@ -20,10 +20,10 @@ from ottla.testing import Ottla
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.groups import JoinGroupRequest
 from ottla.wire.messages.produce import ProduceRequest
-from tests.broker.clients import batch_of, fetch_request
-from tests.broker.healthy import NAME, HealthyClient
-from tests.broker.raw import RawClient, talking
-from tests.broker.sockets import any_request
+from tests.stage.clients import batch_of, fetch_request
+from tests.stage.healthy import NAME, HealthyClient
+from tests.stage.raw import RawClient, talking
+from tests.stage.sockets import any_request
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc and sets another process's limits")
 

@@ -8,8 +8,8 @@ from ottla.wire.batch import MAX_TIMESTAMP_OFFSET, read_header, write_crc
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest
-from tests.broker.clients import batch_of, fetch_one, new_topic, produce
-from tests.broker.single_broker import Broker
+from tests.stage.clients import batch_of, fetch_one, new_topic, produce
+from tests.stage.single_broker import Broker
 
 pytestmark = pytest.mark.over_slow_logs_too
 

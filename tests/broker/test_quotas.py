@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from ottla.broker.context import Context
+from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.fetch import FetchRequest
 from ottla.wire.messages.produce import ProduceRequest
 from ottla.wire.messages.quotas import AlterClientQuotasRequest, DescribeClientQuotasRequest
 from ottla.wire.records import Record, build_batch
-from tests.broker.single_broker import Broker
-from tests.broker.sockets import serving
+from tests.stage.single_broker import Broker
+from tests.stage.sockets import serving
 
 NONE, INVALID = ErrorCode.NONE, ErrorCode.INVALID_REQUEST
 PRODUCER, CONSUMER, REQUEST = "producer_byte_rate", "consumer_byte_rate", "request_percentage"

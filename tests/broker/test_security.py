@@ -8,7 +8,7 @@ import pytest
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages import security as messages
-from tests.broker.single_broker import Broker
+from tests.stage.single_broker import Broker
 
 NONE = ErrorCode.NONE
 DISABLED = ErrorCode.SECURITY_DISABLED

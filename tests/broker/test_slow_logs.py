@@ -11,8 +11,8 @@ from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.fetch import ListOffsetsRequest
 from ottla.wire.messages.produce import ProduceRequest
 from ottla.wire.messages.topics import DeleteRecordsRequest
-from tests.broker.clients import batch_of, fetch, fetch_request, new_topic, partitions_of, produce
-from tests.broker.single_broker import SlowBroker
+from tests.stage.clients import batch_of, fetch, fetch_request, new_topic, partitions_of, produce
+from tests.stage.single_broker import SlowBroker
 
 NONE = ErrorCode.NONE
 BATCH = len(batch_of([b"x" * 100]))

@@ -11,7 +11,7 @@ from ottla.wire.messages.topics import (
     DeleteTopicsRequest,
 )
 from ottla.wire.schema import ZERO_UUID
-from tests.broker.single_broker import Broker
+from tests.stage.single_broker import Broker
 
 pytestmark = pytest.mark.over_slow_logs_too
 

@@ -9,7 +9,7 @@ from ottla.cli import main
 from ottla.testing import Ottla
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.fetch import ListOffsetsRequest
-from tests.broker.raw import RawClient
+from tests.stage.raw import RawClient
 
 
 def run(*words: object) -> tuple[int, str]:

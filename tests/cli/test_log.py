@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ottla.cli import main
-from ottla.storage.directory import DataDirectory
 from ottla.storage.log_config import LogConfig
-from tests.storage.logs import TOPIC_ID, append_records
+from ottla.storage.segments.data_directory import DataDirectory
+from tests.stage.logs import TOPIC_ID, append_records
 
 
 def run(*words: object) -> Result:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.records import read_records
-from tests.storage.logs import split
+from tests.stage.logs import split
 
 NAMED = 40
 """So many bytes of a value name it."""

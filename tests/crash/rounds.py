@@ -15,13 +15,13 @@ from random import Random
 from ottla.testing import BrokerFailedError, Ottla
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.topics import CreateTopicsRequest
-from tests.broker.clients import fetch_request
-from tests.broker.raw import RawClient
 from tests.crash.gate import Gate
 from tests.crash.group_consumer import GroupConsumer
 from tests.crash.journal import BrokenPromiseError, Journal
 from tests.crash.stock_clients import KafkaPythonProducer, LibrdkafkaProducer
 from tests.crash.workers import BytesProducer, Committer, Worker
+from tests.stage.clients import fetch_request
+from tests.stage.raw import RawClient
 
 FETCH_VERSION = 12
 SMALL_SEGMENTS = {"retention.ms": "-1", "internal.segment.bytes": "65536", "index.interval.bytes": "512"}

@@ -4,7 +4,7 @@ import pytest
 
 from ottla.wire.batch import set_offsets
 from tests.crash.journal import BrokenPromiseError, Journal
-from tests.storage.logs import batch_of
+from tests.stage.logs import batch_of
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.groups import OffsetCommitRequest, OffsetFetchRequest
 from ottla.wire.messages.produce import InitProducerIdRequest, ProduceRequest, ProduceResponse
 from ottla.wire.records import Record, build_batch
-from tests.broker.raw import RawClient
 from tests.crash.gate import Gate, WorkIsOverError
 from tests.crash.journal import NAMED, BrokenPromiseError, Journal
+from tests.stage.raw import RawClient
 
 IN_FLIGHT = 5
 PRODUCE_VERSION = 9

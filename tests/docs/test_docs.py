@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from compat.apache.known import KNOWN
-from ottla.broker.config import DEFINITIONS, OUR_DEFAULTS
+from ottla.broker.settings.broker_config import DEFINITIONS, OUR_DEFAULTS
 from tools import apis, settings
 
 ROOT = Path(__file__).resolve().parents[2]

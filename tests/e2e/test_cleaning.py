@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from ottla.testing import Ottla
 from ottla.wire.messages.core import MetadataRequest
-from tests.broker.raw import RawClient
+from tests.stage.raw import RawClient
 
 SEGMENTS = 10_000
 KEYS = 97

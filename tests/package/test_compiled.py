@@ -11,7 +11,7 @@ import click.testing
 
 import ottla
 from ottla.cli import main
-from ottla.cli_parts import is_compiled
+from ottla.cli.shared import is_compiled
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
 FILES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["compiled"]

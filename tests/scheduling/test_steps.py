@@ -7,8 +7,8 @@ import pytest
 from ottla.scheduling.background import Inline
 from ottla.scheduling.completion import Completion
 from ottla.scheduling.steps import CallSteps, take_in_background
-from tests.storage.held import Held
-from tests.storage.stepping import take_all
+from tests.stage.held import Held
+from tests.stage.stepping import take_all
 
 
 def refuse() -> int:

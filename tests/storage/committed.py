@@ -1,10 +1,10 @@
 """What a consumer with ``read_committed`` keeps of a log, found as Apache's consumer does it."""
 
-from ottla.storage.segment_log import SegmentLog
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import read_marker
 from ottla.wire.records import Record, read_records
-from tests.storage.logs import read, split
+from tests.stage.logs import read, split
 
 
 def committed_records(log: SegmentLog, *, fetch_bytes: int = 700) -> list[Record]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ottla.storage.cleanable import assess
-from ottla.storage.compaction import Compacted, CompactionSettings, compact
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
-from ottla.storage.segment_log import SegmentLog
+from ottla.storage.segments.compaction.dirtiness import assess
+from ottla.storage.segments.compaction.rounds import Compacted, CompactionSettings, compact
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch, read_records
-from tests.storage.logs import NOW_MS, read_all
-from tests.storage.stepping import take_all
+from tests.stage.logs import NOW_MS, read_all
+from tests.stage.stepping import take_all
 
 SMALL = CompactionSettings(io_buffer_bytes=1 << 16)
 KeyValue = tuple[bytes | None, bytes | None]

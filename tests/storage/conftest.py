@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ottla.scheduling.background import Background, Inline
-from ottla.storage.directory import DataDirectory
-from ottla.storage.files import RealFiles, SegmentFiles
+from ottla.storage.files.segment_files import RealFiles, SegmentFiles
 from ottla.storage.log_config import LogConfig
-from ottla.storage.segment_log import SegmentLog
-from tests.storage.logs import DEFAULTS, NOW_MS, TOPIC_ID
+from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.segments.segment_log import SegmentLog
+from tests.stage.logs import DEFAULTS, NOW_MS, TOPIC_ID
 
 
 class Disk:

@@ -11,15 +11,15 @@ from pathlib import Path
 from random import Random
 
 from ottla.scheduling.completion import Completion
-from ottla.storage.directory import DataDirectory
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import MAX_INT64, LogConfig
-from ottla.storage.segment_log import SegmentLog
+from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import BatchHeader, check_produced, read_header
 from ottla.wire.markers import Marker, build_marker
 from ottla.wire.records import read_records
-from tests.storage.crashable import MERCIES, CrashableFiles
-from tests.storage.logs import NOW_MS, batch_of, read_all
+from tests.stage.crashable import MERCIES, CrashableFiles
+from tests.stage.logs import NOW_MS, batch_of, read_all
 from tests.storage.transaction_truth import compare_transactions
 
 TOPICS = ("apple", "banana", "cherry")

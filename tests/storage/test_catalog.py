@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError, PartitionState, Topic
-from ottla.storage.identity import uuid_to_text
+from ottla.storage.files.identity import uuid_to_text
 from ottla.wire.errors import KafkaError
 
 ONE = PartitionState(replicas=(1,), isr=(1,), leader=1, leader_epoch=4)

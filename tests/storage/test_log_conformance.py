@@ -27,10 +27,10 @@ from ottla.wire.batch import HEADER_SIZE, check_produced, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
+from tests.stage.held import Held
+from tests.stage.logs import DEFAULTS, NOW_MS, batch_of, offsets, split
+from tests.stage.slow_log import SlowLog, Slowness
 from tests.storage.conftest import Disk
-from tests.storage.held import Held
-from tests.storage.logs import DEFAULTS, NOW_MS, batch_of, offsets, split
-from tests.storage.slow_log import SlowLog, Slowness
 
 T = TypeVar("T")
 

@@ -5,12 +5,12 @@ import pytest
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.producers import LAST_SEQUENCE
-from ottla.storage.segment_log import SegmentLog
-from ottla.storage.snapshots import CorruptSnapshotError, decode_snapshot, encode_snapshot
+from ottla.storage.segments.recovery.producer_snapshots import CorruptSnapshotError, decode_snapshot, encode_snapshot
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
+from tests.stage.logs import NOW_MS, append, batch_of
 from tests.storage.conftest import Disk
-from tests.storage.logs import NOW_MS, append, batch_of
 
 A, B, C = b"a", b"b", b"c"
 

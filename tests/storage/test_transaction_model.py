@@ -11,8 +11,8 @@ from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.markers import Marker, build_marker
+from tests.stage.logs import NOW_MS, append, batch_of, read, read_all, split
 from tests.storage.conftest import Disk
-from tests.storage.logs import NOW_MS, append, batch_of, read, read_all, split
 from tests.storage.transaction_truth import compare_transactions, truth_of
 
 producers = st.sampled_from([1, 2, 3])

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ottla.storage.segment_log import SegmentLog
-from ottla.storage.transactions import AbortedTransaction
+from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import read_marker
 

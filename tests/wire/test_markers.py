@@ -1,4 +1,4 @@
-"""Transaction markers; the bytes are of a marker that Apache 4.3.1 wrote (tests/storage/apache-4.3.1-transactions)."""
+"""Transaction markers as Apache Kafka 4.3.1 wrote them (apache-4.3.1-transactions, beside the tests of recovery)."""
 
 import pytest
 

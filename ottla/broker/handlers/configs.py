@@ -4,16 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from ottla.broker.config_resources import (
+from ottla.broker.cluster.config_resources import (
     ResourceType,
     alter_resource,
     describe_resource,
     list_resources,
     replace_resource,
 )
-from ottla.broker.context import Context
-from ottla.broker.definitions import Source
-from ottla.broker.settings import Description
+from ottla.broker.requests.context import Context
+from ottla.broker.settings.types import Source
+from ottla.broker.settings.values import Description
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.configs import (

@@ -4,10 +4,10 @@ import re
 from typing import cast
 
 from ottla.broker.apis import APIS
-from ottla.broker.cluster import Cluster
-from ottla.broker.context import Context
-from ottla.broker.releases import advertised_versions
-from ottla.broker.topics import INTERNAL_TOPICS, Topic, check_name
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.requests.context import Context
+from ottla.broker.topics.topic import INTERNAL_TOPICS, Topic, check_name
+from ottla.broker.versions.releases import advertised_versions
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.core import (

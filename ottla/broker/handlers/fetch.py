@@ -3,11 +3,11 @@
 from collections import Counter
 from functools import partial
 
-from ottla.broker.context import Context
-from ottla.broker.fetched_messages import answer_with_messages
-from ottla.broker.fetching import READ_COMMITTED, READ_UNCOMMITTED, Fetch
-from ottla.broker.nearest import FetchFromReplica
-from ottla.broker.partition import Partition
+from ottla.broker.fetching.delayed_fetch import READ_COMMITTED, READ_UNCOMMITTED, Fetch
+from ottla.broker.fetching.from_replica import FetchFromReplica
+from ottla.broker.old_clients.fetched import answer_with_messages
+from ottla.broker.requests.context import Context
+from ottla.broker.topics.partition import Partition
 from ottla.scheduling.completion import Completion
 from ottla.scheduling.later import gather, once_stored, then
 from ottla.scheduling.waiting import Pending

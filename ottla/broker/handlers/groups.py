@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from ottla.broker.context import Context
-from ottla.broker.node import Node
+from ottla.broker.cluster.node import Node
+from ottla.broker.requests.context import Context
 from ottla.scheduling.later import gather, then
 from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
 
-from ottla.broker.cluster import Cluster
-from ottla.broker.context import Context
-from ottla.broker.conversion import up_converted
-from ottla.broker.new_leaders import NewLeaders
-from ottla.broker.partition import Partition
-from ottla.broker.topics import MAX_NAME_LENGTH, Topic
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.leader_hints import NewLeaders
+from ottla.broker.old_clients.produced import up_converted
+from ottla.broker.requests.context import Context
+from ottla.broker.topics.partition import Partition
+from ottla.broker.topics.topic import MAX_NAME_LENGTH, Topic
 from ottla.scheduling.completion import Completion
 from ottla.scheduling.waiting import Pending
 from ottla.storage.log import Appended

@@ -1,6 +1,6 @@
 """The controllers, as a cluster of one node shows them: DescribeQuorum, voters, UpdateFeatures, UnregisterBroker."""
 
-from ottla.broker.context import Context
+from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.quorum import (

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from ottla.broker.context import Context
-from ottla.broker.quotas import Component, as_entity
+from ottla.broker.quotas.limits import Component, as_entity
+from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.quotas import (

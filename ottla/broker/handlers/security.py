@@ -3,7 +3,7 @@
 SASL, ACLs and delegation tokens get the answers of such a broker of Apache's; SCRAM credentials are kept.
 """
 
-from ottla.broker.context import Context
+from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.messages.security import (

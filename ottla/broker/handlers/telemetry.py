@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ottla.broker.context import Context
-from ottla.broker.telemetry import CODECS
+from ottla.broker.monitoring.client_metrics import CODECS
+from ottla.broker.requests.context import Context
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.telemetry import (
     GetTelemetrySubscriptionsRequest,

@@ -4,9 +4,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
-from ottla.broker.cluster import Cluster
-from ottla.broker.context import Context
-from ottla.broker.placement import (
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.placement import (
     MAX_NEW_PARTITIONS,
     Assignments,
     default_partitions,
@@ -15,8 +14,9 @@ from ottla.broker.placement import (
     place_new_topic_by_hand,
     too_many_partitions,
 )
-from ottla.broker.topic_config import TopicConfig
-from ottla.broker.topics import Topic, check_name
+from ottla.broker.requests.context import Context
+from ottla.broker.settings.topic_config import TopicConfig
+from ottla.broker.topics.topic import Topic, check_name
 from ottla.scheduling.later import gather, once_stored, then
 from ottla.scheduling.waiting import Pending
 from ottla.wire.codes import ErrorCode

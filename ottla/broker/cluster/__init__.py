@@ -1,0 +1,1 @@
+"""Nodes, who leads what, where replicas go."""

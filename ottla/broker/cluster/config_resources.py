@@ -1,0 +1,232 @@
+"""What has a configuration, by type and name: lists them, describes any of them, and changes it."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from enum import IntEnum
+
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.node import Node
+from ottla.broker.settings.group_table import (
+    check_client_metrics,
+    check_group,
+    describe_client_metrics,
+    describe_group,
+)
+from ottla.broker.settings.log_levels import alter_loggers, describe_loggers
+from ottla.broker.settings.operations import Operation, altered
+from ottla.broker.settings.topic_config import TopicConfig
+from ottla.broker.settings.topic_table import TOPIC_DEFINITIONS
+from ottla.broker.settings.types import Definition
+from ottla.broker.settings.values import Description
+from ottla.broker.settings.while_running import check_dynamic
+from ottla.broker.topics.topic import check_name
+from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+Change = tuple[str, int, str | None]
+"""A setting's name, the operation on it, and the value."""
+
+Overrides = Mapping[str, str]
+
+
+class ResourceType(IntEnum):
+    """What can have a configuration (``ConfigResource.Type``)."""
+
+    TOPIC = 2
+    BROKER = 4
+    BROKER_LOGGER = 8
+    CLIENT_METRICS = 16
+    GROUP = 32
+
+
+def list_resources(cluster: Cluster, types: Iterable[int]) -> Iterator[tuple[ResourceType, str]]:
+    """Yield the resources of some types, those that have or may have a configuration, in Apache's order of types.
+
+    Groups and subscriptions are there if something is set for them. Raises ``KafkaError`` UNSUPPORTED_VERSION.
+    """
+    wanted = set(types)
+    if not wanted.issubset(set(ResourceType)):
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "A resource type is not known")
+    nodes = [str(node) for node in sorted(cluster.nodes)]
+    names: Mapping[ResourceType, Iterable[str]] = {
+        ResourceType.GROUP: cluster.catalog.config_names(ResourceType.GROUP),
+        ResourceType.CLIENT_METRICS: cluster.catalog.config_names(ResourceType.CLIENT_METRICS),
+        ResourceType.BROKER_LOGGER: nodes,
+        ResourceType.BROKER: nodes,
+        ResourceType.TOPIC: sorted(cluster.topics),
+    }
+    for resource_type, found in names.items():
+        if resource_type in wanted:
+            yield from ((resource_type, name) for name in found)
+
+
+def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType, name: str) -> Iterable[Description]:
+    """Return every setting of a resource; groups and subscriptions need not exist.
+
+    Raises ``KafkaError``: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST (no such broker).
+    """
+    match resource_type:
+        case ResourceType.TOPIC:
+            check_name(name)
+            topic = cluster.topics.get(name)
+            if topic is None:
+                raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            return topic.config.describe()
+        case ResourceType.BROKER:
+            if not name:
+                return cluster.config.describe_cluster_wide()
+            _check_broker(node, name)
+            return node.config.describe()
+        case ResourceType.BROKER_LOGGER:
+            _check_broker(node, name)
+            return describe_loggers()
+        case ResourceType.CLIENT_METRICS:
+            _check_named(name)
+            return describe_client_metrics(cluster.catalog.configs(resource_type, name))
+        case ResourceType.GROUP:
+            _check_named(name)
+            return describe_group(cluster.config, cluster.catalog.configs(resource_type, name))
+
+
+def alter_resource(
+    cluster: Cluster, node: Node, resource: tuple[int, str], changes: Sequence[Change], *, validate_only: bool
+) -> None:
+    """Change some settings of a resource, all of them or none. Follows ``ConfigAdminManager``.
+
+    Raises ``KafkaError``: INVALID_REQUEST, INVALID_CONFIG, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION.
+    """
+    _check_changes([(name, value) for name, operation, value in changes if operation != Operation.DELETE])
+    keys = _keys(name for name, _, _ in changes)
+    resource_type, name = resource
+    if resource_type == ResourceType.BROKER_LOGGER:
+        _check_broker(node, name)
+        alter_loggers(changes, validate_only=validate_only)
+        return
+
+    def change(before: Overrides, find: Callable[[str], Definition | None]) -> Overrides:
+        overrides = before
+        for key, operation, value in changes:
+            overrides = altered(overrides, key, find(key), operation=operation, value=value)
+        return overrides
+
+    _change(cluster, node, resource, keys, change, validate_only=validate_only)
+
+
+def replace_resource(
+    cluster: Cluster,
+    node: Node,
+    resource: tuple[int, str],
+    settings: Sequence[tuple[str, str | None]],
+    *,
+    validate_only: bool,
+) -> None:
+    """Let these be all the settings of a resource (KIP-133). Raises what ``alter_resource`` raises."""
+    _check_changes(settings)
+    keys = _keys(name for name, _ in settings)
+    texts = {name: value for name, value in settings if value is not None}
+    _change(cluster, node, resource, keys, lambda _before, _find: texts, validate_only=validate_only)
+
+
+def _check_changes(settings: Sequence[tuple[str, str | None]]) -> None:
+    for name, value in settings:
+        if value is None:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{name} has no value")
+
+
+def _keys(names: Iterable[str]) -> Collection[str]:
+    keys = list(names)
+    if len(set(keys)) < len(keys):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A setting is changed more than once")
+    return keys
+
+
+_Changing = Callable[[Overrides, Callable[[str], Definition | None]], Overrides]
+"""Makes the new settings out of the old ones and of what is known about each name."""
+
+
+def _change(
+    cluster: Cluster,
+    node: Node,
+    resource: tuple[int, str],
+    keys: Collection[str],
+    change: _Changing,
+    *,
+    validate_only: bool,
+) -> None:
+    """Change a resource; ``keys`` are the settings that the client named."""
+    resource_type, name = resource
+    match resource_type:
+        case ResourceType.TOPIC:
+            _change_topic(cluster, name, change, validate_only=validate_only)
+            return
+        case ResourceType.BROKER:
+            before, after = _changed_broker(cluster, node, name, keys, change)
+        case ResourceType.CLIENT_METRICS:
+            _check_named(name)
+            before = cluster.catalog.configs(resource_type, name)
+            after = change(before, lambda _: None)
+            check_client_metrics(after)
+        case ResourceType.GROUP:
+            _check_named(name)
+            before = cluster.catalog.configs(resource_type, name)
+            after = change(before, lambda _: None)
+            check_group(cluster.config, after)
+        case _:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
+    if after != before and not validate_only:
+        cluster.set_configs(resource_type, name, after)
+
+
+def _change_topic(cluster: Cluster, name: str, change: _Changing, *, validate_only: bool) -> None:
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "Settings of all topics are settings of the broker")
+    check_name(name)
+    topic = cluster.topics.get(name)
+    before: Overrides = {} if topic is None else topic.config.overrides
+    after = change(before, TOPIC_DEFINITIONS.get)
+    TopicConfig(cluster.config, after)
+    # Apache looks for the topic last, too: a wrong value is named even where the topic is missing.
+    if topic is None:
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
+    if after != before and not validate_only:
+        cluster.set_topic_configs(topic, after)
+
+
+_ELR = "min.insync.replicas"
+"""While leaders are eligible by KIP-966, this one is the cluster's: no broker has its own, and it is never unset."""
+
+
+def _changed_broker(
+    cluster: Cluster, node: Node, name: str, keys: Collection[str], change: _Changing
+) -> tuple[Overrides, Overrides]:
+    config = node.config if name else cluster.config
+    if name:
+        _check_broker(node, name)
+    before = cluster.catalog.configs(ResourceType.BROKER, name)
+    if not name:
+        before = {_ELR: config.dynamic_defaults[_ELR], **before}
+
+    def find(key: str) -> Definition | None:
+        return None if config.base_name(key) is None else config.definition(key)
+
+    after = change(before, find)
+    check_dynamic(config, after, whole_cluster=not name)
+    always_set = cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0
+    if always_set and ((name and _ELR in keys) or (not name and _ELR not in after)):
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{_ELR} is set for the cluster: for no single broker, and always")
+    return before, after
+
+
+def _check_named(name: str) -> None:
+    if not name:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource has no name")
+
+
+def _check_broker(node: Node, name: str) -> None:
+    if not _INTEGER.fullmatch(name):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{name!r} is not a broker's id")
+    if int(name) != node.id:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"This is broker {node.id}, which cannot answer for {name}")

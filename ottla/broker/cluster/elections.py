@@ -1,0 +1,191 @@
+"""Lets leadership follow the nodes that run: decides by ``replication``, writes to the catalog, then moves partitions.
+
+With one node there is nothing to move: it leads what its disk lets it lead.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ottla.broker.cluster.leadership import NOBODY, Rules, elected, reassigned, reverted, settled
+from ottla.broker.cluster.node import Node
+from ottla.broker.settings.topic_config import TopicConfig
+from ottla.broker.topics.internal_topic import OFFSETS_TOPIC
+from ottla.broker.topics.replicated_partition import ReplicatedPartition
+from ottla.broker.topics.topic import Topic
+from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.steps import Steps
+from ottla.storage.catalog import PartitionState
+from ottla.storage.catalog import Topic as StoredTopic
+
+if TYPE_CHECKING:
+    from ottla.broker.cluster.cluster import Cluster
+
+Decide = Callable[[PartitionState, Rules], PartitionState]
+
+
+class Elections:
+    """Leaders, replicas and coordinators of one cluster."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+
+    # --- nodes
+
+    def settle_catalog(self) -> None:
+        """Before anything is served: give partitions leaders among the nodes that there are now."""
+        cluster = self._cluster
+        changed = []
+        for topic in cluster.catalog.topics.values():
+            if all(map(self._is_settled, topic.partitions)):
+                continue
+            config = TopicConfig(cluster.config, topic.configs)
+            rules = self._rules(config)
+            changed.append(replace(topic, partitions=tuple(settled(state, rules) for state in topic.partitions)))
+        if changed:
+            cluster.catalog.replace_topics(changed, synced=True)
+
+    def stop(self, node: Node) -> None:
+        """Let others lead what ``node`` led; it is out of sync from now on."""
+        node.runs = False
+        self._nodes_changed()
+        node.fetch_sessions.clear()
+
+    def start(self, node: Node) -> None:
+        """Let ``node`` be in sync again, and lead what nobody leads."""
+        node.runs = node.is_registered = True
+        self._nodes_changed()
+
+    def forget(self, node: Node) -> None:
+        """Count no more on a stopped node, until it starts again."""
+        node.is_registered = False
+        self._nodes_changed()
+
+    def _nodes_changed(self) -> None:
+        self.settle(self._cluster.topics.values())
+        self._cluster.answers.forget()
+
+    def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
+        """Let leaders and replicas of these topics be what the running nodes and the settings make of them.
+
+        ``cleanly``: an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
+        """
+        if not self._cluster.is_alone:
+            decide = _settled_cleanly if cleanly else settled
+            self._change({topic: list(range(len(topic.partitions))) for topic in topics}, decide)
+
+    # --- single partitions
+
+    def elect(self, topic: Topic, index: int, *, unclean: bool) -> None:
+        """Elect a leader (KIP-460). Raises what ``replication.elected`` raises."""
+        self._change({topic: [index]}, lambda state, rules: elected(state, rules, unclean=unclean))
+
+    def elect_preferred(self) -> None:
+        """Let every partition be led by its first replica where that is possible (``auto.leader.rebalance.enable``)."""
+        wanted = {}
+        for topic in self._cluster.topics.values():
+            indexes = [
+                each.index
+                for each in topic.partitions
+                if each.leader not in {NOBODY, each.replicas[0]} and each.replicas[0] in each.isr
+            ]
+            if indexes:
+                wanted[topic] = indexes
+        self._change(wanted, lambda state, rules: elected(state, rules, unclean=False))
+
+    def elect_unclean(self) -> None:
+        """Let any replica that runs lead where nobody does and the topic allows that."""
+        self.settle(self._cluster.topics.values())
+
+    def reassign(self, topic: Topic, index: int, replicas: list[int] | None) -> None:
+        """Give a partition other replicas; None ends the reassignment that is under way.
+
+        Raises ``KafkaError`` NO_REASSIGNMENT_IN_PROGRESS. The caller has checked the replicas.
+        """
+        if replicas is None:
+            self._change({topic: [index]}, reverted)
+        else:
+            self._change({topic: [index]}, lambda state, rules: reassigned(state, replicas, rules))
+
+    def state(self, topic: Topic, index: int) -> PartitionState:
+        """What the catalog says about a partition."""
+        return self._cluster.catalog.topics_by_id[topic.id].partitions[index]
+
+    # --- carrying out
+
+    def _change(self, wanted: dict[Topic, list[int]], decide: Decide) -> None:
+        """Decide for partitions; what changes is in the catalog before anybody sees it."""
+        catalog = self._cluster.catalog
+        changed: list[StoredTopic] = []
+        partitions: list[tuple[ReplicatedPartition, PartitionState, int]] = []
+        for topic, indexes in wanted.items():
+            rules = self._rules(topic.config)
+            known = catalog.topics_by_id[topic.id]
+            states = list(known.partitions)
+            for index in indexes:
+                states[index] = after = decide(states[index], rules)
+                partition = topic.partitions[index]
+                if after is not known.partitions[index] and isinstance(partition, ReplicatedPartition):
+                    partitions.append((partition, after, topic.log_config.min_insync_replicas))
+            if tuple(states) != known.partitions:
+                changed.append(replace(known, partitions=tuple(states)))
+        if not changed:
+            return
+        catalog.replace_topics(changed, synced=any(topic.config.syncs_appends for topic in wanted))
+        for partition, state, min_insync_replicas in partitions:
+            partition.take(state, min_insync_replicas=min_insync_replicas)
+        self.moved(wanted)
+
+    def moved(self, topics: Iterable[Topic]) -> None:
+        """Let groups be coordinated by who leads their offsets, if these are among the topics that moved."""
+        cluster = self._cluster
+        if not cluster.is_alone and any(topic.name == OFFSETS_TOPIC for topic in topics):
+            Stepper(
+                self.coordinate(),
+                timers=cluster.timers,
+                clock=cluster.clock,
+                background=cluster.directory.background,
+            ).run()
+
+    def coordinate(self) -> Steps[None]:
+        """Give each node the groups whose offsets it leads: at once; they are loaded by the steps."""
+        offsets = self._cluster.topics.get(OFFSETS_TOPIC)
+        if offsets is None:
+            return in_turn([])
+        return in_turn(
+            [
+                node.groups.runtime.lead(
+                    {partition.index for partition in offsets.partitions if partition.leader == node.id},
+                    len(offsets.partitions),
+                )
+                for node in self._cluster.nodes.values()
+            ]
+        )
+
+    def _rules(self, config: TopicConfig) -> Rules:
+        cluster = self._cluster
+        return Rules(
+            alive=frozenset(node.id for node in cluster.running),
+            min_insync_replicas=config.integer("min.insync.replicas"),
+            keeps_eligible=cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0,
+            elects_unclean=config.boolean("unclean.leader.election.enable"),
+        )
+
+    def _is_settled(self, state: PartitionState) -> bool:
+        nodes = self._cluster.nodes
+        return (
+            state.leader in nodes
+            and len(state.isr) == len(state.replicas)
+            and all(replica in nodes for replica in state.replicas)
+        )
+
+
+def _settled_cleanly(state: PartitionState, rules: Rules) -> PartitionState:
+    return settled(state, rules._replace(elects_unclean=False))
+
+
+def in_turn(works: Iterable[Steps[None]]) -> Steps[None]:
+    """Take the steps of one work after the other."""
+    for work in works:
+        yield from work

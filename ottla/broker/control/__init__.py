@@ -1,0 +1,1 @@
+"""What programs may ask a running broker, or tell it to do."""

@@ -1,0 +1,98 @@
+"""The nodes of a running broker, as ``ottla nodes`` and tests know them: lists, stops and starts them.
+
+A stop is Apache's controlled shutdown: leaders move first, then the node is gone for its clients.
+"""
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.node import Node
+from ottla.broker.control.local_socket import CommandError
+from ottla.broker.network.endpoints import Door
+from ottla.broker.network.loop import Loop
+from ottla.broker.process.options import ReadyNode, StartError
+from ottla.broker.requests.context import Context
+
+log = logging.getLogger(__name__)
+
+
+class Nodes:
+    """All nodes of one process, with their doors."""
+
+    def __init__(self, cluster: Cluster, loop: Loop, doors: Mapping[int, Door]) -> None:
+        self._cluster = cluster
+        self._loop = loop
+        self._doors = doors
+        for node in cluster.nodes.values():
+            door = doors[node.id]
+            node.endpoints = [door.advertised] * len(door.listening)
+
+    def listen(self) -> None:
+        """Let every node accept connections."""
+        for node in self._cluster.nodes.values():
+            self._doors[node.id].listen(self._loop, partial(_context, self._cluster, node))
+
+    def ready(self) -> tuple[ReadyNode, ...]:
+        """Tell where each node listens."""
+        return tuple(
+            ReadyNode(node.id, self._doors[node.id].advertised, self._doors[node.id].listening, node.rack)
+            for node in self._cluster.nodes.values()
+        )
+
+    def list(self) -> list[dict[str, Any]]:
+        """Tell what each node is and does: values that JSON can hold."""
+        topics = list(self._cluster.topics.values())
+        partitions = [partition for topic in topics for partition in topic.partitions]
+        return [
+            {
+                "id": node.id,
+                "address": str(self._doors[node.id].advertised),
+                "rack": node.rack,
+                "runs": node.runs,
+                "leads": sum(partition.leader == node.id for partition in partitions),
+                "replicas": sum(node.id in partition.replicas for partition in partitions),
+                "in_sync": sum(node.id in partition.isr for partition in partitions),
+                "connections": sum(each.context.node is node for each in self._loop.connections.values()),
+            }
+            for node in self._cluster.nodes.values()
+        ]
+
+    def stop(self, node_id: int) -> None:
+        """Stop a node, if it runs. Raises CommandError."""
+        node = self._find(node_id)
+        if not node.runs:
+            return
+        self._cluster.elections.stop(node)
+        self._doors[node_id].close()
+        for connection in list(self._loop.connections.values()):
+            if connection.context.node is node:
+                connection.close(f"node {node_id} stops")
+        log.info("node %d is stopped", node_id)
+
+    def start(self, node_id: int) -> None:
+        """Start a node that was stopped, on the same ports. Raises CommandError."""
+        node = self._find(node_id)
+        if node.runs:
+            return
+        door = self._doors[node_id]
+        try:
+            door.open()
+        except StartError as error:
+            raise CommandError(str(error)) from None
+        door.listen(self._loop, partial(_context, self._cluster, node))
+        self._cluster.elections.start(node)
+        log.info("node %d is started", node_id)
+
+    def _find(self, node_id: int) -> Node:
+        node = self._cluster.nodes.get(node_id)
+        if node is None:
+            known = ", ".join(map(str, self._cluster.nodes))
+            raise CommandError(f"there is no node {node_id}; there are: {known}")
+        return node
+
+
+def _context(cluster: Cluster, node: Node, listener: int, client_host: str) -> Context:
+    return Context(cluster=cluster, node=node, listener=listener, client_host=client_host)

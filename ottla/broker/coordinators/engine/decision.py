@@ -1,0 +1,88 @@
+"""What a coordinator decides: records to append first, replies to give once they are applied. Only carries it."""
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from ottla.broker.coordinators.groups.group_records import CoordinatorRecord
+from ottla.scheduling.waiting import Pending
+from ottla.wire.codes import ErrorCode
+
+R = TypeVar("R")
+
+
+class Now(NamedTuple):
+    """The cluster's time at one event: state is told, it never asks."""
+
+    monotonic: float
+    """Seconds, for deadlines."""
+    wall_ms: int
+    """Milliseconds since the epoch, for what is written down."""
+
+
+class Asked(Generic[R]):
+    """A question under way: where its answer goes, and what its refusal looks like."""
+
+    __slots__ = ("pending", "refusal")
+
+    def __init__(self, refusal: Callable[[ErrorCode], R]) -> None:
+        self.pending: Pending[R] = Pending()
+        self.refusal = refusal
+
+    @property
+    def answer(self) -> R | Pending[R]:
+        """The response if it is there, else the promise of it."""
+        return self.pending if self.pending.response is None else self.pending.response
+
+    def resolve(self, response: R) -> None:
+        """Give the answer."""
+        self.pending.resolve(response)
+
+    def refuse(self, code: ErrorCode) -> None:
+        """Answer with an error."""
+        self.pending.resolve(self.refusal(code))
+
+
+class Decision:
+    """The outcome of one event for one group.
+
+    The runtime appends ``records`` as one batch, applies them, calls ``on_applied``, and then gives ``replies``. If the
+    append fails, nothing was applied: it calls ``on_failed``, and refuses those who would have got a reply.
+    """
+
+    __slots__ = ("on_applied", "on_failed", "records", "replies")
+
+    def __init__(self) -> None:
+        self.records: list[CoordinatorRecord] = []
+        self.replies: list[tuple[Asked[Any], Any]] = []
+        self.on_applied: Callable[[Now], Decision | None] | None = None
+        """Brings soft state in line with the records; what it decides in turn comes after the replies."""
+        self.on_failed: Callable[[ErrorCode, Now], Decision | None] | None = None
+
+    def reply(self, asked: Asked[R], response: R) -> None:
+        """Answer once the records are applied."""
+        self.replies.append((asked, response))
+
+    def refuse(self, asked: Asked[Any], code: ErrorCode) -> None:
+        """Answer with an error once the records are applied."""
+        self.replies.append((asked, asked.refusal(code)))
+
+
+def error_of_append(code: ErrorCode) -> ErrorCode:
+    """Translate what a log says into what a group's member can act on.
+
+    Source: Apache's ``CoordinatorOperationExceptionHelper``.
+    """
+    return _ERRORS_OF_APPEND.get(code, code)
+
+
+_ERRORS_OF_APPEND = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NOT_ENOUGH_REPLICAS: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.REQUEST_TIMED_OUT: ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    ErrorCode.NETWORK_EXCEPTION: ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.NOT_COORDINATOR,
+    ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.RECORD_LIST_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.INVALID_FETCH_SIZE: ErrorCode.UNKNOWN_SERVER_ERROR,
+}

@@ -1,0 +1,58 @@
+"""Rebuilds durable state from the log, step by step: a large log must not hold up the loop."""
+
+import logging
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any
+
+from ottla.broker.coordinators.groups.group_records import decode
+from ottla.broker.coordinators.groups.state import CoordinatorState
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import Steps
+from ottla.wire.batch import read_header
+from ottla.wire.errors import ProtocolError
+from ottla.wire.records import read_records
+
+log = logging.getLogger(__name__)
+
+RECORDS_PER_STEP = 200
+NO_PRODUCER = -1
+COMMIT_MARKER = 1
+
+_MARKER = Struct(">hh")
+"""A control record's key: version, and 0 for abort or 1 for commit."""
+
+
+def replay(batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], state: CoordinatorState) -> Steps[None]:
+    """Apply all records of these batches to ``state``; in steps.
+
+    Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
+    left alone.
+    """
+    unknown: set[int] = set()
+    count = 0
+    for batch in batches:
+        if isinstance(batch, Completion):
+            yield batch
+            continue
+        header = read_header(batch)
+        if header.is_control:
+            for record in read_records(batch):
+                if record.key is None or len(record.key) < _MARKER.size:
+                    raise ProtocolError(f"the control record at offset {record.offset} has no type")
+                kind = _MARKER.unpack_from(record.key)[1]
+                state.end_transaction(header.producer_id, committed=kind == COMMIT_MARKER)
+            continue
+        producer_id = header.producer_id if header.is_transactional else NO_PRODUCER
+        for record in read_records(batch):
+            decoded = decode(record.key, record.value)
+            if isinstance(decoded, int):
+                unknown.add(decoded)
+            else:
+                state.apply(decoded, record_offset=record.offset, producer_id=producer_id)
+            count += 1
+            if count % RECORDS_PER_STEP == 0:
+                yield None
+        yield None
+    if unknown:
+        log.warning("Records of these types are not known and were left alone: %s", sorted(unknown))

@@ -1,0 +1,1 @@
+"""The group coordinator: ``__consumer_offsets``, groups and their committed offsets."""

@@ -1,0 +1,194 @@
+"""The group coordinator as handlers know it: one method per API, answered now or later. Checks what needs no group."""
+
+from collections.abc import Callable
+from random import Random
+from typing import TypeVar
+from uuid import UUID
+
+from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
+from ottla.broker.coordinators.engine.runtime import OFFSETS_TOPIC, Event, GroupRuntime
+from ottla.broker.coordinators.groups.classic.members import JoinAsked
+from ottla.broker.coordinators.groups.commits import Commit
+from ottla.broker.coordinators.groups.shard import GroupShard, missing_group
+from ottla.scheduling.later import gather, then
+from ottla.scheduling.waiting import Pending
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+from ottla.wire.messages.groups import (
+    DeleteGroupsResponse,
+    DescribeGroupsResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    JoinGroupRequest,
+    JoinGroupResponse,
+    LeaveGroupRequest,
+    LeaveGroupResponse,
+    ListGroupsRequest,
+    ListGroupsResponse,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetDeleteRequest,
+    OffsetDeleteResponse,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+    SyncGroupRequest,
+    SyncGroupResponse,
+)
+
+R = TypeVar("R")
+
+
+class GroupCoordinator:
+    """All groups that this node coordinates."""
+
+    def __init__(self, runtime: GroupRuntime, random: Random) -> None:
+        self.runtime = runtime
+        self._random = random
+
+    def prepare(self) -> None:
+        """Begin to create the offsets topic, since a client is about to need it. Raises KafkaError if that fails."""
+        self.runtime.prepare()
+
+    # --- members -----------------------------------------------------------------------------------------------------
+
+    def join(
+        self, request: JoinGroupRequest, *, version: int, client_id: str, client_host: str
+    ) -> JoinGroupResponse | Pending[JoinGroupResponse]:
+        """Let a member join its group; the answer comes when a generation begins."""
+        settings = self.runtime.settings
+        named_after = client_id if request.group_instance_id is None else request.group_instance_id
+        asked = JoinAsked(
+            request,
+            client_id=client_id,
+            client_host=client_host,
+            new_member_id="" if request.member_id else self._member_id(named_after),
+            requires_member_id=JoinGroupRequest.requires_member_id(version),
+            may_skip_assignment=JoinGroupRequest.may_skip_assignment(version),
+        )
+        if not request.group_id:
+            return asked.refused(ErrorCode.INVALID_GROUP_ID, request.member_id)
+        if not settings.min_session_timeout_ms <= request.session_timeout_ms <= settings.max_session_timeout_ms:
+            return asked.refused(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id)
+        return self._ask(request.group_id, asked, lambda shard, now: shard.join(asked, now))
+
+    def sync(self, request: SyncGroupRequest) -> SyncGroupResponse | Pending[SyncGroupResponse]:
+        """Give a member its assignment; the answer comes when the leader brought it."""
+        asked = Asked(lambda code: SyncGroupResponse(error_code=code, assignment=b""))
+        if not request.group_id:
+            return asked.refusal(ErrorCode.INVALID_GROUP_ID)
+        return self._ask(request.group_id, asked, lambda shard, now: shard.sync(asked, request, now))
+
+    def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse | Pending[HeartbeatResponse]:
+        """Note that a member lives."""
+        asked = Asked(_refuse_heartbeat)
+        if not request.group_id:
+            return asked.refusal(ErrorCode.INVALID_GROUP_ID)
+        return self._ask(request.group_id, asked, lambda shard, now: shard.heartbeat(asked, request, now))
+
+    def leave(
+        self, group_id: str, members: list[LeaveGroupRequest.Member]
+    ) -> LeaveGroupResponse | Pending[LeaveGroupResponse]:
+        """Take members out of a group."""
+        asked = Asked(lambda code: LeaveGroupResponse(error_code=code))
+        if not group_id:
+            return asked.refusal(ErrorCode.INVALID_GROUP_ID)
+        return self._ask(group_id, asked, lambda shard, now: shard.leave(asked, group_id, members, now=now))
+
+    # --- offsets -----------------------------------------------------------------------------------------------------
+
+    def commit_offsets(
+        self, request: OffsetCommitRequest, *, version: int
+    ) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
+        """Commit offsets of topics that exist; each has its name and its id."""
+        commit = Commit(request, is_told_of_missing_groups=OffsetCommitRequest.is_told_of_missing_groups(version))
+        return self._ask(request.group_id, commit.asked, lambda shard, now: shard.commit_offsets(commit, now))
+
+    def fetch_offsets(
+        self, request: OffsetFetchRequest.Group, *, require_stable: bool
+    ) -> OffsetFetchResponse.Group | Pending[OffsetFetchResponse.Group]:
+        """Read committed offsets by topic name; stable ones only after all commits that are under way."""
+        asked = Asked(lambda code: OffsetFetchResponse.Group(group_id=request.group_id, topics=[], error_code=code))
+        if require_stable:
+            return self._ask(request.group_id, asked, lambda shard, _: shard.fetch_stable_offsets(asked, request))
+        try:
+            return self.runtime.shard_of(request.group_id).fetch_offsets(request)
+        except KafkaError as error:
+            return asked.refusal(error.code)
+
+    def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse | Pending[OffsetDeleteResponse]:
+        """Forget committed offsets of topics that exist."""
+        asked = Asked(lambda code: OffsetDeleteResponse(error_code=code, topics=[]))
+        if not request.group_id:
+            return asked.refusal(ErrorCode.INVALID_GROUP_ID)
+        return self._ask(request.group_id, asked, lambda shard, _: shard.delete_offsets(asked, request))
+
+    def forget_topic(self, topic: str, topic_id: bytes) -> None:
+        """Forget all offsets of a topic that was deleted; all groups if it was the one that holds them."""
+        if topic == OFFSETS_TOPIC:
+            self.runtime.forget_everything()
+        else:
+            self.runtime.forget_topic(topic, topic_id)
+
+    # --- groups ------------------------------------------------------------------------------------------------------
+
+    def describe(self, group_id: str, *, version: int) -> DescribeGroupsResponse.Group:
+        """Describe one group; authorized operations are left to the caller."""
+        try:
+            described = self.runtime.shard_of(group_id).describe(group_id)
+        except KafkaError as error:
+            described = missing_group(group_id)
+            described.group_state = ""
+            described.error_code = error.code
+            return described
+        if described is None:
+            described = missing_group(group_id)
+            if DescribeGroupsResponse.says_what_is_missing(version):
+                described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+                described.error_message = f"Group {group_id} not found."
+        return described
+
+    def list_groups(self, request: ListGroupsRequest) -> ListGroupsResponse:
+        """List the groups whose state and type are among those asked for; no filter means all."""
+        states = {state.strip().lower() for state in request.states_filter}
+        types = {each.strip().lower() for each in request.types_filter}
+        try:
+            found = [
+                group
+                for shard in self.runtime.shards()
+                for group in shard.listed()
+                if (not states or group.group_state.lower() in states) and (not types or group.group_type in types)
+            ]
+        except KafkaError as error:
+            return ListGroupsResponse(error_code=error.code, groups=[])
+        return ListGroupsResponse(groups=found)
+
+    def delete_groups(self, group_ids: list[str]) -> DeleteGroupsResponse | Pending[DeleteGroupsResponse]:
+        """Forget groups that have no members."""
+        names = [*dict.fromkeys(group_ids)]
+        return then(
+            gather([self._delete_group(name) for name in names]),
+            lambda codes: DeleteGroupsResponse(
+                results=[
+                    DeleteGroupsResponse.Group(group_id=name, error_code=code)
+                    for name, code in zip(names, codes, strict=True)
+                ]
+            ),
+        )
+
+    def _delete_group(self, group_id: str) -> ErrorCode | Pending[ErrorCode]:
+        asked: Asked[ErrorCode] = Asked(lambda code: code)
+        return self._ask(group_id, asked, lambda shard, _: shard.delete_group(asked, group_id))
+
+    def _ask(self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], Decision]) -> R | Pending[R]:
+        self.runtime.submit(group_id, Event(decide, asked))
+        return asked.answer
+
+    def _member_id(self, prefix: str) -> str:
+        return f"{prefix}-{UUID(int=self._random.getrandbits(128), version=4)}"
+
+
+def _refuse_heartbeat(code: ErrorCode) -> HeartbeatResponse:
+    """A member must not leave its group only because the coordinator is still loading."""
+    if code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+        code = ErrorCode.NONE
+    return HeartbeatResponse(error_code=code)

@@ -1,0 +1,239 @@
+"""All groups of one partition of `__consumer_offsets`: finds the group that a request is about, and lets it decide.
+
+``state`` is what the log says; ``groups`` is what lives beside it: who waits, and until when.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
+from ottla.broker.coordinators.groups import commits
+from ottla.broker.coordinators.groups.classic.classic_group import ClassicGroup
+from ottla.broker.coordinators.groups.classic.members import Identity, JoinAsked, SyncAsked
+from ottla.broker.coordinators.groups.classic.rebalance import GroupState
+from ottla.broker.coordinators.groups.group_records import CoordinatorRecord, GroupRecord, group_record, offset_record
+from ottla.broker.coordinators.groups.group_settings import GroupSettings
+from ottla.broker.coordinators.groups.state import CoordinatorState
+from ottla.wire.codes import ErrorCode
+from ottla.wire.messages.group_records import GroupMetadataValue
+from ottla.wire.messages.groups import (
+    DescribeGroupsResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    LeaveGroupRequest,
+    LeaveGroupResponse,
+    ListGroupsResponse,
+    OffsetDeleteRequest,
+    OffsetDeleteResponse,
+    OffsetFetchRequest,
+    OffsetFetchResponse,
+    SyncGroupRequest,
+)
+
+CLASSIC = "classic"
+DEAD = "Dead"
+DescribedGroup = DescribeGroupsResponse.Group
+
+
+class GroupShard:
+    """The groups of one partition. Each operation decides for one group and changes no durable state."""
+
+    def __init__(self, settings: GroupSettings) -> None:
+        self.settings = settings
+        self.state = CoordinatorState()
+        self.groups: dict[str, ClassicGroup] = {}
+
+    # --- what the log says -------------------------------------------------------------------------------------------
+
+    def apply(self, record: CoordinatorRecord, *, record_offset: int) -> None:
+        """Take over a record that was just written."""
+        self.state.apply(record, record_offset=record_offset)
+        group_id = record.key.group
+        if record.value is None:
+            if isinstance(record, GroupRecord):
+                self.groups.pop(group_id, None)
+            return
+        group = self.groups.get(group_id)
+        if group is None:
+            group = self.groups[group_id] = ClassicGroup(group_id, self.settings)
+        if isinstance(record, GroupRecord):
+            group.adopt(record.value)
+
+    def revive(self, group_id: str, now: Now) -> Decision:
+        """Let a group live that was loaded: its members have their session timeout to show up."""
+        group = self.groups[group_id] = ClassicGroup(group_id, self.settings)
+        image = self.state.groups[group_id]
+        if image is not None:
+            group.adopt(image)
+        return group.loaded(now)
+
+    # --- members -----------------------------------------------------------------------------------------------------
+
+    def join(self, asked: JoinAsked, now: Now) -> Decision:
+        """Let a member join; its group comes into being by that."""
+        decision = Decision()
+        request = asked.request
+        group = self.groups.get(request.group_id)
+        if group is not None:
+            return group.join(asked, now)
+        if request.member_id:
+            decision.reply(asked, asked.refused(ErrorCode.UNKNOWN_MEMBER_ID, request.member_id))
+            return decision
+        decision.records.append(group_record(request.group_id, _new_group(now)))
+        decision.on_applied = lambda now: self.groups[request.group_id].join(asked, now)
+        decision.on_failed = lambda code, _: _refusal(asked, code)
+        return decision
+
+    def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> Decision:
+        """Give a member its assignment."""
+        group = self.groups.get(request.group_id)
+        if group is None:
+            return _refusal(asked, ErrorCode.UNKNOWN_MEMBER_ID)
+        return group.sync(asked, request, now)
+
+    def heartbeat(self, asked: Asked[HeartbeatResponse], request: HeartbeatRequest, now: Now) -> Decision:
+        """Note that a member lives."""
+        group = self.groups.get(request.group_id)
+        code = ErrorCode.UNKNOWN_MEMBER_ID
+        if group is not None:
+            identity = Identity(request.member_id, request.group_instance_id)
+            code = group.heartbeat(identity, request.generation_id, now)
+        decision = Decision()
+        decision.reply(asked, HeartbeatResponse(error_code=code))
+        return decision
+
+    def leave(
+        self, asked: Asked[LeaveGroupResponse], group_id: str, leaving: list[LeaveGroupRequest.Member], *, now: Now
+    ) -> Decision:
+        """Take members out."""
+        group = self.groups.get(group_id)
+        if group is not None:
+            return group.leave(asked, leaving, now)
+        decision = Decision()
+        answers = [
+            LeaveGroupResponse.Member(
+                member_id=each.member_id,
+                group_instance_id=each.group_instance_id,
+                error_code=ErrorCode.UNKNOWN_MEMBER_ID,
+            )
+            for each in leaving
+        ]
+        decision.reply(asked, LeaveGroupResponse(members=answers))
+        return decision
+
+    def expire(self, group_id: str, now: Now) -> Decision:
+        """Act on a group's deadlines."""
+        group = self.groups.get(group_id)
+        return Decision() if group is None else group.expire(now)
+
+    # --- offsets -----------------------------------------------------------------------------------------------------
+
+    def commit_offsets(self, commit: commits.Commit, now: Now) -> Decision:
+        """Commit offsets; a group that only does that comes into being by it."""
+        return commit.decide(self.groups.get(commit.request.group_id), self.settings, now)
+
+    def fetch_offsets(self, request: OffsetFetchRequest.Group) -> OffsetFetchResponse.Group:
+        """Read committed offsets; a group that does not exist has none."""
+        return commits.fetch(self.state.offsets, request, require_stable=False)
+
+    def fetch_stable_offsets(
+        self, asked: Asked[OffsetFetchResponse.Group], request: OffsetFetchRequest.Group
+    ) -> Decision:
+        """Read committed offsets, except where a transaction may still change them (KIP-447)."""
+        decision = Decision()
+        decision.reply(asked, commits.fetch(self.state.offsets, request, require_stable=True))
+        return decision
+
+    def delete_offsets(self, asked: Asked[OffsetDeleteResponse], request: OffsetDeleteRequest) -> Decision:
+        """Forget committed offsets."""
+        group = self.groups.get(request.group_id)
+        return commits.delete(asked, request, group=group, offsets=self.state.offsets)
+
+    def forget_topic(self, group_id: str, topic: str, topic_id: bytes) -> Decision:
+        """Forget a group's offsets of a topic that is gone."""
+        partitions = commits.of_deleted_topic(self.state.offsets, group_id, topic, topic_id)
+        return commits.forget(group_id, iter(partitions))
+
+    def clean(self, group_id: str, now: Now) -> Decision:
+        """Forget a group's offsets that are too old, and the group itself if nothing is left of it."""
+        group = self.groups.get(group_id)
+        if group is None:
+            return Decision()
+        too_old = commits.expired(group, self.state.offsets, now)
+        kept = set(self.state.offsets.partitions_of(group_id)).difference(too_old)
+        decision = commits.forget(group_id, iter(too_old))
+        if not kept and decision.on_applied is None and group.state is GroupState.EMPTY:
+            decision.records.append(group_record(group_id, None))
+        return decision
+
+    # --- groups ------------------------------------------------------------------------------------------------------
+
+    def delete_group(self, asked: Asked[ErrorCode], group_id: str) -> Decision:
+        """Forget a group that has no members, with all its offsets."""
+        group = self.groups.get(group_id)
+        if group is None:
+            return _refusal(asked, ErrorCode.GROUP_ID_NOT_FOUND)
+        if group.state is not GroupState.EMPTY:
+            return _refusal(asked, ErrorCode.NON_EMPTY_GROUP)
+        decision = Decision()
+        for topic, partition in self.state.offsets.partitions_of(group_id):
+            decision.records.append(offset_record(group_id, topic, partition, None))
+        decision.records.append(group_record(group_id, None))
+        decision.reply(asked, ErrorCode.NONE)
+        return decision
+
+    def describe(self, group_id: str) -> DescribedGroup | None:
+        """Describe a group; metadata of members is shown only while it is agreed on."""
+        group = self.groups.get(group_id)
+        if group is None:
+            return None
+        is_stable = group.state is GroupState.STABLE
+        return DescribedGroup(
+            group_id=group_id,
+            group_state=group.state,
+            protocol_type=group.protocol_type or "",
+            protocol_data=(group.protocol or "") if is_stable else "",
+            members=[
+                DescribedGroup.Member(
+                    member_id=member.member_id,
+                    group_instance_id=member.group_instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    member_metadata=member.metadata(group.protocol) if is_stable else b"",
+                    member_assignment=member.assignment,
+                )
+                for member in group.members
+            ],
+        )
+
+    def listed(self) -> Iterator[ListGroupsResponse.Group]:
+        """Yield every group as ListGroups shows it."""
+        for group in self.groups.values():
+            yield ListGroupsResponse.Group(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state,
+                group_type=CLASSIC,
+            )
+
+
+def missing_group(group_id: str) -> DescribedGroup:
+    """Describe a group that does not exist."""
+    return DescribedGroup(group_id=group_id, group_state=DEAD, protocol_type="", protocol_data="", members=[])
+
+
+def _new_group(now: Now) -> GroupMetadataValue:
+    return GroupMetadataValue(
+        protocol_type="",
+        generation=0,
+        protocol=None,
+        leader=None,
+        current_state_timestamp=now.wall_ms,
+        members=[],
+    )
+
+
+def _refusal(asked: Asked[Any], code: ErrorCode) -> Decision:
+    decision = Decision()
+    decision.refuse(asked, code)
+    return decision

@@ -1,0 +1,1 @@
+"""Who is connected, with which library, and what clients report of themselves."""

@@ -1,0 +1,430 @@
+"""One client's connection: whole frames in, answers out, in order and one request at a time, as Kafka does it.
+
+A connection that waits for nothing owns no buffer: it reads into the loop's shared one and keeps a copy only of what
+was left over. A frame that is larger than the shared buffer gets one of its own until it has been answered; that one
+grows as bytes come, so that a size alone makes nobody allocate 100 MB.
+"""
+
+import errno
+import logging
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE
+from ottla.broker.network.sendfile import send_from_file
+from ottla.broker.requests import dispatch
+from ottla.broker.requests.context import Context
+from ottla.scheduling.waiting import Pending
+from ottla.storage.files.segment_files import FileSlice
+from ottla.wire.codes import ApiKey
+from ottla.wire.errors import ProtocolError
+from ottla.wire.frames import SIZE
+
+if TYPE_CHECKING:
+    from ottla.broker.network.loop import Loop
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BYTES = 1 << 16
+"""At most this is read at once; a larger frame gets a buffer of its own."""
+MORE = getattr(socket, "MSG_MORE", 0)
+
+LOGGED_CHARACTERS = 100
+
+MOST_BYTES_WITHOUT_RECORDS = 8 << 20
+"""Only Produce may be larger. Read as lists, bytes become objects of 40 times their size, at two megabytes a second."""
+PRODUCE_KEY = int(ApiKey.PRODUCE).to_bytes(2)
+
+_read_size = SIZE.unpack_from
+
+
+class Connection:
+    """The state of one connection; everything here runs on the loop."""
+
+    __slots__ = (
+        "_deferred",
+        "_file_sent",
+        "_filled",
+        "_frame",
+        "_frame_size",
+        "_interest",
+        "_output",
+        "_queued",
+        "_received_from",
+        "_reply",
+        "_rest",
+        "_rest_start",
+        "active_at",
+        "closed",
+        "context",
+        "fd",
+        "loop",
+        "sock",
+    )
+
+    def __init__(self, sock: socket.socket, loop: "Loop", context: Context) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.loop = loop
+        self.context = context
+        self.closed = False
+        self.active_at = loop.now
+        self._interest = READ
+        self._rest: bytearray | None = None
+        self._rest_start = 0
+        self._received_from = 0
+        self._frame: bytearray | None = None
+        self._frame_size = 0
+        self._filled = 0
+        self._output: deque[Any] | None = None
+        self._file_sent = 0
+        self._deferred: dispatch.Deferred | None = None
+        self._reply: dispatch.Reply | None = None
+        self._queued = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered: none other is read before."""
+        return self._deferred is not None or self._output is not None or self._reply is not None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the client waits for us: its request has no answer yet."""
+        return self._deferred is not None
+
+    @property
+    def sending(self) -> bool:
+        """Whether an answer is not wholly sent."""
+        return self._output is not None or self._reply is not None
+
+    def on_event(self, mask: int) -> None:
+        """Do what the socket is ready for; whatever goes wrong closes this connection only."""
+        try:
+            if self._output is not None:
+                if mask & WRITE:
+                    self._send_output()
+                elif mask & HUNG_UP:
+                    self.close("the client went away while it was being answered")
+            elif self._deferred is not None:
+                self._look_while_waiting(mask)
+            elif self._reply is not None:
+                pass  # it had its turn in this pass already
+            elif self._frame is not None:
+                self._receive_large(self._frame)
+            else:
+                self._receive()
+        except BlockingIOError:
+            pass
+        except Exception as error:
+            self._fail(error)
+
+    def on_turn(self) -> None:
+        """Answer one of the whole frames that were read before."""
+        self._queued = False
+        if self.closed or self.busy:
+            return
+        try:
+            self._answer_rest()
+        except Exception as error:
+            self._fail(error)
+
+    def on_reply(self) -> None:
+        """Send the reply to a request that this pass answered."""
+        reply, self._reply = self._reply, None
+        if reply is None:
+            return
+        try:
+            self._send(reply)
+        except Exception as error:
+            self._fail(error)
+
+    def on_answer(self) -> None:
+        """Send the answer that the pending request has got, then go on with the next."""
+        deferred, self._deferred = self._deferred, None
+        if self.closed or deferred is None:
+            return
+        self.active_at = self.loop.now
+        try:
+            reply = deferred.reply()
+            if isinstance(reply, dispatch.Deferred):
+                self._wait_for(reply)
+                reply = reply.at_once
+            if reply is not None:
+                self._send(reply)
+            if self._output is None:
+                self._go_on()
+        except Exception as error:
+            self._fail(error)
+
+    def close(self, why: str, *, level: int = logging.DEBUG, error: Exception | None = None) -> None:
+        """Forget the client, with one line in the log; release the files being sent, give up the request that waits.
+
+        ``level`` is above debug where the client did something that a person may want to know of.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        if log.isEnabledFor(level):
+            log.log(level, "closed the connection of %s: %s", self._peer(), why, exc_info=error)
+        self.loop.forget(self)
+        self.sock.close()
+        self._rest = None
+        frame, self._frame = self._frame, None
+        if frame is not None:
+            self.loop.give_back(frame)
+        unsent = [*(self._output or ()), *(self._reply if isinstance(self._reply, list) else ())]
+        self._output = self._reply = None
+        for piece in unsent:
+            if isinstance(piece, FileSlice):
+                piece.release()
+        deferred, self._deferred = self._deferred, None
+        if deferred is not None:
+            try:
+                deferred.pending.abandon()
+            except Exception:
+                log.exception("giving up the request of a client that went away failed")
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, ProtocolError):
+            self.close(str(error), level=logging.WARNING)
+        elif isinstance(error, OSError):
+            self.close(f"it broke: {error.strerror or error}")
+        else:
+            self.close("an error of ours", level=logging.ERROR, error=error)
+
+    def _peer(self) -> str:
+        client_id = self.context.client_id
+        if not client_id:
+            return self.context.client_host
+        # A stranger chose it: no line breaks, and not the whole of 32 KB.
+        return f"{self.context.client_host} ({client_id[:LOGGED_CHARACTERS]!r})"
+
+    # --- reading
+
+    def _receive(self) -> None:
+        """Read into the loop's buffer, behind what others got in this pass; ``on_received`` comes later."""
+        loop = self.loop
+        view = loop.receive_view
+        start = loop.filled
+        rest = self._rest
+        if rest is None:
+            received = count = self.sock.recv_into(view[start : start + RECEIVE_BYTES])
+        else:
+            kept = len(rest) - self._rest_start
+            view[start : start + kept] = memoryview(rest)[self._rest_start :]
+            received = self.sock.recv_into(view[start + kept : start + RECEIVE_BYTES])
+            count = kept + received
+        if received == 0:
+            # Who has said everything may still be listening: what came whole is answered before.
+            if not self._queued:
+                self._on_end(in_request=rest is not None)
+            return
+        self._rest = None
+        self._received_from = start
+        loop.received.append((self, start + count))
+        loop.filled = start + count
+
+    def on_received(self, buffer: bytearray, stop: int) -> None:
+        """Answer the first request of what was read in this pass, up to ``stop``; keep a copy of what is behind it."""
+        if self.closed:
+            return
+        try:
+            start = self._received_from
+            count = stop - start
+            if count >= 4:
+                (size,) = _read_size(buffer, start)
+                end = start + 4 + size
+                if not 0 <= size <= self.loop.max_request_bytes:
+                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.loop.max_request_bytes)
+                if end <= stop:
+                    if end < stop:
+                        self._rest = buffer[end:stop]
+                        self._rest_start = 0
+                        self._queue()
+                    self.active_at = self.loop.now
+                    reply = dispatch.handle(self.context, buffer, start + 4, end)
+                    if reply is not None:
+                        self._take(reply)
+                    return
+                if size + 4 > RECEIVE_BYTES:
+                    self._start_large(self.loop.receive_view[start:stop], size + 4)
+                    return
+            self._rest = buffer[start:stop]
+            self._rest_start = 0
+        except Exception as error:
+            self._fail(error)
+
+    def _answer_rest(self) -> None:
+        rest, start = self._rest, self._rest_start
+        if rest is None:
+            return
+        left = len(rest) - start
+        if left >= 4:
+            (size,) = _read_size(rest, start)
+            end = start + 4 + size
+            if not 0 <= size <= self.loop.max_request_bytes:
+                raise _bad_size(size, bytes(rest[start : start + 8]), self.loop.max_request_bytes)
+            if end <= len(rest):
+                if end == len(rest):
+                    self._rest = None
+                else:
+                    self._rest_start = end
+                    self._queue()
+                self._answer(rest, end, start)
+                return
+            if size + 4 > RECEIVE_BYTES:
+                self._rest = None
+                self._start_large(memoryview(rest)[start:], size + 4)
+
+    def _on_end(self, *, in_request: bool) -> None:
+        if in_request:
+            self.close("the client went away in the middle of a request", level=logging.INFO)
+        else:
+            self.close("the client closed it")
+
+    def _start_large(self, received: memoryview, total: int) -> None:
+        self._frame = self.loop.take_buffer()
+        self._frame_size = total
+        self._filled = len(received)
+        self._frame[: self._filled] = received
+
+    def _receive_large(self, frame: bytearray) -> None:
+        wanted = min(self._frame_size, len(frame))
+        received = self.sock.recv_into(memoryview(frame)[self._filled : wanted])
+        if received == 0:
+            self._on_end(in_request=True)
+            return
+        self._filled += received
+        if self._filled < wanted:
+            return
+        if wanted < self._frame_size:
+            if self._frame_size > MOST_BYTES_WITHOUT_RECORDS and frame[4:6] != PRODUCE_KEY:
+                raise ProtocolError(f"a request of {self._frame_size} bytes, and not for records")
+            larger = bytearray(min(self._frame_size, 4 * len(frame)))
+            larger[:wanted] = frame
+            self._frame = larger
+            self.loop.give_back(frame)
+            return
+        self._frame = None
+        self.active_at = self.loop.now
+        try:
+            self._answer(frame, self._frame_size)
+        finally:
+            self.loop.give_back(frame)
+
+    # --- answering
+
+    def _answer(self, buffer: bytearray, end: int, start: int = 0) -> None:
+        reply = dispatch.handle(self.context, buffer, start + 4, end)
+        if reply is not None:
+            self._take(reply)
+
+    def _take(self, reply: dispatch.Reply | dispatch.Deferred) -> None:
+        """Keep a reply until the pass sends all of them, or wait for it."""
+        if isinstance(reply, dispatch.Deferred):
+            self._wait_for(reply)
+            if reply.at_once is None:
+                return
+            reply = reply.at_once
+        self._reply = reply
+        self.loop.replied.append(self)
+
+    def _wait_for(self, deferred: dispatch.Deferred) -> None:
+        self._deferred = deferred
+        deferred.pending.add_done_callback(self._on_resolved)
+
+    def _on_resolved(self, _pending: Pending[Any]) -> None:
+        self.loop.answered(self)
+
+    def _look_while_waiting(self, mask: int) -> None:
+        """Ignore what the client sends while its request waits, but notice when it has gone."""
+        deferred = self._deferred
+        if deferred is not None and (mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK)):
+            api = deferred.route.api
+            # Every consumer that stops leaves a fetch behind.
+            level = logging.DEBUG if api.key == ApiKey.FETCH else logging.INFO
+            self.close(f"the client went away while its {api.name} waited for an answer", level=level)
+        else:
+            self._set_interest(MUTED)
+
+    def _go_on(self) -> None:
+        if self._interest != READ:
+            self._set_interest(READ)
+        if self._rest is not None:
+            self._queue()
+
+    def _queue(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self.loop.queue(self)
+
+    def _set_interest(self, interest: int) -> None:
+        if interest != self._interest:
+            self._interest = interest
+            self.loop.watch(self.fd, interest)
+
+    # --- sending
+
+    def _send(self, reply: dispatch.Reply) -> None:
+        if type(reply) is bytes:
+            try:
+                sent = self.sock.send(reply)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(reply):
+                return
+            self._output = deque((memoryview(reply)[sent:],))
+        else:
+            self._output = deque(reply)
+        self._send_output(resumed=False)
+
+    def _send_output(self, *, resumed: bool = True) -> None:
+        if resumed:
+            self.active_at = self.loop.now
+        output = self._output
+        assert output is not None  # noqa: S101 - callers check
+        try:
+            while output:
+                piece = output[0]
+                if isinstance(piece, FileSlice):
+                    if not self._send_file(piece):
+                        break
+                else:
+                    sent = self.sock.send(piece, MORE if len(output) > 1 else 0)
+                    if sent < len(piece):
+                        output[0] = memoryview(piece)[sent:]
+                        break
+                output.popleft()
+        except BlockingIOError:
+            pass
+        if output:
+            self._set_interest(WRITE)
+            return
+        self._output = None
+        if resumed:
+            if self.loop.draining:
+                self.close("the broker stops")
+            else:
+                self._go_on()
+
+    def _send_file(self, piece: FileSlice) -> bool:
+        """Send from a file without copying; return whether all of it went. The slice is released then."""
+        left = len(piece) - self._file_sent
+        sent = send_from_file(self.sock, piece, self._file_sent)
+        if sent == 0:
+            raise OSError(errno.EIO, "the file is shorter than what was promised of it")
+        if sent < left:
+            self._file_sent += sent
+            return False
+        self._file_sent = 0
+        piece.release()
+        return True
+
+
+def _bad_size(size: int, head: bytes, limit: int) -> ProtocolError:
+    if head[:2] == b"\x16\x03":
+        return ProtocolError("these bytes look like TLS, and this listener is plain text")
+    if head[:4] in {b"GET ", b"POST", b"PUT ", b"HEAD"}:
+        return ProtocolError("these bytes look like HTTP; this is a Kafka listener")
+    return ProtocolError(f"a frame of {size} bytes (socket.request.max.bytes is {limit})")

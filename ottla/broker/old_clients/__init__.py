@@ -1,0 +1,1 @@
+"""All that the broker knows of messages, which clients sent and read before Kafka 0.11."""

@@ -1,0 +1,1 @@
+"""What a broker's process is made of: options, descriptors, disk threads, regular work."""

@@ -1,0 +1,255 @@
+"""From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
+
+A handler is a plain function: it returns its response, a ``Pending``, or None where the protocol knows no answer
+(Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code. Two short cuts: a
+family may answer the commonest requests of an API straight from their bytes (``produce_straight``), and answers to
+Metadata are remembered by the request's bytes for as long as the catalog does not change.
+"""
+
+import importlib
+import logging
+import re
+from collections.abc import Callable
+from struct import error as struct_error
+from typing import Any, cast
+
+from ottla.broker.apis import BY_KEY, Api
+from ottla.broker.requests.context import Context
+from ottla.broker.versions.releases import accepted_versions
+from ottla.scheduling.waiting import Pending
+from ottla.wire import frames
+from ottla.wire.codes import ApiKey, ErrorCode
+from ottla.wire.errors import KafkaError, ProtocolError
+from ottla.wire.frames import REQUEST_HEADER_SIZE, read_fixed_header
+from ottla.wire.schema import Request, Response
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Context, Any], Any]
+Reply = bytes | list[Any]
+Straight = Callable[[Context, int, bytearray, int, int], "bytes | Pending[Any] | None"]
+"""Answers the request between two positions, by its correlation id, with a frame or a ``Pending``; None: I cannot."""
+
+
+def snake_case(name: str) -> str:
+    """Return an API's name as its handler is called: ``OffsetForLeaderEpoch`` -> ``offset_for_leader_epoch``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Route:
+    """All that is known about one API in one version, looked up once."""
+
+    __slots__ = (
+        "api",
+        "carries_records",
+        "decode",
+        "depends_on_catalog_only",
+        "encoder",
+        "handler",
+        "request_is_flexible",
+        "response_class",
+        "response_is_flexible",
+        "straight",
+        "version",
+    )
+
+    def __init__(self, api: Api, version: int) -> None:
+        messages = importlib.import_module(f"ottla.wire.messages.{api.family}")
+        handlers = importlib.import_module(f"ottla.broker.handlers.{api.family}")
+        request_class = cast("type[Request]", getattr(messages, f"{api.name}Request"))
+        self.api = api
+        self.version = version
+        self.handler = cast("Handler", getattr(handlers, snake_case(api.name)))
+        make_straight = getattr(handlers, f"{snake_case(api.name)}_straight", None)
+        self.straight = None if make_straight is None else cast("Straight | None", make_straight(version))
+        self.response_class = cast("type[Response]", getattr(messages, f"{api.name}Response"))
+        self.decode = request_class.decoder(version)
+        self.request_is_flexible = request_class.is_flexible(version)
+        self.response_is_flexible = frames.response_header_is_flexible(
+            api.key, flexible=self.response_class.is_flexible(version)
+        )
+        self.encoder = self.response_class.encoder(version)
+        self.carries_records = api.key == ApiKey.FETCH
+        self.depends_on_catalog_only = api.key == ApiKey.METADATA
+
+    def encode(self, response: Response, correlation_id: int) -> "Reply | Deferred":
+        """Return the frame of ``response``, in pieces where some of it lies in files; a ``Deferred`` says more."""
+        parts: list[Any] = []
+        self.encoder(response, parts.append)
+        if not self.carries_records:
+            return frames.encode_response(correlation_id, b"".join(parts), flexible=self.response_is_flexible)
+        return frames.encode_response_parts(correlation_id, parts, flexible=self.response_is_flexible)
+
+
+ROUTES: dict[int, Route] = {}
+"""The routes of everybody who is not measured, by API and version: a codec cache, the same for all clusters."""
+
+
+class Deferred:
+    """A request whose answer comes later: what is needed to encode it then.
+
+    ``at_once`` is what is sent before; what comes later may then be nothing but leave to go on.
+    """
+
+    __slots__ = ("at_once", "context", "correlation_id", "pending", "route")
+
+    def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Pending[Any]) -> None:
+        self.context = context
+        self.route = route
+        self.correlation_id = correlation_id
+        self.pending = pending
+        self.at_once: Reply | None = None
+
+    def reply(self) -> "Reply | Deferred | None":
+        """Encode the answer that has come. Raises ProtocolError where the connection must be closed instead."""
+        pending = self.pending
+        if pending.error is not None:
+            return _error_reply(self.route, self.correlation_id, pending.error, self.context)
+        if pending.response is None:
+            return None
+        return self.route.encode(pending.response, self.correlation_id)
+
+
+def _find_route(context: Context, api_key: int, version: int) -> Route:
+    api = BY_KEY.get(api_key)
+    if api is None:
+        raise ProtocolError(f"API {api_key} is not served")
+    release = context.cluster.release
+    accepted = accepted_versions(api, release)
+    if accepted is None:
+        raise ProtocolError(f"{api.name} is not served: Kafka {release and release.name} has nothing of it")
+    if not accepted[0] <= version <= accepted[1]:
+        if api_key == ApiKey.API_VERSIONS:
+            raise _UnsupportedApiVersionsError(accepted)
+        served = f"{accepted[0]} to {accepted[1]} are{f' by Kafka {release.name}' if release else ''}"
+        raise ProtocolError(f"{api.name} version {version} is not served ({served})")
+    api_and_version = api_key << 16 | version
+    if context.meter is None:
+        route = ROUTES.get(api_and_version)
+        if route is None:
+            route = ROUTES[api_and_version] = Route(api, version)
+    else:
+        route = context.meter.route(context, api, version)
+    context.routes[api_and_version] = route
+    context.apis_in_use.add(api_and_version)
+    return route
+
+
+class _UnsupportedApiVersionsError(Exception):
+    """KIP-35: answered in version 0, so that a newer client can try again with what we have."""
+
+    def __init__(self, accepted: tuple[int, int]) -> None:
+        self.accepted = accepted
+
+
+def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply | Deferred | None:
+    """Answer the request in ``buffer[start:end]``; its views must not outlive this call.
+
+    Returns the answer's bytes (or pieces), a ``Deferred`` whose ``pending`` says when they are there, or None for
+    no answer. Raises ``ProtocolError`` where the bytes deserve none and the connection must be closed.
+    """
+    if end - start < REQUEST_HEADER_SIZE:
+        raise ProtocolError(f"a request of {end - start} bytes has no whole header")
+    api_key, version, correlation_id, name_length = read_fixed_header(buffer, start)
+    try:
+        route: Route = context.routes.get(api_key << 16 | version) or _find_route(context, api_key, version)
+    except _UnsupportedApiVersionsError as unsupported:
+        return _unsupported_api_versions(correlation_id, unsupported.accepted)
+    position = start + REQUEST_HEADER_SIZE
+    body = position + name_length if name_length > 0 else position
+    if body > end:
+        raise ProtocolError(f"{route.api.name}: the bytes end before the client's id does")
+    client_name = buffer[position:body]
+    if client_name != context.client_name:
+        context.client_name = client_name
+        context.client_id = frames.read_client_id(buffer, position, name_length)
+        context.cluster.clients.meet_unnamed(context, api_key, version)
+    context.api_version = version
+    if route.request_is_flexible:
+        if body < end and buffer[body] == 0:
+            body += 1
+        else:
+            body = _skip_header_tags(route, buffer, body, end)
+    if route.depends_on_catalog_only:
+        return _remembered(context, route, correlation_id, buffer=buffer, start=body, end=end)
+    try:
+        response: Any = None if route.straight is None else route.straight(context, correlation_id, buffer, body, end)
+        if response is None:
+            request, _ = route.decode(buffer, body, end)
+            response = route.handler(context, request)
+        elif type(response) is bytes:
+            return response
+        if type(response) is Pending:
+            if not response.done:
+                return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
+            if response.error is not None:
+                raise response.error
+            response = response.response
+        return None if response is None else route.encode(response, correlation_id)
+    except ProtocolError:
+        raise
+    except Exception as error:
+        return _error_reply(route, correlation_id, error, context)
+
+
+def _skip_header_tags(route: Route, buffer: bytearray, position: int, end: int) -> int:
+    try:
+        body = frames.skip_header_tags(buffer, position, end)
+    except (struct_error, IndexError):
+        body = end + 1
+    if body > end:
+        raise ProtocolError(f"{route.api.name}: the bytes end before the header does")
+    return body
+
+
+def _remembered(
+    context: Context, route: Route, correlation_id: int, *, buffer: bytearray, start: int, end: int
+) -> Reply | Deferred:
+    """Answer a request as it was answered before, if the catalog is still the same."""
+    answers = context.cluster.answers
+    key = (route.version, context.listener, bytes(buffer[start:end]))
+    answer = answers.get(key)
+    if answer is None:
+        request, _ = route.decode(buffer, start, end)
+        try:
+            answer = route.handler(context, request).encode(route.version)
+        except Exception as error:
+            return _error_reply(route, correlation_id, error, context)
+        answers.put(key, answer)
+    return frames.encode_response(correlation_id, answer, flexible=route.response_is_flexible)
+
+
+def _error_reply(route: Route, correlation_id: int, error: Exception, context: Context) -> Reply | Deferred:
+    if isinstance(error, ProtocolError):
+        raise error
+    if isinstance(error, KafkaError):
+        code = error.code
+    else:
+        log.error("%s v%d from %s failed", route.api.name, route.version, context.client_host, exc_info=error)
+        code = ErrorCode.UNKNOWN_SERVER_ERROR
+    response = _top_level_error(route, code, error)
+    if response is None:
+        raise ProtocolError(f"{route.api.name} has no place for {code.name}; the connection is closed") from error
+    return route.encode(response, correlation_id)
+
+
+def _top_level_error(route: Route, code: ErrorCode, error: Exception) -> Response | None:
+    declared = {field.name: field for field in route.response_class.fields()}
+    if "error_code" not in declared or not declared["error_code"].in_version(route.version):
+        return None
+    values = {name: field.default for name, field in declared.items()}
+    values["error_code"] = code
+    if "error_message" in values:
+        values["error_message"] = error.message if isinstance(error, KafkaError) else None
+    return route.response_class(**values)
+
+
+def _unsupported_api_versions(correlation_id: int, accepted: tuple[int, int]) -> Reply:
+    from ottla.wire.messages.core import ApiVersionsResponse
+
+    first, last = accepted
+    response = ApiVersionsResponse(
+        error_code=ErrorCode.UNSUPPORTED_VERSION,
+        api_keys=[ApiVersionsResponse.ApiVersion(api_key=ApiKey.API_VERSIONS, min_version=first, max_version=last)],
+    )
+    return frames.encode_response(correlation_id, response.encode(0), flexible=False)

@@ -1,0 +1,1 @@
+"""Kafka's settings: tables, values, checks. Knows no cluster."""

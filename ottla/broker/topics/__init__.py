@@ -1,0 +1,1 @@
+"""Topics and their partitions, as their leaders see them."""

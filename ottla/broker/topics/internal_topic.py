@@ -1,0 +1,64 @@
+"""`__consumer_offsets` as the group coordinators use it: an ordinary topic of this cluster, made when first needed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ottla.scheduling.completion import Completion
+from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
+from ottla.wire.batch import HEADER_SIZE, read_header
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+if TYPE_CHECKING:
+    from ottla.broker.cluster.cluster import Cluster
+
+OFFSETS_TOPIC = "__consumer_offsets"
+READ_BYTES = 1 << 20
+
+
+class ClusterOffsetsTopic:
+    """Gives coordinators the logs of one internal topic."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+
+    def ensure(self) -> Completion[None] | None:
+        """Make the topic if it is not there. Here that is done at once."""
+        self._cluster.ensure_internal_topic(OFFSETS_TOPIC)
+        return None
+
+    def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
+        """Append a coordinator's batch, as with acks=all; raises ``KafkaError``."""
+        found = self._cluster.partition(OFFSETS_TOPIC, partition)
+        if found.lacks_replicas:
+            raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
+        return found.append(
+            memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
+        )
+
+    def read_all(self, partition: int) -> Iterator[memoryview | Completion[RecordSlice]]:
+        """Yield every batch of a partition, from its start, and what must be done before the next can be read.
+
+        Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
+        """
+        log = self._cluster.partition(OFFSETS_TOPIC, partition).log
+        offset = log.log_start_offset
+        while offset < log.log_end_offset:
+            found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)
+            if isinstance(found, Completion):
+                yield found
+                found = found.result()
+            view = memoryview(found.take() if isinstance(found, FileSlice) else found)
+            position = 0
+            while len(view) - position >= HEADER_SIZE:
+                header = read_header(view, position)
+                if header.size > len(view) - position:
+                    break
+                if header.next_offset > offset:
+                    yield view[position : position + header.size]
+                    offset = header.next_offset
+                position += header.size
+            if position == 0:
+                raise KafkaError(
+                    ErrorCode.KAFKA_STORAGE_ERROR, f"{OFFSETS_TOPIC}-{partition} cannot be read at {offset}"
+                )

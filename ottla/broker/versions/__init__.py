@@ -1,0 +1,1 @@
+"""What clients are told is served: releases of Apache Kafka, and features of the cluster."""

@@ -1,0 +1,1 @@
+"""The first kind of ``Log``: segment files in Apache's formats."""

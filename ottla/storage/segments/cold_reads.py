@@ -1,0 +1,60 @@
+"""Reads of what was not written lately. What of it lies on the disk only, a thread brings into memory first.
+
+So the loop does not wait for the disk: neither to find an offset nor in ``sendfile``. What is in memory already, and
+that is most of what is read, comes at once.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ottla.scheduling.background import Background
+from ottla.scheduling.completion import Completion
+from ottla.scheduling.steps import CallSteps, take_in_background
+from ottla.storage.files.segment_files import FileSlice, RecordSlice
+from ottla.storage.segments.segment import Segment
+from ottla.wire.codes import ErrorCode
+from ottla.wire.errors import KafkaError
+
+T = TypeVar("T")
+
+
+def read_when_in_memory(
+    segment: Segment, offset: int, read: Callable[[], RecordSlice], background: Background, log_name: str
+) -> RecordSlice | Completion[RecordSlice]:
+    """What ``read`` gives, once neither finding ``offset`` in ``segment`` nor sending the bytes waits for the disk."""
+    return take_read_steps(_read(segment, offset, read), background, log_name)
+
+
+def take_read_steps(steps: CallSteps[T], background: Background, log_name: str) -> T | Completion[T]:
+    """What ``steps`` return: at once, unless they want something done in a thread.
+
+    What the disk refuses, to a step or to the thread, is a KafkaError KAFKA_STORAGE_ERROR that names the log.
+    """
+    return take_in_background(_in_storage(steps, log_name), background)
+
+
+def _in_storage(steps: CallSteps[T], log_name: str) -> CallSteps[T]:
+    try:
+        return (yield from steps)
+    except OSError as refusal:
+        raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{log_name}: {refusal}") from refusal
+
+
+def bring_into_memory(records: RecordSlice) -> CallSteps[None]:
+    """Have what is not in memory read by a thread; ``records`` are released."""
+    if isinstance(records, FileSlice):
+        try:
+            if not records.is_in_memory():
+                yield records.read_ahead
+        finally:
+            records.release()
+
+
+def _read(segment: Segment, offset: int, read: Callable[[], RecordSlice]) -> CallSteps[RecordSlice]:
+    if not segment.index.is_loaded:
+        yield segment.index.read_ahead
+    yield from bring_into_memory(segment.beginning_of_search(offset))
+    found = read()  # Things may have changed meanwhile; this looks again at everything.
+    if isinstance(found, FileSlice) and not found.is_in_memory():
+        yield found.read_ahead
+    return found

@@ -1,0 +1,1 @@
+"""Keeps the newest record of each key, byte for byte as Apache's cleaner does."""

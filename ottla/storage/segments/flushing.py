@@ -1,0 +1,303 @@
+"""When logs are synced, and which appends wait for it. Many appends share one fsync, those of other logs one thread.
+
+``flush.messages``: an append that leaves so many records unsynced is answered when they are synced, and until then
+nobody reads its records. ``flush.ms``: what was appended is synced so much later at most, and nobody waits for it.
+A segment that is closed is synced in any case, so that recovery need not look at it again.
+
+An fsync that fails is never tried again: the kernel may have dropped the pages that it could not write and would call
+the next one a success. The log goes offline instead.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from ottla.scheduling.background import Background
+from ottla.scheduling.completion import Completion
+from ottla.storage.files.segment_files import SegmentFile
+from ottla.storage.log import Appended
+from ottla.storage.log_config import MAX_INT64, LogConfig
+from ottla.storage.segments.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
+from ottla.storage.segments.unsynced import Syncing
+from ottla.wire.errors import KafkaError
+
+if TYPE_CHECKING:
+    from ottla.storage.segments.segment_log import SegmentLog
+
+JOBS_AT_ONCE = 4
+"""So many threads sync at a time; a file system writes its journal once for those that come together."""
+LOGS_PER_JOB = 64
+"""Their last segments' files are held open meanwhile."""
+SEGMENTS_AT_ONCE = 64
+"""So many closed segments of a log are synced before its recovery point moves on and others have their turn."""
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class _Waiting(NamedTuple):
+    """An append that is answered when it is synced."""
+
+    appended: Appended
+    completion: Completion[Appended]
+
+
+class Sync(NamedTuple):
+    """What has to be synced so that everything of one log below ``target_offset`` survives a power cut."""
+
+    flushing: "LogFlushing"
+    target_offset: int
+    open_files: list[SegmentFile]
+    syncing: Syncing
+    rest: bool | None = None
+    """Whether what remains has to be synced as a whole or up to the last segment; None if nothing remains."""
+
+    def release(self) -> None:
+        """Let the files go when it has been done or has failed."""
+        self.flushing.is_under_way = False
+        for file in self.open_files:
+            file.unpin()
+
+    def done(self) -> None:
+        """Take note that it has been done, in the log's thread."""
+        self.syncing.done()
+        self.flushing.synced(self.target_offset)
+
+
+class LogFlushing:
+    """What one log still has to sync, and who waits for it."""
+
+    __slots__ = ("_flusher", "_flushes", "_is_timed", "_log", "_messages", "_ms", "is_under_way", "waiting")
+
+    def __init__(self, log: "SegmentLog", flusher: "Flusher") -> None:
+        self._log = log
+        self._flusher = flusher
+        self._messages = self._ms = MAX_INT64
+        self._is_timed = False
+        self.is_under_way = False
+        self.waiting: deque[_Waiting] = deque()
+        self._flushes: deque[tuple[int, Completion[None]]] = deque()
+
+    def configure(self, config: LogConfig) -> bool:
+        """Use other settings from now on; returns whether appends have to be told to ``appended``."""
+        self._messages = config.flush_messages
+        self._ms = config.flush_ms
+        return self._messages != MAX_INT64 or self._ms != MAX_INT64
+
+    def appended(self, appended: Appended) -> Appended | Completion[Appended]:
+        """Take note of an append; returns its answer, or what becomes of it."""
+        log = self._log
+        if self._ms != MAX_INT64 and not self._is_timed:
+            self._is_timed = True
+            self._flusher.later(self._ms, self._time_is_up)
+        if log.log_end_offset - log.recovery_point < self._messages:
+            return appended
+        completion: Completion[Appended] = Completion()
+        self.waiting.append(_Waiting(appended, completion))
+        self._flusher.want(self, whole=True)
+        return completion
+
+    def repeated(self, appended: Appended) -> Appended | Completion[Appended]:
+        """Answer a duplicate: not before the batch that it repeats, nor while that is less safe than is asked for.
+
+        It may have been written before a crash and never synced.
+        """
+        log = self._log
+        original = next((each for each in self.waiting if each.appended.base_offset == appended.base_offset), None)
+        if original is not None:
+            return _after(original.completion, appended)
+        if log.log_end_offset - log.recovery_point < self._messages or appended.last_offset < log.recovery_point:
+            return appended
+        flushed = self.flush()
+        return appended if flushed is None else _after(flushed, appended)
+
+    def reopened(self) -> None:
+        """Sync what was found on the disk, and show nobody before that what the policy asks to be synced."""
+        log = self._log
+        first, end = max(log.recovery_point, log.log_start_offset), log.log_end_offset
+        if first >= end:
+            return
+        if self._ms != MAX_INT64:
+            self._is_timed = True
+            self._flusher.later(self._ms, self._time_is_up)
+        if end - first >= self._messages:
+            self.waiting.append(_Waiting(Appended(first, end - 1, False, log.log_start_offset, -1), Completion()))
+            self._flusher.want(self, whole=True)
+
+    def rolled(self) -> None:
+        """Have the segments synced that are closed by now."""
+        self._flusher.want(self, whole=False)
+
+    def flush(self) -> Completion[None] | None:
+        """Have everything synced that was appended so far."""
+        log = self._log
+        if log.log_end_offset <= log.recovery_point:
+            return None
+        flushed: Completion[None] = Completion()
+        self._flushes.append((log.log_end_offset, flushed))
+        self._flusher.want(self, whole=True)
+        return flushed
+
+    def _time_is_up(self) -> None:
+        self._is_timed = False
+        if self._log.log_end_offset > self._log.recovery_point:
+            self._flusher.want(self, whole=True)
+
+    # What the flusher does with it.
+
+    def begin(self, *, whole: bool, most: int = SEGMENTS_AT_ONCE) -> Sync:
+        """Say what has to be synced, all of it or the closed segments, and hold the last file open. Raises OSError.
+
+        It is the first ``most`` segments that have to be; the recovery point moves so far, and the rest has to follow.
+        """
+        log = self._log
+        target = log.log_end_offset if whole or not log.segments else log.segments[-1].base_offset
+        segments = log.unsynced(target)
+        open_files: list[SegmentFile] = []
+        rest = through = None
+        if len(segments) > most:
+            rest, target = whole, segments[most].base_offset
+            through = log.path(target, SNAPSHOT_SUFFIX)
+            del segments[most:]
+        elif segments and segments[-1] is log.segments[-1]:
+            open_files.append(segments.pop().file)
+        closed = [log.path(each.base_offset, LOG_SUFFIX) for each in segments]
+        for file in open_files:
+            file.pin()
+        self.is_under_way = True
+        return Sync(self, target, open_files, log.beside.syncing(open_files, closed, through=through), rest)
+
+    def synced(self, target_offset: int) -> None:
+        """Everything below ``target_offset`` is synced: answer those who waited for it."""
+        log = self._log
+        log.recovery_point = max(log.recovery_point, target_offset)
+        waiting = self.waiting
+        answered = []
+        while waiting and waiting[0].appended.last_offset < target_offset:
+            answered.append(waiting.popleft())
+        flushed = []
+        while self._flushes and self._flushes[0][0] <= target_offset:
+            flushed.append(self._flushes.popleft()[1])
+        if waiting or self._flushes:
+            self._flusher.want(self, whole=True)
+        for each in answered:
+            _settle(each.completion, each.appended)
+        for completion in flushed:
+            _settle(completion, None)
+
+    def failed(self, failure: BaseException) -> None:
+        """The disk did not take it: nobody can say what of this log is on it."""
+        if not self._log.is_abandoned:
+            self._log.go_offline(f"{self._log.folder.name} could not be synced to disk: {failure}")
+
+    def give_up(self, error: KafkaError) -> None:
+        """Tell those who wait that no answer comes any more."""
+        waiting, self.waiting = self.waiting, deque()
+        flushes, self._flushes = self._flushes, deque()
+        for each in waiting:
+            _settle(each.completion, error)
+        for _, completion in flushes:
+            _settle(completion, error)
+
+
+class Flusher:
+    """The syncs of a data directory: gathers the logs that want one, and does them in a few threads."""
+
+    def __init__(self, background: Background) -> None:
+        self._background = background
+        self._wanted: dict[LogFlushing, bool] = {}
+        self._jobs = 0
+        self._is_asked = self._is_starting = False
+        self.later: Callable[[int, Callable[[], None]], object] = lambda _delay_ms, call: call()
+        """Calls something after so many milliseconds. Without a clock, at once: better too early than never."""
+
+    def want(self, flushing: LogFlushing, *, whole: bool) -> None:
+        """Sync a log soon: everything that is appended by then, or its closed segments."""
+        self._wanted[flushing] = whole or self._wanted.get(flushing, False)
+        if not self._is_asked:
+            self._is_asked = True
+            self._background.soon(self._start)
+
+    def _start(self) -> None:
+        """Share what is wanted among the threads that are free; the rest follows when one of them is."""
+        self._is_asked = False
+        if self._is_starting:
+            return  # The background works at once, and the loop below goes on with what follows.
+        self._is_starting = True
+        try:
+            while self._jobs < JOBS_AT_ONCE:
+                ready = [flushing for flushing in self._wanted if not flushing.is_under_way]
+                if not ready:
+                    return
+                share = min(-(-len(ready) // (JOBS_AT_ONCE - self._jobs)), LOGS_PER_JOB)
+                self._run(self._begin(ready[:share]))
+        finally:
+            self._is_starting = False
+
+    def _begin(self, ready: list[LogFlushing]) -> list[Sync]:
+        syncs = []
+        for flushing in ready:
+            whole = self._wanted.pop(flushing)
+            try:
+                syncs.append(flushing.begin(whole=whole))
+            except OSError as failure:
+                flushing.failed(failure)
+        return syncs
+
+    def _run(self, syncs: list[Sync]) -> None:
+        outcomes: list[OSError | None] = []
+
+        def done(error: BaseException | None) -> None:
+            self._jobs -= 1
+            for sync in syncs:
+                sync.release()
+            for number, sync in enumerate(syncs):
+                failure = outcomes[number] if number < len(outcomes) else error
+                if failure is not None:
+                    sync.flushing.failed(failure)
+                    continue
+                sync.done()
+                if sync.rest is not None:
+                    self.want(sync.flushing, whole=sync.rest)
+            self._start()
+
+        self._jobs += 1
+        self._background.run(lambda: outcomes.extend(map(_outcome, syncs)), done)
+
+
+def _outcome(sync: Sync) -> OSError | None:
+    """Do it, in whatever thread."""
+    try:
+        sync.syncing.run()
+    except OSError as failure:
+        return failure
+    return None
+
+
+def _after(completion: Completion[Any], appended: Appended) -> Completion[Appended]:
+    """What an append is answered with once something else is done, or the error that this comes to."""
+    answer: Completion[Appended] = Completion()
+
+    def done(before: Completion[Any]) -> None:
+        try:
+            before.result()
+        except KafkaError as error:
+            answer.fail(error)
+        else:
+            answer.complete(appended)
+
+    completion.add_done_callback(done)
+    return answer
+
+
+def _settle(completion: Completion[T], outcome: T | KafkaError) -> None:
+    """Answer one; an error of whoever waits must not keep the others waiting."""
+    try:
+        if isinstance(outcome, KafkaError):
+            completion.fail(outcome)
+        else:
+            completion.complete(outcome)
+    except Exception:
+        _log.exception("what waited for an append failed")

@@ -1,0 +1,1 @@
+"""Opens what a crash left behind; checks and repairs damaged logs."""

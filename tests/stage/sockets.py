@@ -1,0 +1,114 @@
+"""The real loop over real sockets, and a client that speaks in bytes."""
+
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any
+
+import trio
+import trio.testing
+
+from ottla.broker.network.connection import Connection
+from ottla.broker.network.loop import Loop
+from ottla.broker.network.poll_set import new_poll_set
+from ottla.broker.requests.context import Context
+from ottla.wire import frames
+from ottla.wire.codes import ApiKey
+from tests.stage.single_broker import Broker, response_class
+
+PATIENCE_S = 30
+
+
+def any_request(size: int, correlation_id: int = 7) -> bytes:
+    """The frame of a request of ``size`` bytes: an ApiVersions with bytes behind it that nobody reads."""
+    return struct.pack(">ihhih", size, ApiKey.API_VERSIONS, 0, correlation_id, -1) + bytes(size - 10)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop work until ``condition`` holds. A thread may be at work while all tasks are blocked."""
+    with trio.fail_after(PATIENCE_S):
+        while not condition():
+            await trio.testing.wait_all_tasks_blocked(0.001)
+
+
+class Client:
+    """One end of a socket pair, whose other end the loop serves."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self.received = b""
+
+    async def send(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+    async def read(self, size: int) -> bytes:
+        """Exactly so many bytes; less only where the connection ends."""
+        while len(self.received) < size:
+            more = await self.stream.receive_some(1 << 20)
+            if not more:
+                break
+            self.received += more
+        data, self.received = self.received[:size], self.received[size:]
+        return data
+
+    async def answer(self) -> bytes:
+        """The next frame, without its size; nothing when the connection has ended."""
+        size = await self.read(4)
+        return await self.read(struct.unpack(">i", size)[0]) if size else b""
+
+    async def correlation_ids(self, count: int) -> list[int]:
+        return [struct.unpack_from(">i", await self.answer())[0] for _ in range(count)]
+
+    async def ask(self, request: Any, version: int) -> Any:
+        await self.send(frames.encode_request(request, version, correlation_id=1, client_id="test"))
+        return frames.decode_response(response_class(request), await self.answer(), version)[1]
+
+    async def ended(self) -> bool:
+        """Whether the broker has closed the connection, with nothing more said."""
+        try:
+            return await self.read(1) == b""
+        except trio.BrokenResourceError:  # it did not read all that we said
+            return True
+
+
+class Served:
+    """A loop with its clients."""
+
+    new_poll_set = staticmethod(new_poll_set)
+
+    def __init__(self, broker: Broker, **options: Any) -> None:
+        limits = {"max_request_bytes": 10 << 20, "max_idle_s": 600.0, "max_connections": 1000}
+        self.broker = broker
+        self.clients: list[Client] = []
+        poll_set = self.new_poll_set()
+        self.loop = Loop(timers=broker.cluster.timers, clock=broker.clock, poll_set=poll_set, **{**limits, **options})
+
+    def connect(self, *, buffer_bytes: int | None = None) -> Client:
+        """Connect a client; with small ``buffer_bytes`` the broker soon cannot send more."""
+        ours, theirs = socket.socketpair()
+        if buffer_bytes is not None:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+        ours.setblocking(False)
+        context = Context(cluster=self.broker.cluster, node=self.broker.cluster.node, client_host="10.0.0.1")
+        self.loop.add(Connection(ours, self.loop, context))
+        self.clients.append(Client(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
+        return self.clients[-1]
+
+    def close(self) -> None:
+        self.loop.close_all()
+        for client in self.clients:
+            client.stream.socket.close()
+
+
+def serving(broker: Broker, talk: Callable[[Served], Awaitable[None]], **options: Any) -> None:
+    """Run the loop while ``talk`` talks with it."""
+
+    async def main() -> None:
+        with closing(Served(broker, **options)) as served, trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(served.loop.run)
+                await talk(served)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
