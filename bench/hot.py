@@ -22,7 +22,9 @@ from ottla.broker.requests import dispatch
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Background
-from ottla.scheduling.waiting import SystemClock, Timers
+from ottla.scheduling.clock import SystemClock, stopwatch
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
@@ -37,7 +39,7 @@ Call = Callable[[], float]
 class _Inline(Background):
     """Nothing of a request goes to the background; what does, is done at once."""
 
-    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+    def run(self, work: Callable[[], None], then: Callable[[Exception | None], None]) -> None:
         work()
         then(None)
 
@@ -70,12 +72,14 @@ def _cluster(folder: Path) -> Cluster:
     source = random.Random(1)
     directory = DataDirectory(folder, node_id=1, files=RealFiles(durable=True), background=_Inline(), random=source)
     catalog = Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="NORMAL")
+    timers = Timers()
     cluster = Cluster(
         config=BrokerConfig(),
         directory=directory,
         catalog=catalog,
         clock=SystemClock(),
-        timers=Timers(),
+        timers=timers,
+        stepper=Stepper(timers=timers, stopwatch=stopwatch, background=directory.background),
         random_source=source,
     )
     address: Any = SimpleNamespace(host="127.0.0.1", port=9092)

@@ -25,9 +25,9 @@ from ottla.broker.process.housekeeping import Housekeeping
 from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
 from ottla.broker.process.options import Ready, ServeOptions, StartError
 from ottla.broker.settings.acknowledgement import acknowledgement
-from ottla.scheduling.background import Background
+from ottla.scheduling.clock import Clock, SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
-from ottla.scheduling.waiting import Clock, SystemClock, Timers
+from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
 from ottla.storage.files.directory_lock import DirectoryInUseError
 from ottla.storage.files.identity import IdentityError
@@ -58,7 +58,8 @@ async def _serve(options: ServeOptions) -> None:
             clock = SystemClock()
             timers = Timers()
             disk_threads = DiskThreads()
-            cluster = _open_cluster(options, clock, timers, disk_threads)
+            stepper = Stepper(timers=timers, stopwatch=stopwatch, background=disk_threads)
+            cluster = _open_cluster(options, clock, timers, stepper)
             stack.callback(cluster.close)
             stack.callback(disk_threads.close)
             loop = Loop(
@@ -73,11 +74,11 @@ async def _serve(options: ServeOptions) -> None:
             nodes.listen()
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
-            Stepper(cluster.load_groups(), timers=timers, clock=clock, background=disk_threads).run()
+            stepper.start(cluster.load_groups(), "loading groups")
             _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
             _repeat(timers, clock, cluster.checkpoint_interval_s, cluster.directory.checkpoint)
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
-            Housekeeping(cluster, disk_threads).start()
+            Housekeeping(cluster).start()
             await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes))
             if not cluster.is_alone:
                 _repeat_elections(cluster)
@@ -125,7 +126,7 @@ async def _hurry(signals: AsyncIterator[int], drain: trio.CancelScope) -> None:
         drain.cancel()
 
 
-def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, background: Background) -> Cluster:
+def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, stepper: Stepper) -> Cluster:
     random_source = random.Random()  # noqa: S311 - ids, not secrets
     refuse_logs_of_others(options.data_dir)
     try:
@@ -133,7 +134,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             options.data_dir,
             node_id=options.config.integer("node.id"),
             files=RealFiles(durable=not options.ephemeral),
-            background=background,
+            background=stepper.background,
             random=random_source,
         )
     except (DirectoryInUseError, IdentityError) as error:
@@ -157,6 +158,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, bac
             catalog=catalog,
             clock=clock,
             timers=timers,
+            stepper=stepper,
             random_source=random_source,
             more_nodes=options.more_nodes,
             release=options.release,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.wire.errors import KafkaError
 
 T = TypeVar("T")
@@ -12,7 +12,7 @@ T = TypeVar("T")
 class Background(Protocol):
     """Runs calls that release the interpreter lock (fsync, unlink) off the event loop."""
 
-    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+    def run(self, work: Callable[[], None], then: Callable[[Exception | None], None]) -> None:
         """Call ``work``, then ``then`` with the error it raised or None, on the thread that owns the logs."""
         ...
 
@@ -27,9 +27,9 @@ class Background(Protocol):
 class Inline:
     """Does the work at once, in the caller's thread."""
 
-    def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
+    def run(self, work: Callable[[], None], then: Callable[[Exception | None], None]) -> None:
         """Call ``work`` and ``then`` before returning."""
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             work()
         except OSError as failure:
@@ -41,9 +41,9 @@ class Inline:
         call()
 
 
-def outcome_of(work: Callable[[], T], background: Background) -> Completion[T]:
+def outcome_of(work: Callable[[], T], background: Background) -> Promise[T]:
     """What ``work`` returns, or the error that it raises, once it has been done in the background."""
-    done: Completion[T] = Completion()
+    done: Promise[T] = Promise()
     returned: list[T] = []
     refused: list[KafkaError] = []
 
@@ -53,9 +53,9 @@ def outcome_of(work: Callable[[], T], background: Background) -> Completion[T]:
         except KafkaError as error:
             refused.append(error)
 
-    def then(error: BaseException | None) -> None:
+    def then(error: Exception | None) -> None:
         if returned:
-            done.complete(returned[0])
+            done.resolve(returned[0])
         else:
             done.fail(error or refused[0])
 

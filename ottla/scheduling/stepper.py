@@ -1,16 +1,17 @@
-"""Takes the steps of long work (``scheduling.steps``) in slices between the loop's passes.
+"""Takes long work (``scheduling.steps``) in slices between the loop's passes, by the machine's time.
 
 A slice is short enough that nobody who waits for an answer notices, and what would block goes to the background.
 """
 
 import logging
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
-from ottla.scheduling.background import Background, outcome_of
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.steps import Steps, next_step
-from ottla.scheduling.waiting import Clock, Timers
+from ottla.scheduling.background import Background
+from ottla.scheduling.clock import Stopwatch
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.steps import Steps, run_steps
+from ottla.scheduling.timers import Timers
 
 T = TypeVar("T")
 
@@ -19,60 +20,34 @@ SLICE_S = 0.002
 log = logging.getLogger(__name__)
 
 
-class Stepper(Generic[T]):
-    """One piece of long work. ``then`` is called at its end with what it returned.
+class Stepper:
+    """The turns of one loop. ``timers`` are those of the machine's clock, which ``stopwatch`` reads."""
 
-    If it failed, ``failed`` is; without one, it is logged.
-    """
-
-    def __init__(
-        self,
-        steps: Steps[T],
-        *,
-        timers: Timers,
-        clock: Clock,
-        background: Background,
-        then: Callable[[T], None] | None = None,
-        failed: Callable[[Exception], None] | None = None,
-    ) -> None:
-        self._steps = steps
+    def __init__(self, *, timers: Timers, stopwatch: Stopwatch, background: Background) -> None:
+        self.background = background
         self._timers = timers
-        self._clock = clock
-        self._background = background
-        self._then = then
-        self._failed = failed
-        self._awaited: Completion[Any] | None = None
-        """What the last step waits for: its outcome goes into the next."""
+        self.now = stopwatch
 
-    def run(self) -> None:
-        """Take steps until it is others' turn, or until the work waits for something."""
-        monotonic = self._clock.monotonic
-        until = monotonic() + SLICE_S
-        try:
-            while True:
-                awaited, self._awaited = self._awaited, None
-                wanted = next_step(self._steps, awaited)
-                if callable(wanted):
-                    wanted = outcome_of(wanted, self._background)
-                if isinstance(wanted, Completion):
-                    self._awaited = wanted
-                    if not wanted.done:  # A background that works at once has answered by now.
-                        wanted.add_done_callback(self._go_on)
-                        return
-                elif wanted is not None:
-                    self._timers.schedule(monotonic() + wanted, self.run)
-                    return
-                if monotonic() > until:
-                    self._timers.schedule(monotonic(), self.run)
-                    return
-        except StopIteration as end:
-            if self._then is not None:
-                self._then(end.value)
-        except Exception as error:
-            if self._failed is None:
-                log.exception("work in steps failed")
-            else:
-                self._failed(error)
+    def run(self, steps: Steps[T]) -> Promise[T]:
+        """Return what the steps come to: done already where they are few, else between other work."""
+        return run_steps(steps, self.background, self)
 
-    def _go_on(self, _: Completion[Any]) -> None:
-        self.run()
+    def start(self, steps: Steps[None], name: str) -> Promise[None]:
+        """Run work that nobody asked for and log its failure under ``name``; return the promise of its end."""
+        ended: Promise[None] = Promise()
+
+        def end(done: Promise[None]) -> None:
+            if done.error is not None:
+                log.error("%s failed", name, exc_info=done.error)
+            ended.resolve(None)
+
+        self.run(steps).add_done_callback(end)
+        return ended
+
+    def slice_end(self) -> float:
+        """Return the time at which a slice that begins now ends."""
+        return self.now() + SLICE_S
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call ``call`` in so many seconds; with 0, once others had their turn."""
+        self._timers.schedule(self.now() + seconds, call)

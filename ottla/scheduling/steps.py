@@ -1,46 +1,79 @@
 """Long work as a generator: where it yields, others have their turn. Knows neither a loop nor a clock.
 
-What is yielded says what the work waits for: ``None`` nothing, a number so many seconds, a completion that it is done,
+What is yielded says what the work waits for: ``None`` nothing, a number so many seconds, a promise that it is done,
 a callable its own outcome. The callable is run off the loop's thread, so it must be a call that releases the
 interpreter lock (a read, an fsync); what it returns comes back from the ``yield``, and what it raises is raised there.
 """
 
+import math
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from ottla.scheduling.background import Background, outcome_of
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 
 T = TypeVar("T")
 W = TypeVar("W")
 
-Wanted = Callable[[], Any] | Completion[Any] | float | None
+Wanted = Callable[[], Any] | Promise[Any] | float | None
 Steps = Generator[Wanted, Any, T]
 CallSteps = Generator[Callable[[], Any], Any, T]
 """Steps that wait for calls only."""
 
 
-def take_in_background(steps: CallSteps[T], background: Background) -> T | Completion[T]:
-    """What ``steps`` return or raise: at once, unless the background takes its time for one of their calls."""
-    done: Completion[T] = Completion()
+class Turns(Protocol):
+    """Says when it is others' turn (``scheduling.stepper``)."""
 
-    def go_on(awaited: Completion[Any] | None = None) -> None:
+    def slice_end(self) -> float:
+        """Return the time at which a slice that begins now ends."""
+        ...
+
+    def now(self) -> float:
+        """Return the time."""
+        ...
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call ``call`` in so many seconds; with 0, once others had their turn."""
+        ...
+
+
+def run_steps(steps: Generator[Any, Any, T], background: Background, turns: Turns | None = None) -> Promise[T]:
+    """Return what ``steps`` come to: done already, unless they have to wait for something or it is others' turn.
+
+    Without ``turns``, they wait for nothing but calls (``CallSteps``) and promises, and give nobody else a turn.
+    """
+    done: Promise[T] = Promise()
+
+    def go_on(awaited: Promise[Any] | None = None) -> None:
+        until = math.inf if turns is None else turns.slice_end()
         try:
             while True:
-                awaited = outcome_of(next_step(steps, awaited), background)
-                if not awaited.done:
-                    awaited.add_done_callback(go_on)
+                wanted = next_step(steps, awaited)
+                awaited = None
+                if callable(wanted):
+                    wanted = outcome_of(wanted, background)
+                if isinstance(wanted, Promise):
+                    if not wanted.done:  # A background that works at once has answered by now.
+                        wanted.add_done_callback(go_on)
+                        return
+                    awaited = wanted
+                elif wanted is not None and turns is not None:
+                    turns.later(wanted, go_on)
+                    return
+                if turns is not None and turns.now() > until:
+                    turns.later(0, partial(go_on, awaited))
                     return
         except StopIteration as end:
-            done.complete(end.value)
+            done.resolve(end.value)
         except Exception as error:
             done.fail(error)
 
     go_on()
-    return done.result() if done.done else done
+    return done
 
 
-def next_step(steps: Generator[W, Any, object], awaited: Completion[Any] | None) -> W:
+def next_step(steps: Generator[W, Any, object], awaited: Promise[Any] | None) -> W:
     """Take one step, with the outcome or the error of what the step before waited for; returns what this one wants.
 
     Raises StopIteration at the work's end, and what the work raises.

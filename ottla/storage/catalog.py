@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ottla.scheduling.completion import Completion
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -142,8 +141,8 @@ class Catalog:
 
     # Topics.
 
-    def create_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> Completion[int]:
-        """Add topics, all or none; gives the metadata offset from which they exist. Raises ValueError if one does.
+    def create_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> None:
+        """Add topics, all or none. Raises ValueError if one does.
 
         With ``synced`` they survive a power cut, here as in what follows, and all that was written before them.
         """
@@ -151,9 +150,9 @@ class Catalog:
         for topic in topics:
             if topic.name in self.topics or topic.id in self.topics_by_id:
                 raise ValueError(f"There is a topic {topic.name} already, or one with its id")
-        return self._write_topics(topics, synced=synced)
+        self._write_topics(topics, synced=synced)
 
-    def replace_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> Completion[int]:
+    def replace_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> None:
         """Put changed topics (partitions, leaders, configs) in place of those with the same ids, all or none.
 
         Raises KeyError for an id that is not there.
@@ -161,27 +160,25 @@ class Catalog:
         topics = list(topics)
         for topic in topics:
             self.topics_by_id[topic.id]
-        return self._write_topics(topics, synced=synced)
+        self._write_topics(topics, synced=synced)
 
-    def _write_topics(self, topics: list[Topic], *, synced: bool) -> Completion[int]:
+    def _write_topics(self, topics: list[Topic], *, synced: bool) -> None:
         rows = [
             (topic.id.hex(), topic.name, _encode_partitions(topic.partitions), json.dumps(dict(topic.configs)))
             for topic in topics
         ]
-        with self._change(synced=synced) as offset:
+        with self._change(synced=synced):
             self._database.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?)", rows)
         for topic in topics:
             self._put(topic)
-        return Completion.of(offset)
 
-    def delete_topics(self, topic_ids: Iterable[bytes], *, synced: bool = False) -> Completion[int]:
+    def delete_topics(self, topic_ids: Iterable[bytes], *, synced: bool = False) -> None:
         """Remove topics, all or none. Raises KeyError for an id that is not there."""
         topics = [self.topics_by_id[topic_id] for topic_id in topic_ids]
-        with self._change(synced=synced) as offset:
+        with self._change(synced=synced):
             self._database.executemany("DELETE FROM topics WHERE id = ?", [(topic.id.hex(),) for topic in topics])
         for topic in topics:
             del self.topics[topic.name], self.topics_by_id[topic.id]
-        return Completion.of(offset)
 
     def _put(self, topic: Topic) -> None:
         self.topics[topic.name] = self.topics_by_id[topic.id] = topic
@@ -199,9 +196,9 @@ class Catalog:
         """The resources of a type, topics aside, for which something is set."""
         return sorted(name for kind, name in self._configs if kind == resource_type)
 
-    def replace_configs(self, resource_type: int, resource_name: str, configs: Mapping[str, str]) -> Completion[int]:
+    def replace_configs(self, resource_type: int, resource_name: str, configs: Mapping[str, str]) -> None:
         """Let these be all that is set for a resource that is no topic; one for which nothing is set is forgotten."""
-        with self._change() as offset:
+        with self._change():
             self._database.execute(
                 "DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", (resource_type, resource_name)
             )
@@ -212,15 +209,14 @@ class Catalog:
         self._configs.pop((resource_type, resource_name), None)
         if configs:
             self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
-        return Completion.of(offset)
 
     def entries(self, kind: str) -> Mapping[str, Any]:
         """What is known under a kind (quotas, credentials, features), by name: values that JSON can hold."""
         return MappingProxyType(self._entries.get(kind, {}))
 
-    def change_entries(self, kind: str, changes: Mapping[str, Any]) -> Completion[int]:
+    def change_entries(self, kind: str, changes: Mapping[str, Any]) -> None:
         """Put values in place by their names, all or none; None removes one."""
-        with self._change() as offset:
+        with self._change():
             for name, value in changes.items():
                 if value is None:
                     self._database.execute("DELETE FROM entries WHERE kind = ? AND name = ?", (kind, name))
@@ -230,15 +226,14 @@ class Catalog:
         # Another dict, so that who looks at the old one is not disturbed.
         kept = {**self._entries.get(kind, {}), **changes}
         self._entries[kind] = {name: value for name, value in kept.items() if value is not None}
-        return Completion.of(offset)
 
-    def allocate_producer_ids(self, count: int = 1000) -> Completion[range]:
+    def allocate_producer_ids(self, count: int = 1000) -> range:
         """A block of producer ids that nobody was given before or will be again, whatever happens."""
         block = range(self._next_producer_id, self._next_producer_id + count)
         with self._change(synced=True):
             self._database.execute("UPDATE facts SET value = ? WHERE name = 'next_producer_id'", (block.stop,))
         self._next_producer_id = block.stop
-        return Completion.of(block)
+        return block
 
     def reserve_producer_ids(self, stop: int) -> None:
         """Never give out the ids below ``stop``: another broker has given them to producers of these logs."""

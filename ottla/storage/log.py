@@ -1,6 +1,6 @@
 """What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
 
-Every call answers at once or with a ``Completion``. Calls that change a log take effect, and are answered, in the order
+Every call answers at once or with a ``Promise``. Calls that change a log take effect, and are answered, in the order
 in which they are made; a read may be overtaken by others. What an append has answered may be read from then on; while
 it is under way, readers see nothing of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset``
 may. An error, raised at once or by the completion, changes nothing; but a log whose disk has failed is replaced by an
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log_config import LogConfig
@@ -123,7 +123,7 @@ class Log(Protocol):
         origin: AppendOrigin = AppendOrigin.CLIENT,
         *,
         transaction_version: int = UNVERIFIED,
-    ) -> "Appended | Completion[Appended]":
+    ) -> "Appended | Promise[Appended]":
         """Append one whole checked batch, verbatim but for what is patched in place: its offset and epoch.
 
         ``batch`` is writable and may be reused when the call returns; ``header`` is the batch's own. With
@@ -143,7 +143,7 @@ class Log(Protocol):
 
     def read(
         self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
-    ) -> "RecordSlice | Completion[RecordSlice]":
+    ) -> "RecordSlice | Promise[RecordSlice]":
         """Bytes from the batch that holds ``offset`` on, of one segment, cut at ``max_bytes`` even inside a batch.
 
         Nothing at or beyond ``end_offset`` (exclusive) is returned. If the first batch alone exceeds ``max_bytes``:
@@ -165,18 +165,18 @@ class Log(Protocol):
 
     def aborted_transactions(
         self, offset: int, size: int
-    ) -> "Sequence[AbortedTransaction] | Completion[Sequence[AbortedTransaction]]":
+    ) -> "Sequence[AbortedTransaction] | Promise[Sequence[AbortedTransaction]]":
         """The aborted transactions that have records in what ``read`` gave for ``offset``: ``size`` bytes.
 
         There may be some more, which end after it and begin soon after it. Raises KafkaError KAFKA_STORAGE_ERROR.
         """
         ...
 
-    def offset_for_timestamp(self, timestamp_ms: int) -> "FoundOffset | Completion[FoundOffset | None] | None":
+    def offset_for_timestamp(self, timestamp_ms: int) -> "FoundOffset | Promise[FoundOffset | None] | None":
         """The first record, by offset, whose timestamp is ``timestamp_ms`` or later."""
         ...
 
-    def max_timestamp(self) -> "FoundOffset | Completion[FoundOffset | None] | None":
+    def max_timestamp(self) -> "FoundOffset | Promise[FoundOffset | None] | None":
         """The first record that has the greatest timestamp of the log (ListOffsets -3)."""
         ...
 
@@ -192,7 +192,7 @@ class Log(Protocol):
         """Where an epoch ended, as a follower or consumer asks to find out where it diverged (KIP-101, KIP-320)."""
         ...
 
-    def delete_records(self, before_offset: int) -> "int | Completion[int]":
+    def delete_records(self, before_offset: int) -> "int | Promise[int]":
         """Move the log's start up to ``before_offset``, if it lies below; returns the new start.
 
         Raises KafkaError: OFFSET_OUT_OF_RANGE above ``log_end_offset``.
@@ -214,6 +214,6 @@ class Log(Protocol):
         """Forget producers whose last batch is that old (``producer.id.expiration.ms``)."""
         ...
 
-    def flush(self) -> "Completion[None] | None":
+    def flush(self) -> "Promise[None] | None":
         """Make everything appended so far survive a power cut."""
         ...

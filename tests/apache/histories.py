@@ -4,7 +4,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.log import AppendOrigin
 from ottla.storage.log_config import LogConfig
@@ -168,7 +168,7 @@ class History:
         placed = self.log.append(
             memoryview(batch), header, self.leader_epoch, self.now_ms, origin, transaction_version=2
         )
-        assert not isinstance(placed, Completion)
+        assert not isinstance(placed, Promise)
         return placed.base_offset
 
     def _note(self, base_offset: int, records: list[Record], **known: Any) -> Appended:

@@ -13,7 +13,9 @@ from ottla.broker.process.options import Address
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Inline
-from ottla.scheduling.waiting import Pending, Timers
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
@@ -73,6 +75,7 @@ class Broker:
             catalog=catalog,
             clock=self.clock,
             timers=self.timers,
+            stepper=Stepper(timers=self.timers, stopwatch=self.clock.monotonic, background=Inline()),
             random_source=Random(2),
         )
         self.cluster.node.endpoints = [Address("broker.example", 9092)]
@@ -86,10 +89,10 @@ class Broker:
         kind = type(request)
         self.context.api_version = version
         response = HANDLERS[kind](self.context, kind.decode(request.encode(version), version))
-        if type(response) is Pending:
+        if type(response) is Promise:
             self.timers.run_due(self.clock.now)
             assert response.done
-            response = response.response
+            response = response.value
         name = kind.__name__.replace("Request", "Response")
         return getattr(messages, name).decode(response.encode(version), version)
 

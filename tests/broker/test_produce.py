@@ -3,7 +3,7 @@
 import pytest
 
 from ottla.broker.handlers.produce import produce as produce_handler
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.wire.batch import MAX_TIMESTAMP_OFFSET, read_header, write_crc
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
@@ -177,7 +177,7 @@ def send_unacknowledged(broker, topic):
     request = ProduceRequest(acks=0, timeout_ms=0, topic_data=[Topic(name=topic, partition_data=[data])])
     answer = produce_handler(broker.context, request)
     broker.settle()
-    return answer.response if isinstance(answer, Pending) else answer
+    return answer.value if isinstance(answer, Promise) else answer
 
 
 def test_acks_0_has_no_answer(broker):

@@ -3,9 +3,10 @@
 import pytest
 
 from ottla.scheduling.background import Inline
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.clock import stopwatch
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.stepper import Stepper
-from ottla.scheduling.waiting import SystemClock, Timers
+from ottla.scheduling.timers import Timers
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.fetch import ListOffsetsRequest
@@ -187,8 +188,8 @@ def test_records_are_deleted_when_the_log_says_so(filled):
 
 
 def test_work_in_steps_goes_on_when_what_it_waits_for_is_done():
-    timers, clock, done = Timers(), SystemClock(), []
-    gate: Completion[None] = Completion()
+    done = []
+    gate: Promise[None] = Promise()
 
     def work():
         yield None
@@ -196,7 +197,9 @@ def test_work_in_steps_goes_on_when_what_it_waits_for_is_done():
         yield gate
         done.append("after")
 
-    Stepper(work(), timers=timers, clock=clock, background=Inline()).run()
+    ended = Stepper(timers=Timers(), stopwatch=stopwatch, background=Inline()).run(work())
     assert done == ["before"]
-    gate.complete(None)
+    assert not ended.done
+    gate.resolve(None)
     assert done == ["before", "after"]
+    assert ended.done

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from ottla.scheduling.background import Inline
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.steps import CallSteps, take_in_background
+from ottla.scheduling.steps import CallSteps, run_steps
 from tests.stage.held import Held
 from tests.stage.stepping import take_all
 
@@ -27,7 +26,7 @@ def add(first: Callable[[], int], second: Callable[[], int]) -> CallSteps[int]:
 
 
 def test_what_the_background_does_at_once_comes_at_once() -> None:
-    assert take_in_background(add(lambda: 1, refuse), Inline()) == take_all(add(lambda: 1, refuse)) == 101
+    assert run_steps(add(lambda: 1, refuse), Inline()).result() == take_all(add(lambda: 1, refuse)) == 101
 
 
 def test_what_takes_its_time_comes_later_in_order() -> None:
@@ -38,8 +37,8 @@ def test_what_takes_its_time_comes_later_in_order() -> None:
         done.append(number)
         return number
 
-    total = take_in_background(add(lambda: note(1), lambda: note(2)), thread)
-    assert isinstance(total, Completion)
+    total = run_steps(add(lambda: note(1), lambda: note(2)), thread)
+    assert not total.done
     assert not done
     thread.work_to_the_end()
     assert done == [1, 2]
@@ -51,10 +50,10 @@ def test_what_the_steps_do_not_catch_fails_the_whole() -> None:
         return (yield refuse)
 
     with pytest.raises(OSError, match="the disk is gone"):
-        take_in_background(fail(), Inline())
+        run_steps(fail(), Inline()).result()
     thread = Held()
-    later = take_in_background(fail(), thread)
-    assert isinstance(later, Completion)
+    later = run_steps(fail(), thread)
+    assert not later.done
     _, then = thread.jobs.pop()
     then(OSError("the disk is gone"))
     with pytest.raises(OSError, match="the disk is gone"):

@@ -7,8 +7,8 @@ from typing import Any
 from ottla.broker.coordinators.engine.runtime import GroupRuntime
 from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.waiting import Pending, Timers
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.timers import Timers
 from ottla.storage.log import Appended
 from ottla.wire.batch import read_header, set_offsets
 from ottla.wire.codes import ErrorCode
@@ -53,16 +53,16 @@ class MemoryTopic:
         self.batches: dict[int, list[bytes]] = {}
         self.slow = False
         self.error: ErrorCode | None = None
-        self.waiting: list[tuple[int, bytearray, Completion[Appended]]] = []
+        self.waiting: list[tuple[int, bytearray, Promise[Appended]]] = []
         self.is_there = False
 
-    def ensure(self) -> Completion[None] | None:
+    def ensure(self) -> Promise[None] | None:
         self.is_there = True
         return None
 
-    def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
+    def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
         if self.slow:
-            completion: Completion[Appended] = Completion()
+            completion: Promise[Appended] = Promise()
             self.waiting.append((partition, batch, completion))
             return completion
         if self.error is not None:
@@ -73,7 +73,7 @@ class MemoryTopic:
         """Let the oldest slow append succeed, or fail if ``error`` says so."""
         partition, batch, completion = self.waiting.pop(0)
         if self.error is None:
-            completion.complete(self._write(partition, batch))
+            completion.resolve(self._write(partition, batch))
         else:
             completion.fail(KafkaError(self.error))
 
@@ -155,16 +155,16 @@ class Scenario:
 
 def answered(answer: Any) -> Any:
     """The response, which must be there."""
-    if isinstance(answer, Pending):
+    if isinstance(answer, Promise):
         assert answer.done, "no answer yet"
         assert answer.error is None
-        return answer.response
+        return answer.value
     return answer
 
 
 def waits(answer: Any) -> bool:
     """Whether no answer came yet."""
-    return isinstance(answer, Pending) and not answer.done
+    return isinstance(answer, Promise) and not answer.done
 
 
 def subscription(*topics: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.segment_log import SegmentLog
@@ -46,7 +46,7 @@ def append(
     """Append a batch of one record, or the given one."""
     view = memoryview(batch if batch is not None else batch_of())
     outcome = log.append(view, check_produced(view), leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
-    return outcome.result() if isinstance(outcome, Completion) else outcome
+    return outcome.result() if isinstance(outcome, Promise) else outcome
 
 
 def append_records(log: SegmentLog, count: int, value: bytes = b"value") -> None:

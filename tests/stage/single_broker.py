@@ -11,7 +11,8 @@ from ottla.broker.requests.dispatch import Deferred, handle
 from ottla.broker.settings.node_configs import node_configs
 from ottla.broker.versions.releases import Release
 from ottla.scheduling.background import Background, Inline
-from ottla.scheduling.waiting import Timers
+from ottla.scheduling.stepper import Stepper
+from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.files.segment_files import FileSlice, RealFiles
 from ottla.storage.log_config import LogConfig
@@ -100,12 +101,14 @@ class Broker:
             folder, node_id=1, files=self.files, background=background or Inline(), random=random
         )
         self.clock = SteppedClock()
+        timers = Timers()
         self.cluster = Cluster(
             config=config,
             directory=directory,
             catalog=Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
             clock=self.clock,
-            timers=Timers(),
+            timers=timers,
+            stepper=Stepper(timers=timers, stopwatch=self.clock.monotonic, background=directory.background),
             random_source=random,
             more_nodes=more_nodes,
             release=release,

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import (
     UNVERIFIED,
     AbortedTransaction,
@@ -28,16 +28,16 @@ class Slowness:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def later(self, call: "Callable[[], T | Completion[T]]") -> Completion[T]:
+    def later(self, call: "Callable[[], T | Promise[T]]") -> Promise[T]:
         """Put a call off until ``step``."""
-        completion: Completion[T] = Completion()
+        completion: Promise[T] = Promise()
 
-        def settle(outcome: "T | Completion[T]") -> None:
-            if not isinstance(outcome, Completion):
-                completion.complete(outcome)
+        def settle(outcome: "T | Promise[T]") -> None:
+            if not isinstance(outcome, Promise):
+                completion.resolve(outcome)
                 return
             try:
-                completion.complete(outcome.result())
+                completion.resolve(outcome.result())
             except Exception as error:
                 completion.fail(error)
 
@@ -47,7 +47,7 @@ class Slowness:
             except Exception as error:
                 completion.fail(error)
                 return
-            if isinstance(outcome, Completion):
+            if isinstance(outcome, Promise):
                 outcome.add_done_callback(settle)
             else:
                 settle(outcome)
@@ -92,7 +92,7 @@ class SlowLog:
         origin: AppendOrigin = AppendOrigin.CLIENT,
         *,
         transaction_version: int = UNVERIFIED,
-    ) -> Completion[Appended]:
+    ) -> Promise[Appended]:
         """Append later, from a copy."""
         kept = memoryview(bytearray(batch))
         return self._slowness.later(
@@ -101,28 +101,28 @@ class SlowLog:
             )
         )
 
-    def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> Completion[RecordSlice]:
+    def read(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> Promise[RecordSlice]:
         """Read later."""
         return self._slowness.later(
             lambda: self._log.read(offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
         )
 
-    def aborted_transactions(self, offset: int, size: int) -> Completion[Sequence[AbortedTransaction]]:
+    def aborted_transactions(self, offset: int, size: int) -> Promise[Sequence[AbortedTransaction]]:
         """Look them up later."""
         return self._slowness.later(lambda: self._log.aborted_transactions(offset, size))
 
-    def offset_for_timestamp(self, timestamp_ms: int) -> Completion[FoundOffset | None]:
+    def offset_for_timestamp(self, timestamp_ms: int) -> Promise[FoundOffset | None]:
         """Look it up later."""
         return self._slowness.later(lambda: self._log.offset_for_timestamp(timestamp_ms))
 
-    def max_timestamp(self) -> Completion[FoundOffset | None]:
+    def max_timestamp(self) -> Promise[FoundOffset | None]:
         """Look it up later."""
         return self._slowness.later(self._log.max_timestamp)
 
-    def delete_records(self, before_offset: int) -> Completion[int]:
+    def delete_records(self, before_offset: int) -> Promise[int]:
         """Move the start later."""
         return self._slowness.later(lambda: self._log.delete_records(before_offset))
 
-    def flush(self) -> Completion[None]:
+    def flush(self) -> Promise[None]:
         """Sync later."""
         return self._slowness.later(self._log.flush)

@@ -7,7 +7,7 @@ from time import thread_time
 from typing import Any, NamedTuple, TypeVar
 
 from ottla.scheduling.background import Inline, outcome_of
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps, next_step
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def without_collections() -> Iterator[None]:
 
 def take_all(steps: Steps[T]) -> T:
     """Take all steps at once, without waiting for anything; returns what the work returns."""
-    awaited: Completion[Any] | None = None
+    awaited: Promise[Any] | None = None
     while True:
         try:
             wanted = next_step(steps, awaited)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
@@ -147,7 +147,7 @@ class History:
         """Start a broker's storage, with the topics that the catalog knows."""
         self.files = files
         self.later = Later()
-        self.unanswered: list[tuple[Expected, int, Completion[Appended]]] = []
+        self.unanswered: list[tuple[Expected, int, Promise[Appended]]] = []
         self.directory = DataDirectory(self.root, node_id=1, files=files, background=self.later, random=self.random)
         self.logs = {topic: self._open_log(topic) for topic in self.expected}
         self.directory.all_opened()
@@ -220,7 +220,7 @@ class History:
         base_offset = expected.end
         expected.end += header.record_count
         assert log.log_end_offset == expected.end
-        if isinstance(appended, Completion):
+        if isinstance(appended, Promise):
             self.unanswered.append((expected, expected.end, appended))
         else:
             assert (appended.base_offset, appended.duplicate) == (base_offset, False)
@@ -332,7 +332,7 @@ class History:
                 producer = (header.producer_id, header.producer_epoch, header.base_sequence)
                 view = memoryview(batch_of([b""] * header.record_count, producer=producer))
                 again = log.append(view, check_produced(view), 0, NOW_MS)
-                if isinstance(again, Completion):
+                if isinstance(again, Promise):
                     while not again.done:
                         self.later.do_one(self.random)
                     again = again.result()

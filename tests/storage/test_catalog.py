@@ -31,7 +31,8 @@ def opened(folder: Path, cluster_id: str = "cluster") -> Iterator[Catalog]:
 def test_topics_are_found_by_name_and_id_also_after_a_restart(tmp_path: Path) -> None:
     orders = Topic(name="orders", id=b"1" * 16, partitions=(ONE, ONE), configs={"retention.ms": "1"})
     with opened(tmp_path) as catalog:
-        assert catalog.create_topics([orders, topic("users", 2)]).result() == 1
+        catalog.create_topics([orders, topic("users", 2)])
+        assert catalog.metadata_offset == 1
     with opened(tmp_path) as catalog:
         assert catalog.topics["orders"] == catalog.topics_by_id[b"1" * 16] == orders
         assert list(catalog.topics) == ["orders", "users"]
@@ -78,11 +79,14 @@ def test_a_deleted_topics_name_is_free(tmp_path: Path) -> None:
 def test_the_metadata_offset_only_grows(tmp_path: Path) -> None:
     seen = []
     with opened(tmp_path) as catalog:
-        seen.append(catalog.create_topics([topic("a", 1)]).result())
-        seen.append(catalog.replace_configs(4, "1", {"num.partitions": "3"}).result())
+        catalog.create_topics([topic("a", 1)])
+        seen.append(catalog.metadata_offset)
+        catalog.replace_configs(4, "1", {"num.partitions": "3"})
+        seen.append(catalog.metadata_offset)
     with opened(tmp_path) as catalog:
         catalog.allocate_producer_ids()
-        seen.append(catalog.delete_topics([bytes([1]) * 16]).result())
+        catalog.delete_topics([bytes([1]) * 16])
+        seen.append(catalog.metadata_offset)
         assert seen == [1, 2, 4]
         assert catalog.metadata_offset == 4
 
@@ -99,10 +103,10 @@ def test_configs_of_other_resources_are_kept(tmp_path: Path) -> None:
 
 def test_producer_ids_are_never_given_twice(tmp_path: Path) -> None:
     with opened(tmp_path) as catalog:
-        assert catalog.allocate_producer_ids().result() == range(1000)
-        assert catalog.allocate_producer_ids(10).result() == range(1000, 1010)
+        assert catalog.allocate_producer_ids() == range(1000)
+        assert catalog.allocate_producer_ids(10) == range(1000, 1010)
     with opened(tmp_path) as catalog:
-        assert catalog.allocate_producer_ids().result() == range(1010, 2010)
+        assert catalog.allocate_producer_ids() == range(1010, 2010)
 
 
 def test_memory_does_not_change_when_the_file_cannot_be_written(tmp_path: Path) -> None:
@@ -116,7 +120,8 @@ def test_memory_does_not_change_when_the_file_cannot_be_written(tmp_path: Path) 
         assert catalog.metadata_offset == 1
         other.execute("ALTER TABLE elsewhere RENAME TO topics")
         other.close()
-        assert catalog.create_topics([topic("b", 2)]).result() == 2
+        catalog.create_topics([topic("b", 2)])
+        assert catalog.metadata_offset == 2
 
 
 def test_a_catalog_of_another_cluster_or_version_is_refused(tmp_path: Path) -> None:

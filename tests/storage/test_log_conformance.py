@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar, cast
 
 import pytest
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import (
     NO_EPOCH,
     NO_OFFSET,
@@ -70,7 +70,7 @@ class Segments:
 
 
 class SlowSegments(Segments):
-    """The same, answering by ``Completion`` only."""
+    """The same, answering by ``Promise`` only."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -109,16 +109,16 @@ class Tried:
         self.kind = kind
         self.log = kind.open()
 
-    def __call__(self, answer: T | Completion[T]) -> T:
+    def __call__(self, answer: T | Promise[T]) -> T:
         """The answer, whenever it comes."""
-        if isinstance(answer, Completion):
+        if isinstance(answer, Promise):
             self.kind.settle()
             return answer.result()
         return answer
 
     def begin(
         self, batch: bytearray | None = None, *, origin: AppendOrigin = AppendOrigin.CLIENT, leader_epoch: int = 0
-    ) -> Appended | Completion[Appended]:
+    ) -> Appended | Promise[Appended]:
         view = memoryview(batch if batch is not None else batch_of())
         return self.log.append(view, read_header(view), leader_epoch=leader_epoch, now_ms=NOW_MS, origin=origin)
 
@@ -234,7 +234,7 @@ def test_answers_come_in_the_order_of_the_calls(tried: Tried) -> None:
     came: list[int] = []
     for number in range(5):
         answer = tried.begin()
-        if isinstance(answer, Completion):
+        if isinstance(answer, Promise):
             answer.add_done_callback(lambda _, number=number: came.append(number))  # type: ignore[misc]
         else:
             came.append(number)
@@ -245,13 +245,13 @@ def test_answers_come_in_the_order_of_the_calls(tried: Tried) -> None:
 def test_what_was_answered_can_be_read_and_what_was_not_is_not_counted(tried: Tried) -> None:
     ends: list[tuple[int, int]] = []
 
-    def answered(completion: Completion[Appended]) -> None:
+    def answered(completion: Promise[Appended]) -> None:
         ends.append((completion.result().last_offset, tried.log.acknowledged_offset))
 
     for _ in range(3):
         before = tried.log.acknowledged_offset
         answer = tried.begin()
-        if isinstance(answer, Completion) and not answer.done:
+        if isinstance(answer, Promise) and not answer.done:
             assert tried.log.acknowledged_offset == before
             answer.add_done_callback(answered)
         else:
@@ -338,7 +338,7 @@ def test_a_refused_append_does_not_disturb_those_behind_it(tried: Tried) -> None
     try:
         bad = tried.begin(batch_of(producer=(1, 0, 9)))
     except KafkaError as error:
-        bad = Completion()
+        bad = Promise()
         bad.fail(error)
     good = tried.begin(batch_of(producer=(1, 0, 1)))
     assert tried(good).base_offset == 1

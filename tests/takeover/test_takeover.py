@@ -82,7 +82,7 @@ def test_topics_settings_and_producer_ids_go_into_the_catalog(root):
         "a": (topic_id("a"), {"retention.ms": "1000"}),
         "b": (topic_id("b"), {}),
     }
-    assert catalog.allocate_producer_ids(1).result() == range(3000, 3001)
+    assert catalog.allocate_producer_ids(1) == range(3000, 3001)
     assert catalog.configs(32, "group") == {"consumer.session.timeout.ms": "50000"}
     assert catalog.configs(4, "1") == {"log.cleaner.threads": "2"}
     assert catalog.configs(4, "2") == {}

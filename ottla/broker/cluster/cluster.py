@@ -7,7 +7,6 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
 
 from ottla.broker.cluster.elections import Elections, in_turn
 from ottla.broker.cluster.leadership import first_state
@@ -32,10 +31,10 @@ from ottla.broker.topics.replicated_partition import ReplicatedPartition
 from ottla.broker.topics.topic import INTERNAL_TOPICS, Topic, check_name, collision_key
 from ottla.broker.versions.features import Features
 from ottla.broker.versions.releases import Release
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.clock import Clock
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
-from ottla.scheduling.waiting import Clock, Timers
+from ottla.scheduling.timers import Timers
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.offline_log import OfflineLog
@@ -46,8 +45,6 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 PRODUCER_ID_BLOCK = 1000
 BROKER = 4
@@ -78,6 +75,7 @@ class Cluster:
         catalog: Catalog,
         clock: Clock,
         timers: Timers,
+        stepper: Stepper,
         random_source: random.Random,
         more_nodes: Iterable[BrokerConfig] = (),
         release: Release | None = None,
@@ -100,6 +98,7 @@ class Cluster:
         self.telemetry = Telemetry(catalog, random_source)
         self.clock = clock
         self.timers = timers
+        self.stepper = stepper
         directory.flusher.later = lambda delay_ms, call: timers.schedule(clock.monotonic() + delay_ms / 1000, call)
         self.random = random_source
         self.id = directory.identity.cluster_id
@@ -161,19 +160,6 @@ class Cluster:
         if not self.is_alone:
             works.append(self.elections.coordinate())
         return in_turn(works)
-
-    def in_steps(self, steps: Steps[T]) -> Completion[T]:
-        """Do a request's long work: at once if it is short, else between other work."""
-        done: Completion[T] = Completion()
-        Stepper(
-            steps,
-            timers=self.timers,
-            clock=self.clock,
-            background=self.directory.background,
-            then=done.complete,
-            failed=done.fail,
-        ).run()
-        return done
 
     # --- finding
 
@@ -352,7 +338,7 @@ class Cluster:
         """Return an id that no producer has had."""
         for producer_id in self._producer_ids:
             return producer_id
-        self._producer_ids = iter(self.catalog.allocate_producer_ids(PRODUCER_ID_BLOCK).result())
+        self._producer_ids = iter(self.catalog.allocate_producer_ids(PRODUCER_ID_BLOCK))
         return next(self._producer_ids)
 
     @property

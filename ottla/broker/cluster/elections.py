@@ -14,7 +14,6 @@ from ottla.broker.topics.internal_topic import OFFSETS_TOPIC
 from ottla.broker.topics.replicated_partition import ReplicatedPartition
 from ottla.broker.topics.topic import Topic
 from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS
-from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
 from ottla.storage.catalog import PartitionState
 from ottla.storage.catalog import Topic as StoredTopic
@@ -141,12 +140,7 @@ class Elections:
         """Let groups be coordinated by who leads their offsets, if these are among the topics that moved."""
         cluster = self._cluster
         if not cluster.is_alone and any(topic.name == OFFSETS_TOPIC for topic in topics):
-            Stepper(
-                self.coordinate(),
-                timers=cluster.timers,
-                clock=cluster.clock,
-                background=cluster.directory.background,
-            ).run()
+            cluster.stepper.start(self.coordinate(), "moving groups to other coordinators")
 
     def coordinate(self) -> Steps[None]:
         """Give each node the groups whose offsets it leads: at once; they are loaded by the steps."""

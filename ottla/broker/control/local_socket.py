@@ -1,7 +1,7 @@
 """Answers the programs that ask this broker what it does or tell it what to do (``ottla.control_channel``).
 
 A command is a plain function, called between the loop's passes: it takes the question's arguments by keyword, and
-returns what JSON can hold, or a ``Pending`` of that. ``CommandError`` is an answer; anything else is our bug.
+returns what JSON can hold, or a ``Promise`` of that. ``CommandError`` is an answer; anything else is our bug.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 from ottla.control_channel import LONGEST_LINE, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ async def _answer(line: bytearray, commands: Mapping[str, Command]) -> bytes:
         if command is None:
             raise CommandError(f"this broker knows no command {name!r}; it knows {', '.join(sorted(commands))}")
         result = command(**arguments)
-        return line_of({"result": await _come(result) if isinstance(result, Pending) else result})
+        return line_of({"result": await _come(result) if isinstance(result, Promise) else result})
     except CommandError as error:
         return line_of({"error": str(error)})
     except Exception:
@@ -113,7 +113,7 @@ def _read_question(line: bytearray) -> tuple[str, dict[str, Any]]:
     return name, arguments
 
 
-async def _come(pending: Pending[T]) -> T | None:
+async def _come(pending: Promise[T]) -> T | None:
     """Wait for an answer that comes later; raises what it failed with."""
     came = trio.Event()
     pending.add_done_callback(lambda _: came.set())
@@ -123,4 +123,4 @@ async def _come(pending: Pending[T]) -> T | None:
         pending.abandon()  # harmless once it is done
     if pending.error is not None:
         raise pending.error
-    return pending.response
+    return pending.value

@@ -13,8 +13,8 @@ from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.fetching.sessions import FetchedPartition, FetchSet
 from ottla.broker.requests.context import Context
 from ottla.broker.topics.partition import Partition
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.waiting import Pending, Timer
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.timers import Timer
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log import Log
 from ottla.storage.open_transactions import AbortedTransaction
@@ -67,14 +67,14 @@ class Fetch:
         self._committed_only = request.isolation_level == READ_COMMITTED
         self._by_replica = request.replica_id >= 0 or request.replica_state.replica_id >= 0
         self._missing = 0
-        self._pending: Pending[FetchResponse] | None = None
+        self._pending: Promise[FetchResponse] | None = None
         self._timer: Timer | None = None
         self._slow_reads = 0
         """So many logs have not given their bytes yet."""
         self._is_due = False
         """Whether the answer is to go out as soon as they have."""
 
-    def start(self, max_wait_ms: int) -> FetchResponse | Pending[FetchResponse]:
+    def start(self, max_wait_ms: int) -> FetchResponse | Promise[FetchResponse]:
         """Answer at once if there is enough, something went wrong or nobody wants to wait; else wait."""
         reads = self._read()
         if self._slow_reads:
@@ -89,8 +89,8 @@ class Fetch:
         self._missing = self._min_bytes - size
         return self._wait(max_wait_ms)
 
-    def _wait(self, max_wait_ms: int) -> Pending[FetchResponse]:
-        pending = self._pending = Pending(on_abandoned=self._stop)
+    def _wait(self, max_wait_ms: int) -> Promise[FetchResponse]:
+        pending = self._pending = Promise(on_abandoned=self._stop)
         self._fetch_set.on_bytes = self._on_bytes
         if max_wait_ms > 0:
             clock = self._cluster.clock
@@ -135,7 +135,7 @@ class Fetch:
     def _when_read(self, reads: "list[Read]", then: "Callable[[list[Read]], None]") -> None:
         """Call ``then`` when the slow logs have given their bytes, unless the client has gone by then."""
 
-        def came(read: Read, completion: Completion[Any]) -> None:
+        def came(read: Read, completion: Promise[Any]) -> None:
             read.settle(completion)
             if read.slow is not None:
                 read.slow.completion.add_done_callback(partial(came, read))
@@ -260,7 +260,7 @@ class Fetch:
             fetched.offset, max(limit, 0), end_offset=end_offset, minimum_one_batch=minimum_one_batch
         )
         take = partial(self._take, read, partition.log) if committed_only and fetched.offset < end_offset else read.take
-        if isinstance(records, Completion):
+        if isinstance(records, Promise):
             if not records.done:
                 self._slow_reads += 1
                 read.slow = _Slow(records, take)
@@ -275,7 +275,7 @@ class Fetch:
         """Keep what was read of committed records, and find which of it belongs to transactions that were aborted."""
         read.take(records)
         aborted = log.aborted_transactions(read.fetched.offset, read.size)
-        if not isinstance(aborted, Completion):
+        if not isinstance(aborted, Promise):
             read.take_aborted(aborted)
         elif aborted.done:
             read.take_aborted(aborted.result())
@@ -333,7 +333,7 @@ def _topic_gone(cluster: Cluster, fetched: FetchedPartition) -> KafkaError:
 class _Slow(NamedTuple):
     """What a log will say, and who takes it."""
 
-    completion: Completion[Any]
+    completion: Promise[Any]
     take: Callable[[Any], None]
 
 
@@ -355,7 +355,7 @@ class Read:
             partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""
         )
 
-    def settle(self, completion: Completion[Any]) -> None:
+    def settle(self, completion: Promise[Any]) -> None:
         """Take what a slow log has given, or its error. What takes it may ask the log for more: ``slow`` again."""
         found, self.slow = self.slow, None
         try:

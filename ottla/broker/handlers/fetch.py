@@ -8,9 +8,7 @@ from ottla.broker.fetching.from_replica import FetchFromReplica
 from ottla.broker.old_clients.fetched import answer_with_messages
 from ottla.broker.requests.context import Context
 from ottla.broker.topics.partition import Partition
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.later import gather, once_stored, then
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise, gather, then
 from ottla.storage.log import FoundOffset
 from ottla.wire.batch import MAGIC
 from ottla.wire.codes import ErrorCode
@@ -50,7 +48,7 @@ OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
 """These name the log's ends, where there need not be a record."""
 
 
-def fetch(context: Context, request: FetchRequest) -> FetchResponse | Pending[FetchResponse]:
+def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[FetchResponse]:
     """Answer with batches, at least ``min_bytes`` of them or after ``max_wait_ms``."""
     cluster = context.cluster
     by_id = FetchRequest.names_topics_by_id(context.api_version)
@@ -91,7 +89,7 @@ def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> Fet
     return FetchResponse(error_code=code, responses=[] if by_id else topics)
 
 
-def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Pending[ListOffsetsResponse]:
+def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Promise[ListOffsetsResponse]:
     """Find the offset for each timestamp; the negative ones have names of their own."""
     asked = [(topic.name, each) for topic in request.topics for each in topic.partitions]
     times = Counter((name, each.partition_index) for name, each in asked)
@@ -113,7 +111,7 @@ def _listed(names: list[str], partitions: list[Listed]) -> ListOffsetsResponse:
 
 def _list_offset(
     context: Context, request: ListOffsetsRequest, topic: str, asked: ListOffsetsRequest.Topic.Partition, *, times: int
-) -> Listed | Pending[Listed]:
+) -> Listed | Promise[Listed]:
     answer = Listed(partition_index=asked.partition_index)
 
     lists_several = ListOffsetsRequest.wants_several_offsets(context.api_version)
@@ -150,7 +148,7 @@ def _list_offset(
         )
         committed_only = request.isolation_level == READ_COMMITTED
         end_offset = partition.last_stable_offset if committed_only else partition.high_watermark
-        return once_stored(_find_offset(partition, asked.timestamp, end_offset), accept, refuse)
+        return then(_find_offset(partition, asked.timestamp, end_offset), accept, refuse=refuse)
     except KafkaError as error:
         return refuse(error)
 
@@ -163,7 +161,7 @@ def _several(found: FoundOffset | None, start_offset: int, end_offset: int, most
 
 def _find_offset(
     partition: Partition, timestamp: int, end_offset: int
-) -> FoundOffset | Completion[FoundOffset | None] | None:
+) -> FoundOffset | Promise[FoundOffset | None] | None:
     log = partition.log
     if timestamp == LATEST:
         return FoundOffset(-1, end_offset, partition.leader_epoch)

@@ -4,8 +4,7 @@ from functools import partial
 
 from ottla.broker.cluster.node import Node
 from ottla.broker.requests.context import Context
-from ottla.scheduling.later import gather, then
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.groups import (
@@ -106,7 +105,7 @@ def _check_key(key_type: int, key: str, *, version: int) -> None:
 # --- members ---------------------------------------------------------------------------------------------------------
 
 
-def join_group(context: Context, request: JoinGroupRequest) -> JoinGroupResponse | Pending[JoinGroupResponse]:
+def join_group(context: Context, request: JoinGroupRequest) -> JoinGroupResponse | Promise[JoinGroupResponse]:
     """Let a member join; the answer comes when the group's next generation begins."""
     version = context.api_version
     joined = context.node.groups.join(
@@ -123,7 +122,7 @@ def _name_protocol(version: int, response: JoinGroupResponse) -> JoinGroupRespon
     return response
 
 
-def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse | Pending[SyncGroupResponse]:
+def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse | Promise[SyncGroupResponse]:
     """Give a member its assignment; the answer comes when the leader brought it."""
     is_named = request.protocol_type is not None and request.protocol_name is not None
     if SyncGroupRequest.must_name_protocol(context.api_version) and not is_named:
@@ -131,12 +130,12 @@ def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse
     return context.node.groups.sync(request)
 
 
-def heartbeat(context: Context, request: HeartbeatRequest) -> HeartbeatResponse | Pending[HeartbeatResponse]:
+def heartbeat(context: Context, request: HeartbeatRequest) -> HeartbeatResponse | Promise[HeartbeatResponse]:
     """Note that a member lives."""
     return context.node.groups.heartbeat(request)
 
 
-def leave_group(context: Context, request: LeaveGroupRequest) -> LeaveGroupResponse | Pending[LeaveGroupResponse]:
+def leave_group(context: Context, request: LeaveGroupRequest) -> LeaveGroupResponse | Promise[LeaveGroupResponse]:
     """Take members out of a group."""
     if LeaveGroupRequest.names_several_members(context.api_version):
         return context.node.groups.leave(request.group_id, request.members)
@@ -167,7 +166,7 @@ def _java_address(host: str) -> str:
 
 def offset_commit(
     context: Context, request: OffsetCommitRequest
-) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
+) -> OffsetCommitResponse | Promise[OffsetCommitResponse]:
     """Commit offsets of the topics and partitions that exist."""
     cluster = context.cluster
     by_id = OffsetCommitRequest.names_topics_by_id(context.api_version)
@@ -214,7 +213,7 @@ def _merge(topics: list[CommitTopic], topic: CommitTopic) -> None:
     topics.append(topic)
 
 
-def offset_fetch(context: Context, request: OffsetFetchRequest) -> OffsetFetchResponse | Pending[OffsetFetchResponse]:
+def offset_fetch(context: Context, request: OffsetFetchRequest) -> OffsetFetchResponse | Promise[OffsetFetchResponse]:
     """Read the committed offsets of one group, or of several."""
     version = context.api_version
     if OffsetFetchRequest.names_several_groups(version):
@@ -233,7 +232,7 @@ def offset_fetch(context: Context, request: OffsetFetchRequest) -> OffsetFetchRe
 
 def _fetch_group(
     context: Context, group: FetchGroupRequest, *, require_stable: bool
-) -> FetchGroup | Pending[FetchGroup]:
+) -> FetchGroup | Promise[FetchGroup]:
     coordinator = context.node.groups
     if not OffsetFetchRequest.names_topics_by_id(context.api_version):
         return coordinator.fetch_offsets(group, require_stable=require_stable)
@@ -319,7 +318,7 @@ def _of_one_group(request: OffsetFetchRequest, group: FetchGroup, *, version: in
 
 def offset_delete(
     context: Context, request: OffsetDeleteRequest
-) -> OffsetDeleteResponse | Pending[OffsetDeleteResponse]:
+) -> OffsetDeleteResponse | Promise[OffsetDeleteResponse]:
     """Forget committed offsets of the topics and partitions that exist."""
     refused: dict[str, DeleteTopic] = {}
     accepted: dict[str, OffsetDeleteRequest.Topic] = {}
@@ -371,6 +370,6 @@ def list_groups(context: Context, request: ListGroupsRequest) -> ListGroupsRespo
 
 def delete_groups(
     context: Context, request: DeleteGroupsRequest
-) -> DeleteGroupsResponse | Pending[DeleteGroupsResponse]:
+) -> DeleteGroupsResponse | Promise[DeleteGroupsResponse]:
     """Forget groups that have no members."""
     return context.node.groups.delete_groups(request.groups_names)

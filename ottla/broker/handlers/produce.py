@@ -11,8 +11,7 @@ from ottla.broker.old_clients.produced import up_converted
 from ottla.broker.requests.context import Context
 from ottla.broker.topics.partition import Partition
 from ottla.broker.topics.topic import MAX_NAME_LENGTH, Topic
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended
 from ottla.wire.batch import (
     LENGTH_OVERHEAD,
@@ -43,8 +42,8 @@ TopicData = ProduceRequest.Topic
 TopicResponse = ProduceResponse.Topic
 PartitionData = ProduceRequest.Topic.Partition
 PartitionResponse = ProduceResponse.Topic.Partition
-Straight = bytes | Pending[Any] | None
-Outcome = Appended | Completion[Appended] | KafkaError
+Straight = bytes | Promise[Any] | None
+Outcome = Appended | Promise[Appended] | KafkaError
 
 ACKS_NONE = 0
 ACKS_ALL = -1
@@ -98,9 +97,9 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
             appended = _append(context, topic, index, memoryview(buffer)[first:last], acks, takes_zstd)
         except KafkaError:
             return None
-        if isinstance(appended, Completion):
+        if isinstance(appended, Promise):
             data = TopicData(topic_id=topic_id, partition_data=[])
-            return cast("Pending[Any]", _respond(context, [(data, [(index, appended)])], acks=acks))
+            return cast("Promise[Any]", _respond(context, [(data, [(index, appended)])], acks=acks))
         template = topic.produced.get(version) or _make_template(topic, version)
         base_offset, _, _, log_start_offset, log_append_time_ms = appended
         return template.fill(correlation_id, index, 0, base_offset, log_append_time_ms, log_start_offset)
@@ -108,7 +107,7 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
     return answer
 
 
-def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Pending[Any] | None:
+def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Promise[Any] | None:
     """Append each partition's batch; with acks=0 there is no answer, and an error closes the connection."""
     cluster = context.cluster
     version = context.api_version
@@ -157,9 +156,9 @@ def _make_template(topic: Topic, version: int) -> Template:
 
 def _respond(
     context: Context, outcomes: "list[tuple[TopicData, list[tuple[int, Outcome]]]]", *, acks: int
-) -> ProduceResponse | Pending[Any] | None:
+) -> ProduceResponse | Promise[Any] | None:
     """Build the answer for any number of partitions, errors and slow appends among them."""
-    waiting: list[tuple[Callable[[Completion[Appended]], None], Completion[Appended]]] = []
+    waiting: list[tuple[Callable[[Promise[Appended]], None], Promise[Appended]]] = []
     responses = []
     for data, found in outcomes:
         answers = []
@@ -167,7 +166,7 @@ def _respond(
             answer = PartitionResponse(index=index, base_offset=-1)
             if isinstance(outcome, KafkaError):
                 _refuse(context, data, answer, outcome)
-            elif isinstance(outcome, Completion):
+            elif isinstance(outcome, Promise):
                 named = TopicData(name=data.name, topic_id=data.topic_id, partition_data=[])  # without the records
                 waiting.append((partial(_settle, context, named, answer, acks), outcome))
             else:
@@ -221,7 +220,7 @@ def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable
 
 def _append(  # noqa: PLR0917 - calls by position are the cheaper ones
     context: Context, topic: Topic, index: int, batch: memoryview | None, acks: int, takes_zstd: bool
-) -> Appended | Completion[Appended]:
+) -> Appended | Promise[Appended]:
     """Check one batch, by its header where that is enough, and append it. Raises ``KafkaError``."""
     partition = _partition_for(context, topic, index, acks)
     config = topic.log_config
@@ -262,12 +261,12 @@ def _partition_for(context: Context, topic: Topic, index: int, acks: int) -> Par
 
 def _append_messages(
     context: Context, topic: Topic, index: int, records: memoryview, acks: int
-) -> Appended | Completion[Appended]:
+) -> Appended | Promise[Appended]:
     """Append what came in a format from before batches, converted in steps. Raises ``KafkaError``."""
     cluster = context.cluster
     partition = _partition_for(context, topic, index, acks)
 
-    def append(batch: bytearray | None) -> Appended | Completion[Appended]:
+    def append(batch: bytearray | None) -> Appended | Promise[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         partition.check_asked(context.node.id)  # Another may lead by now.
@@ -281,13 +280,13 @@ def _append_messages(
             topic.check_records(memoryview(batch), now_ms)
         return partition.append(memoryview(batch), header, now_ms)
 
-    converted = cluster.in_steps(up_converted(bytes(records), topic.log_config, topic.compression)).then(append)
-    return converted.result() if converted.done else converted
+    converted = cluster.stepper.run(up_converted(bytes(records), topic.log_config, topic.compression)).then(append)
+    return converted.now_or_later()
 
 
 def _append_looking_inside(
     cluster: Cluster, topic: Topic, partition: Partition, batch: memoryview, header: BatchHeader
-) -> Appended | Completion[Appended]:
+) -> Appended | Promise[Appended]:
     """Check the records of a batch and give it the topic's codec, if settings or header call for that."""
     now_ms = cluster.clock.wall_ms()
     if topic.reads_records or header.max_timestamp < header.base_timestamp:
@@ -298,7 +297,7 @@ def _append_looking_inside(
     if topic.compression is None or topic.compression.codec == header.codec:
         return partition.append(batch, header, now_ms)
 
-    def append(compressed: bytearray) -> Appended | Completion[Appended]:
+    def append(compressed: bytearray) -> Appended | Promise[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         header = read_header(compressed)
@@ -307,7 +306,7 @@ def _append_looking_inside(
         return partition.append(memoryview(compressed), header, now_ms)
 
     compressed = topic.compression.apply(batch, cluster.directory.background)
-    return compressed.then(append) if isinstance(compressed, Completion) else append(compressed)
+    return compressed.then(append) if isinstance(compressed, Promise) else append(compressed)
 
 
 def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error: KafkaError) -> None:
@@ -324,9 +323,7 @@ def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error:
             answer.log_start_offset = topic.partition(answer.index).log_start_offset
 
 
-def _settle(
-    context: Context, data: TopicData, answer: PartitionResponse, acks: int, done: Completion[Appended]
-) -> None:
+def _settle(context: Context, data: TopicData, answer: PartitionResponse, acks: int, done: Promise[Appended]) -> None:
     """Fill in what became of a slow append. Meanwhile replicas may have gone that were to have it, too."""
     try:
         appended = done.result()
@@ -352,15 +349,15 @@ def _close_on_error(responses: list[TopicResponse]) -> None:
 
 def _when_appended(
     response: ProduceResponse,
-    waiting: "list[tuple[Callable[[Completion[Appended]], None], Completion[Appended]]]",
+    waiting: "list[tuple[Callable[[Promise[Appended]], None], Promise[Appended]]]",
     *,
     acks: int,
-) -> Pending[Any]:
+) -> Promise[Any]:
     """Answer when the last of the slow appends is done; with acks=0 go on with the next request then."""
-    pending: Pending[Any] = Pending()
+    pending: Promise[Any] = Promise()
     left = len(waiting)
 
-    def done(settle: "Callable[[Completion[Appended]], None]", completion: Completion[Appended]) -> None:
+    def done(settle: "Callable[[Promise[Appended]], None]", completion: Promise[Appended]) -> None:
         nonlocal left
         settle(completion)
         left -= 1

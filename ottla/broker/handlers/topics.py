@@ -17,8 +17,7 @@ from ottla.broker.cluster.placement import (
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.topic_config import TopicConfig
 from ottla.broker.topics.topic import Topic, check_name
-from ottla.scheduling.later import gather, once_stored, then
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.topics import (
@@ -263,7 +262,7 @@ def _grow(context: Context, asked: CreatePartitionsRequest.Topic, *, validate_on
 
 def delete_records(
     context: Context, request: DeleteRecordsRequest
-) -> DeleteRecordsResponse | Pending[DeleteRecordsResponse]:
+) -> DeleteRecordsResponse | Promise[DeleteRecordsResponse]:
     """Drop what lies before an offset (KIP-107); of a partition that is named twice the last offset counts."""
     offsets = {(topic.name, each.partition_index): each.offset for topic in request.topics for each in topic.partitions}
     names = list(offsets)
@@ -279,7 +278,7 @@ def delete_records(
     return then(gather([_shorten(context, name, index, offsets[name, index]) for name, index in names]), answer)
 
 
-def _shorten(context: Context, name: str, index: int, before_offset: int) -> Shortened | Pending[Shortened]:
+def _shorten(context: Context, name: str, index: int, before_offset: int) -> Shortened | Promise[Shortened]:
     answer = Shortened(partition_index=index, low_watermark=-1)
 
     def accept(low_watermark: int) -> Shortened:
@@ -298,7 +297,7 @@ def _shorten(context: Context, name: str, index: int, before_offset: int) -> Sho
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
         partition.check_asked(context.node.id)
-        return once_stored(partition.delete_records(before_offset), accept, refuse)
+        return then(partition.delete_records(before_offset), accept, refuse=refuse)
     except KafkaError as error:
         return refuse(error)
 

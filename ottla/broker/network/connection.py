@@ -15,7 +15,7 @@ from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE
 from ottla.broker.network.sendfile import send_from_file
 from ottla.broker.requests import dispatch
 from ottla.broker.requests.context import Context
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import FileSlice
 from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError
@@ -334,7 +334,7 @@ class Connection:
         self._deferred = deferred
         deferred.pending.add_done_callback(self._on_resolved)
 
-    def _on_resolved(self, _pending: Pending[Any]) -> None:
+    def _on_resolved(self, _pending: Promise[Any]) -> None:
         self.loop.answered(self)
 
     def _look_while_waiting(self, mask: int) -> None:

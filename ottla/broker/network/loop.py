@@ -21,7 +21,8 @@ from ottla.broker.network.busy_polling import new_waiter
 from ottla.broker.network.connection import RECEIVE_BYTES, Connection
 from ottla.broker.network.poll_set import READ, PollSet, new_poll_set
 from ottla.broker.requests.context import Context
-from ottla.scheduling.waiting import Clock, Timers
+from ottla.scheduling.clock import Clock
+from ottla.scheduling.timers import Timers
 
 log = logging.getLogger(__name__)
 

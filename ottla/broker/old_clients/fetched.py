@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.old_clients.produced import down_converted
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
-from ottla.scheduling.waiting import Pending
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import ZSTD
@@ -17,16 +16,16 @@ PartitionResponse = FetchResponse.Topic.Partition
 
 
 def answer_with_messages(
-    cluster: Cluster, request: FetchRequest, answer: FetchResponse | Pending[FetchResponse], *, magic: int
-) -> Pending[FetchResponse]:
+    cluster: Cluster, request: FetchRequest, answer: FetchResponse | Promise[FetchResponse], *, magic: int
+) -> Promise[FetchResponse]:
     """The answer to a fetch, converted once it is there.
 
     If all that was found is nothing to such a client (the marker of a transaction, at the log's end), it gets its empty
     answer as late as if nothing had been found: it will ask for the same again.
     """
-    converted: Pending[FetchResponse] = Pending()
+    converted: Promise[FetchResponse] = Promise()
 
-    def finish(done: Completion[FetchResponse]) -> None:
+    def finish(done: Promise[FetchResponse]) -> None:
         try:
             response = done.result()
         except Exception as error:
@@ -42,18 +41,18 @@ def answer_with_messages(
         _refuse_topics_in_zstd(cluster, response)
         if any(each.records for _, each in _partitions(response)):
             steps = with_messages(cluster, request, response, magic=magic)
-            cluster.in_steps(steps).add_done_callback(finish)
+            cluster.stepper.run(steps).add_done_callback(finish)
         else:
             converted.resolve(response)
 
-    def came(pending: Pending[FetchResponse]) -> None:
+    def came(pending: Promise[FetchResponse]) -> None:
         converted.on_abandoned = None
-        if pending.response is not None:
-            convert(pending.response)
+        if pending.value is not None:
+            convert(pending.value)
         elif pending.error is not None:
             converted.fail(pending.error)
 
-    if isinstance(answer, Pending):
+    if isinstance(answer, Promise):
         converted.on_abandoned = answer.abandon
         answer.add_done_callback(came)
     else:
@@ -109,10 +108,10 @@ def _convert(
         if converted.messages or converted.next_offset <= offset or converted.next_offset >= answer.high_watermark:
             return converted.messages
         offset = converted.next_offset
-        found: RecordSlice | Completion[RecordSlice] = cluster.partition(topic, answer.partition_index).log.read(
+        found: RecordSlice | Promise[RecordSlice] = cluster.partition(topic, answer.partition_index).log.read(
             offset, max(limit, 0), end_offset=answer.high_watermark, minimum_one_batch=True
         )
-        behind: RecordSlice = (yield found) if isinstance(found, Completion) else found
+        behind: RecordSlice = (yield found) if isinstance(found, Promise) else found
         records = behind.take() if isinstance(behind, FileSlice) else behind
 
 

@@ -22,7 +22,7 @@ WAKE = b"\0"
 WAKES_AT_ONCE = 4096
 
 Work = Callable[[], None]
-Then = Callable[[BaseException | None], None]
+Then = Callable[[Exception | None], None]
 
 
 class Passes(Protocol):
@@ -42,7 +42,7 @@ class DiskThreads(Background):
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[tuple[Work, Then] | None] = SimpleQueue()
-        self._outcomes: deque[tuple[Then, BaseException | None]] = deque()
+        self._outcomes: deque[tuple[Then, Exception | None]] = deque()
         self._under_way = 0
         self._threads: list[threading.Thread] = []
         self._passes: Passes | None = None
@@ -114,7 +114,7 @@ class DiskThreads(Background):
                 log.exception("what was to follow work on the disk failed")
 
 
-def _outcome_of(work: Work) -> BaseException | None:
+def _outcome_of(work: Work) -> Exception | None:
     try:
         work()
     except Exception as error:

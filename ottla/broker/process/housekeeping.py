@@ -11,8 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ottla.broker.topics.partition import NOBODY, Partition
-from ottla.scheduling.background import Background
-from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
 from ottla.storage.segments.compaction.cleaner import Cleaner
 from ottla.storage.segments.compaction.rounds import CompactionSettings
@@ -29,9 +27,8 @@ log = logging.getLogger(__name__)
 class Housekeeping:
     """Keeps one cluster's data directory. Each of its tasks is under way at most once."""
 
-    def __init__(self, cluster: "Cluster", background: Background) -> None:
+    def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
-        self._background = background
         self._cleaner = Cleaner(cluster.directory)
 
     def start(self) -> None:
@@ -105,19 +102,7 @@ class Housekeeping:
         def again(_: object) -> None:
             self._later(pause_s(), partial(self._repeat, name, task, pause_s))
 
-        def failed(error: Exception) -> None:
-            log.error("%s failed", name, exc_info=error)
-            again(None)
-
-        cluster = self._cluster
-        Stepper(
-            task(),
-            timers=cluster.timers,
-            clock=cluster.clock,
-            background=self._background,
-            then=again,
-            failed=failed,
-        ).run()
+        self._cluster.stepper.start(task(), name).add_done_callback(again)
 
     def _later(self, pause_s: float, action: Callable[[], None]) -> None:
         self._cluster.timers.schedule(self._cluster.clock.monotonic() + pause_s, action)

@@ -23,7 +23,9 @@ from ottla.broker.quotas.limits import (
 )
 from ottla.broker.quotas.rates import Rate, TokenBucket
 from ottla.broker.requests.dispatch import Deferred, Reply, Route
-from ottla.scheduling.waiting import Clock, Pending, Timers
+from ottla.scheduling.clock import Clock
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.timers import Timers
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -204,10 +206,10 @@ class Meter:
         wait_ms, self._wait_ms = self._wait_ms, 0
         return wait_ms
 
-    def pause(self, wait_ms: int) -> "Pending[Any]":
+    def pause(self, wait_ms: int) -> "Promise[Any]":
         """Return what is resolved, with no answer, when the connection may be read from again."""
         throttling = self.throttling
-        pending: Pending[Any] = Pending()
+        pending: Promise[Any] = Promise()
         timer = throttling.timers.schedule(throttling.clock.monotonic() + wait_ms / 1000, lambda: pending.resolve(None))
         pending.on_abandoned = timer.cancel
         return pending

@@ -1,6 +1,6 @@
 """From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
 
-A handler is a plain function: it returns its response, a ``Pending``, or None where the protocol knows no answer
+A handler is a plain function: it returns its response, a ``Promise``, or None where the protocol knows no answer
 (Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code. Two short cuts: a
 family may answer the commonest requests of an API straight from their bytes (``produce_straight``), and answers to
 Metadata are remembered by the request's bytes for as long as the catalog does not change.
@@ -16,7 +16,7 @@ from typing import Any, cast
 from ottla.broker.apis import BY_KEY, Api
 from ottla.broker.requests.context import Context
 from ottla.broker.versions.releases import accepted_versions
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Context, Any], Any]
 Reply = bytes | list[Any]
-Straight = Callable[[Context, int, bytearray, int, int], "bytes | Pending[Any] | None"]
-"""Answers the request between two positions, by its correlation id, with a frame or a ``Pending``; None: I cannot."""
+Straight = Callable[[Context, int, bytearray, int, int], "bytes | Promise[Any] | None"]
+"""Answers the request between two positions, by its correlation id, with a frame or a ``Promise``; None: I cannot."""
 
 
 def snake_case(name: str) -> str:
@@ -93,7 +93,7 @@ class Deferred:
 
     __slots__ = ("at_once", "context", "correlation_id", "pending", "route")
 
-    def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Pending[Any]) -> None:
+    def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Promise[Any]) -> None:
         self.context = context
         self.route = route
         self.correlation_id = correlation_id
@@ -105,9 +105,9 @@ class Deferred:
         pending = self.pending
         if pending.error is not None:
             return _error_reply(self.route, self.correlation_id, pending.error, self.context)
-        if pending.response is None:
+        if pending.value is None:
             return None
-        return self.route.encode(pending.response, self.correlation_id)
+        return self.route.encode(pending.value, self.correlation_id)
 
 
 def _find_route(context: Context, api_key: int, version: int) -> Route:
@@ -179,12 +179,12 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
             response = route.handler(context, request)
         elif type(response) is bytes:
             return response
-        if type(response) is Pending:
+        if type(response) is Promise:
             if not response.done:
                 return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
             if response.error is not None:
                 raise response.error
-            response = response.response
+            response = response.value
         return None if response is None else route.encode(response, correlation_id)
     except ProtocolError:
         raise

@@ -7,7 +7,7 @@ small batches are done at once.
 from typing import NamedTuple
 
 from ottla.scheduling.background import Background, outcome_of
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log_config import LogConfig
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
@@ -42,7 +42,7 @@ class Compression(NamedTuple):
         }
         return cls(codec, levels.get(codec))
 
-    def apply(self, batch: memoryview, background: Background) -> bytearray | Completion[bytearray]:
+    def apply(self, batch: memoryview, background: Background) -> bytearray | Promise[bytearray]:
         """The batch in this codec, now or later; ``batch`` may be used again when this returns.
 
         Raises what ``decompress`` raises.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.codes import ErrorCode
@@ -22,12 +22,12 @@ class ClusterOffsetsTopic:
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
 
-    def ensure(self) -> Completion[None] | None:
+    def ensure(self) -> Promise[None] | None:
         """Make the topic if it is not there. Here that is done at once."""
         self._cluster.ensure_internal_topic(OFFSETS_TOPIC)
         return None
 
-    def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
+    def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
         """Append a coordinator's batch, as with acks=all; raises ``KafkaError``."""
         found = self._cluster.partition(OFFSETS_TOPIC, partition)
         if found.lacks_replicas:
@@ -36,7 +36,7 @@ class ClusterOffsetsTopic:
             memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
         )
 
-    def read_all(self, partition: int) -> Iterator[memoryview | Completion[RecordSlice]]:
+    def read_all(self, partition: int) -> Iterator[memoryview | Promise[RecordSlice]]:
         """Yield every batch of a partition, from its start, and what must be done before the next can be read.
 
         Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
@@ -45,7 +45,7 @@ class ClusterOffsetsTopic:
         offset = log.log_start_offset
         while offset < log.log_end_offset:
             found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)
-            if isinstance(found, Completion):
+            if isinstance(found, Promise):
                 yield found
                 found = found.result()
             view = memoryview(found.take() if isinstance(found, FileSlice) else found)

@@ -6,7 +6,7 @@ Handlers ask this for the high watermark and the last stable offset and never lo
 from functools import partial
 from typing import Protocol
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.catalog import PartitionState
 from ottla.storage.log import Appended, AppendOrigin, Log
 from ottla.storage.offline_log import OfflineLog
@@ -76,13 +76,13 @@ class Partition:
 
     def append(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, origin: AppendOrigin = AppendOrigin.CLIENT
-    ) -> Appended | Completion[Appended]:
+    ) -> Appended | Promise[Appended]:
         """Append a checked batch, numbering its records in place, and tell those who wait.
 
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
         appended = self.log.append(batch, header, self.leader_epoch, now_ms, origin)
-        if type(appended) is Completion:
+        if type(appended) is Promise:
             appended.add_done_callback(partial(self._appended_later, header.size))
         elif self.watchers:
             self._grown(header.size)
@@ -90,7 +90,7 @@ class Partition:
 
     def append_transactional(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, transaction_version: int
-    ) -> Appended | Completion[Appended]:
+    ) -> Appended | Promise[Appended]:
         """Append a producer's batch whose transaction, its coordinator says, is open and takes in this partition.
 
         Only the first batch of a transaction needs that: ``Log.has_open_transaction``. Raises as ``append`` does, and
@@ -103,7 +103,7 @@ class Partition:
 
     def append_end_transaction_marker(
         self, marker: Marker, *, producer_id: int, producer_epoch: int, transaction_version: int, now_ms: int
-    ) -> Appended | Completion[Appended]:
+    ) -> Appended | Promise[Appended]:
         """Write the marker with which a producer's transaction ends here. Without records before it, it is harmless.
 
         Raises ``KafkaError`` INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR.
@@ -122,15 +122,15 @@ class Partition:
         self.log.last_stable_offset(self.high_watermark)
         return self._tell(appended, ANY_SIZE)
 
-    def _tell(self, appended: Appended | Completion[Appended], size: int) -> Appended | Completion[Appended]:
+    def _tell(self, appended: Appended | Promise[Appended], size: int) -> Appended | Promise[Appended]:
         """Tell those who wait, once the batch may be read. ``append`` does the same, without a call."""
-        if isinstance(appended, Completion):
+        if isinstance(appended, Promise):
             appended.add_done_callback(lambda _: self._grown(size))
         else:
             self._grown(size)
         return appended
 
-    def delete_records(self, before_offset: int) -> int | Completion[int]:
+    def delete_records(self, before_offset: int) -> int | Promise[int]:
         """Drop what lies before an offset, at most up to the high watermark; returns the first offset that is left.
 
         ``before_offset`` -1 means the high watermark (KIP-107). Raises ``KafkaError`` OFFSET_OUT_OF_RANGE.
@@ -140,7 +140,7 @@ class Partition:
         if not 0 <= before_offset <= self.high_watermark:
             raise KafkaError(ErrorCode.OFFSET_OUT_OF_RANGE)
         log_start_offset = self.log.delete_records(before_offset)
-        if isinstance(log_start_offset, Completion):
+        if isinstance(log_start_offset, Promise):
             log_start_offset.add_done_callback(lambda _: self.start_moved())
         else:
             self.start_moved()
@@ -190,8 +190,8 @@ class Partition:
             watcher.on_gone()
         self.watchers.clear()
 
-    def _appended_later(self, size: int, appended: Completion[Appended]) -> None:
-        if not appended.has_failed:
+    def _appended_later(self, size: int, appended: Promise[Appended]) -> None:
+        if appended.error is None:
             self._grown(size)
 
     def _grown(self, size: int) -> None:

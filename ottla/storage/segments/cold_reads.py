@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ottla.scheduling.background import Background
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.steps import CallSteps, take_in_background
+from ottla.scheduling.promise import Promise
+from ottla.scheduling.steps import CallSteps, run_steps
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.segments.segment import Segment
 from ottla.wire.codes import ErrorCode
@@ -20,17 +20,17 @@ T = TypeVar("T")
 
 def read_when_in_memory(
     segment: Segment, offset: int, read: Callable[[], RecordSlice], background: Background, log_name: str
-) -> RecordSlice | Completion[RecordSlice]:
+) -> RecordSlice | Promise[RecordSlice]:
     """What ``read`` gives, once neither finding ``offset`` in ``segment`` nor sending the bytes waits for the disk."""
     return take_read_steps(_read(segment, offset, read), background, log_name)
 
 
-def take_read_steps(steps: CallSteps[T], background: Background, log_name: str) -> T | Completion[T]:
+def take_read_steps(steps: CallSteps[T], background: Background, log_name: str) -> T | Promise[T]:
     """What ``steps`` return: at once, unless they want something done in a thread.
 
     What the disk refuses, to a step or to the thread, is a KafkaError KAFKA_STORAGE_ERROR that names the log.
     """
-    return take_in_background(_in_storage(steps, log_name), background)
+    return run_steps(_in_storage(steps, log_name), background).now_or_later()
 
 
 def _in_storage(steps: CallSteps[T], log_name: str) -> CallSteps[T]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ottla.scheduling.background import Background
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import SegmentFile
 from ottla.storage.log import Appended
 from ottla.storage.log_config import MAX_INT64, LogConfig
@@ -41,7 +41,7 @@ class _Waiting(NamedTuple):
     """An append that is answered when it is synced."""
 
     appended: Appended
-    completion: Completion[Appended]
+    completion: Promise[Appended]
 
 
 class Sync(NamedTuple):
@@ -78,7 +78,7 @@ class LogFlushing:
         self._is_timed = False
         self.is_under_way = False
         self.waiting: deque[_Waiting] = deque()
-        self._flushes: deque[tuple[int, Completion[None]]] = deque()
+        self._flushes: deque[tuple[int, Promise[None]]] = deque()
 
     def configure(self, config: LogConfig) -> bool:
         """Use other settings from now on; returns whether appends have to be told to ``appended``."""
@@ -86,7 +86,7 @@ class LogFlushing:
         self._ms = config.flush_ms
         return self._messages != MAX_INT64 or self._ms != MAX_INT64
 
-    def appended(self, appended: Appended) -> Appended | Completion[Appended]:
+    def appended(self, appended: Appended) -> Appended | Promise[Appended]:
         """Take note of an append; returns its answer, or what becomes of it."""
         log = self._log
         if self._ms != MAX_INT64 and not self._is_timed:
@@ -94,12 +94,12 @@ class LogFlushing:
             self._flusher.later(self._ms, self._time_is_up)
         if log.log_end_offset - log.recovery_point < self._messages:
             return appended
-        completion: Completion[Appended] = Completion()
+        completion: Promise[Appended] = Promise()
         self.waiting.append(_Waiting(appended, completion))
         self._flusher.want(self, whole=True)
         return completion
 
-    def repeated(self, appended: Appended) -> Appended | Completion[Appended]:
+    def repeated(self, appended: Appended) -> Appended | Promise[Appended]:
         """Answer a duplicate: not before the batch that it repeats, nor while that is less safe than is asked for.
 
         It may have been written before a crash and never synced.
@@ -123,19 +123,19 @@ class LogFlushing:
             self._is_timed = True
             self._flusher.later(self._ms, self._time_is_up)
         if end - first >= self._messages:
-            self.waiting.append(_Waiting(Appended(first, end - 1, False, log.log_start_offset, -1), Completion()))
+            self.waiting.append(_Waiting(Appended(first, end - 1, False, log.log_start_offset, -1), Promise()))
             self._flusher.want(self, whole=True)
 
     def rolled(self) -> None:
         """Have the segments synced that are closed by now."""
         self._flusher.want(self, whole=False)
 
-    def flush(self) -> Completion[None] | None:
+    def flush(self) -> Promise[None] | None:
         """Have everything synced that was appended so far."""
         log = self._log
         if log.log_end_offset <= log.recovery_point:
             return None
-        flushed: Completion[None] = Completion()
+        flushed: Promise[None] = Promise()
         self._flushes.append((log.log_end_offset, flushed))
         self._flusher.want(self, whole=True)
         return flushed
@@ -249,7 +249,7 @@ class Flusher:
     def _run(self, syncs: list[Sync]) -> None:
         outcomes: list[OSError | None] = []
 
-        def done(error: BaseException | None) -> None:
+        def done(error: Exception | None) -> None:
             self._jobs -= 1
             for sync in syncs:
                 sync.release()
@@ -276,28 +276,28 @@ def _outcome(sync: Sync) -> OSError | None:
     return None
 
 
-def _after(completion: Completion[Any], appended: Appended) -> Completion[Appended]:
+def _after(completion: Promise[Any], appended: Appended) -> Promise[Appended]:
     """What an append is answered with once something else is done, or the error that this comes to."""
-    answer: Completion[Appended] = Completion()
+    answer: Promise[Appended] = Promise()
 
-    def done(before: Completion[Any]) -> None:
+    def done(before: Promise[Any]) -> None:
         try:
             before.result()
         except KafkaError as error:
             answer.fail(error)
         else:
-            answer.complete(appended)
+            answer.resolve(appended)
 
     completion.add_done_callback(done)
     return answer
 
 
-def _settle(completion: Completion[T], outcome: T | KafkaError) -> None:
+def _settle(completion: Promise[T], outcome: T | KafkaError) -> None:
     """Answer one; an error of whoever waits must not keep the others waiting."""
     try:
         if isinstance(outcome, KafkaError):
             completion.fail(outcome)
         else:
-            completion.complete(outcome)
+            completion.resolve(outcome)
     except Exception:
         _log.exception("what waited for an append failed")

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from ottla.scheduling.background import Background
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
 from ottla.storage.files.identity import write_partition_metadata
 from ottla.storage.files.segment_files import RecordSlice, SegmentFiles
@@ -151,7 +151,7 @@ class SegmentLog:
         origin: AppendOrigin = AppendOrigin.CLIENT,
         *,
         transaction_version: int = UNVERIFIED,
-    ) -> Appended | Completion[Appended]:
+    ) -> Appended | Promise[Appended]:
         """Append one checked batch; see ``Log.append``."""
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
         size = length + LENGTH_OVERHEAD
@@ -302,7 +302,7 @@ class SegmentLog:
 
     def read(
         self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
-    ) -> RecordSlice | Completion[RecordSlice]:
+    ) -> RecordSlice | Promise[RecordSlice]:
         """Bytes from the batch that holds ``offset`` on, from the disk later; see ``Log.read``."""
         segment = self._active
         if segment is None or (segment.recent_offsets and offset >= segment.recent_offsets[0]):
@@ -384,11 +384,11 @@ class SegmentLog:
 
     # Looking up.
 
-    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | Completion[FoundOffset | None] | None:
+    def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | Promise[FoundOffset | None] | None:
         """The first record whose timestamp is ``timestamp_ms`` or later; see ``Log.offset_for_timestamp``."""
         return take_read_steps(find_timestamp(self, timestamp_ms), self._background, self.folder.name)
 
-    def max_timestamp(self) -> FoundOffset | Completion[FoundOffset | None] | None:
+    def max_timestamp(self) -> FoundOffset | Promise[FoundOffset | None] | None:
         """The first record with the greatest timestamp; see ``Log.max_timestamp``."""
         return take_read_steps(find_max_timestamp(self), self._background, self.folder.name)
 
@@ -538,7 +538,7 @@ class SegmentLog:
         first = self.segment_number(self.recovery_point)
         return self.segments[first : bisect_left(self._base_offsets, end_offset)]
 
-    def flush(self) -> Completion[None] | None:
+    def flush(self) -> Promise[None] | None:
         """Sync everything appended so far."""
         return self.flushing.flush()
 

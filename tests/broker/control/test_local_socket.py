@@ -9,7 +9,7 @@ import trio
 
 from ottla.broker.control.local_socket import CommandError, serve_commands
 from ottla.control_channel import SOCKET_NAME, ControlError, ask, short_path
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.testing import Ottla
 
 
@@ -64,7 +64,7 @@ def test_a_platform_without_sockets_in_folders_serves_all_the_same(tmp_path, mon
 
 
 def test_an_answer_may_come_later(tmp_path):
-    pending = Pending()
+    pending = Promise()
 
     def later():
         trio.lowlevel.spawn_system_task(resolve)

@@ -244,7 +244,7 @@ def test_who_goes_away_leaves_nobody_waiting(broker):
     broker.append("topic", 2)
     broker.clock.now += 1
     broker.cluster.timers.run_due(broker.clock.now)
-    assert not answer.reply.pending.response
+    assert not answer.reply.pending.value
     assert not topic.partitions[0].gone
 
 

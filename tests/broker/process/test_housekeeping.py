@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from ottla.broker.process.housekeeping import Housekeeping
-from ottla.scheduling.background import Inline
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import FileSlice
 from ottla.wire.batch import read_header
 from ottla.wire.messages.groups import OffsetCommitRequest, OffsetFetchRequest
@@ -23,7 +22,7 @@ class Kept:
     def __init__(self, folder: Path, **settings: str) -> None:
         self.broker = Broker(folder, log_initial_task_delay_ms="1000", **settings)
         self.folder = folder
-        Housekeeping(self.broker.cluster, Inline()).start()
+        Housekeeping(self.broker.cluster).start()
 
     def create(self, name: str, **configs: str) -> None:
         cluster = self.broker.cluster
@@ -131,7 +130,7 @@ def keys_of(kept: Kept, topic: str, partition: int = 0) -> list[bytes | None]:
     offset = log.log_start_offset
     while offset < log.log_end_offset:
         data = log.read(offset, 1 << 20, end_offset=log.log_end_offset, minimum_one_batch=True)
-        assert not isinstance(data, Completion)
+        assert not isinstance(data, Promise)
         view = data.read() if isinstance(data, FileSlice) else data
         assert view
         position = 0

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ottla.scheduling.completion import Completion
 from ottla.storage.files import segment_files as files_module
 from ottla.storage.files.segment_files import FileSlice, RealFiles, default_open_limit
 
@@ -133,20 +132,3 @@ def test_log_files_may_take_half_of_the_descriptors(monkeypatch: pytest.MonkeyPa
     for soft, limit in ((256, 128), (resource.RLIM_INFINITY, 16384), (10, 8)):
         monkeypatch.setattr(resource, "getrlimit", lambda _, soft=soft: (soft, soft))
         assert default_open_limit() == limit
-
-
-def test_a_completion_calls_back_once_it_is_done() -> None:
-    seen: list[object] = []
-    completion: Completion[int] = Completion()
-    completion.add_done_callback(lambda done: seen.append(done.result()))
-    with pytest.raises(RuntimeError):
-        completion.result()
-    completion.complete(5)
-    completion.fail(OSError())
-    completion.add_done_callback(lambda done: seen.append(done.done))
-    assert seen == [5, True]
-    assert Completion.of("now").result() == "now"
-    failed: Completion[int] = Completion()
-    failed.fail(OSError("no"))
-    with pytest.raises(OSError, match="no"):
-        failed.result()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.page_cache import is_in_memory
 from ottla.storage.files.segment_files import FileSlice, RealFiles
 from ottla.storage.log_config import LogConfig
@@ -55,17 +55,17 @@ class Cold:
         for path in (self.root / "topic-0").iterdir():
             cool(path)
 
-    def read_cold(self, offset: int, max_bytes: int = 50 * BATCH) -> Completion[FileSlice]:
+    def read_cold(self, offset: int, max_bytes: int = 50 * BATCH) -> Promise[FileSlice]:
         """Read what the system has forgotten: asked to forget it until it does."""
         for _ in range(ATTEMPTS):
             found = self.read(offset, max_bytes)
-            if isinstance(found, Completion):
+            if isinstance(found, Promise):
                 return found
             found.release()
             self.cool()
         raise AssertionError("the log takes what was put out of memory for what is in memory")
 
-    def read(self, offset: int, max_bytes: int = 50 * BATCH) -> FileSlice | Completion[FileSlice]:
+    def read(self, offset: int, max_bytes: int = 50 * BATCH) -> FileSlice | Promise[FileSlice]:
         found = self.log.read(offset, max_bytes, end_offset=RECORDS, minimum_one_batch=True)
         assert not isinstance(found, bytes)
         return found  # type: ignore[return-value]
@@ -85,8 +85,8 @@ def cold(tmp_path: Path) -> Cold:
     pytest.skip("this file system keeps everything in memory")
 
 
-def taken(found: "FileSlice | Completion[FileSlice]") -> bytes:
-    records = found.result() if isinstance(found, Completion) else found
+def taken(found: "FileSlice | Promise[FileSlice]") -> bytes:
+    records = found.result() if isinstance(found, Promise) else found
     data = records.read()
     records.release()
     return data
@@ -137,7 +137,7 @@ def test_a_disk_that_cannot_be_read_fails_the_read(cold: Cold) -> None:
 
 def test_a_file_that_is_gone_fails_the_read(cold: Cold) -> None:
     found = cold.read(0)
-    assert isinstance(found, Completion)  # The index comes first; the file is not open yet.
+    assert isinstance(found, Promise)  # The index comes first; the file is not open yet.
     (cold.root / "topic-0" / f"{0:020d}.log").unlink()
     cold.thread.work_to_the_end()
     with pytest.raises(KafkaError) as refusal:
@@ -150,7 +150,7 @@ def test_where_nobody_can_tell_a_thread_reads_to_be_safe(cold: Cold, monkeypatch
     monkeypatch.setattr("ottla.storage.files.page_cache._NOWAIT", None)
     for _ in range(2):
         found = cold.read(0)
-        assert isinstance(found, Completion)
+        assert isinstance(found, Promise)
         cold.thread.work_to_the_end()
         assert offsets(taken(found)) == list(range(50))
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import RealFile, RealFiles
 from ottla.storage.log import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
@@ -92,19 +92,19 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.directory.abandon()
 
 
-def append(log: SegmentLog, batch: bytearray | None = None) -> Appended | Completion[Appended]:
+def append(log: SegmentLog, batch: bytearray | None = None) -> Appended | Promise[Appended]:
     view = memoryview(batch if batch is not None else batch_of())
     return log.append(view, check_produced(view), 0, NOW_MS)
 
 
-def begin(log: SegmentLog, batch: bytearray | None = None) -> Completion[Appended]:
+def begin(log: SegmentLog, batch: bytearray | None = None) -> Promise[Appended]:
     """Append where the answer has to come later."""
     appending = append(log, batch)
-    assert isinstance(appending, Completion)
+    assert isinstance(appending, Promise)
     return appending
 
 
-def error_of(appending: Completion[Appended]) -> ErrorCode:
+def error_of(appending: Promise[Appended]) -> ErrorCode:
     with pytest.raises(KafkaError) as failure:
         appending.result()
     return failure.value.code

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import RealFiles
 from ottla.storage.log import FoundOffset
 from ottla.storage.log_config import LogConfig
@@ -42,12 +42,12 @@ def started(disk: Disk) -> Started:
     return Started(disk)
 
 
-def later(found: FoundOffset | Completion[FoundOffset | None] | None) -> Completion[FoundOffset | None]:
-    assert isinstance(found, Completion)
+def later(found: FoundOffset | Promise[FoundOffset | None] | None) -> Promise[FoundOffset | None]:
+    assert isinstance(found, Promise)
     return found
 
 
-def assert_refused(*lookups: Completion[FoundOffset | None]) -> None:
+def assert_refused(*lookups: Promise[FoundOffset | None]) -> None:
     for lookup in lookups:
         with pytest.raises(KafkaError) as refusal:
             lookup.result()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from ottla.broker.coordinators.groups.group_records import CoordinatorRecord
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.wire.codes import ErrorCode
 
 R = TypeVar("R")
@@ -25,13 +25,13 @@ class Asked(Generic[R]):
     __slots__ = ("pending", "refusal")
 
     def __init__(self, refusal: Callable[[ErrorCode], R]) -> None:
-        self.pending: Pending[R] = Pending()
+        self.pending: Promise[R] = Promise()
         self.refusal = refusal
 
     @property
-    def answer(self) -> R | Pending[R]:
+    def answer(self) -> R | Promise[R]:
         """The response if it is there, else the promise of it."""
-        return self.pending if self.pending.response is None else self.pending.response
+        return self.pending.now_or_later()
 
     def resolve(self, response: R) -> None:
         """Give the answer."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ottla.broker.coordinators.groups.group_records import decode
 from ottla.broker.coordinators.groups.state import CoordinatorState
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
 from ottla.wire.batch import read_header
 from ottla.wire.errors import ProtocolError
@@ -23,7 +23,7 @@ _MARKER = Struct(">hh")
 """A control record's key: version, and 0 for abort or 1 for commit."""
 
 
-def replay(batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], state: CoordinatorState) -> Steps[None]:
+def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], state: CoordinatorState) -> Steps[None]:
     """Apply all records of these batches to ``state``; in steps.
 
     Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
@@ -32,7 +32,7 @@ def replay(batches: Iterable[bytes | bytearray | memoryview | Completion[Any]], 
     unknown: set[int] = set()
     count = 0
     for batch in batches:
-        if isinstance(batch, Completion):
+        if isinstance(batch, Promise):
             yield batch
             continue
         header = read_header(batch)

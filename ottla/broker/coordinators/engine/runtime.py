@@ -16,9 +16,10 @@ from ottla.broker.coordinators.engine.replay import replay
 from ottla.broker.coordinators.groups.group_records import encode
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.broker.coordinators.groups.shard import GroupShard
-from ottla.scheduling.completion import Completion
+from ottla.scheduling.clock import Clock
+from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
-from ottla.scheduling.waiting import Clock, Timer, Timers
+from ottla.scheduling.timers import Timer, Timers
 from ottla.storage.log import Appended
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
@@ -34,15 +35,15 @@ NEVER = math.inf
 class OffsetsTopic(Protocol):
     """`__consumer_offsets` as the cluster gives it: its partitions' logs, made when they are first needed."""
 
-    def ensure(self) -> Completion[None] | None:
+    def ensure(self) -> Promise[None] | None:
         """Create the topic if it does not exist, once for all who ask meanwhile; None if it is there."""
         ...
 
-    def append(self, partition: int, batch: bytearray) -> Appended | Completion[Appended]:
+    def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
         """Append a batch; raises KafkaError or gives a completion that does."""
         ...
 
-    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Completion[Any]]:
+    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Promise[Any]]:
         """Yield every batch of a partition, from its start, and what must be done before the next can be read."""
         ...
 
@@ -254,16 +255,16 @@ class GroupRuntime:
         return True
 
     def _resume(
-        self, lane: _Lane, group_id: str, event: Event, decision: Decision, appended: Completion[Appended]
+        self, lane: _Lane, group_id: str, event: Event, decision: Decision, appended: Promise[Appended]
     ) -> None:
         if self._carry_out(lane, group_id, event, self._settle(lane, event, decision, appended)):
             self._run(lane, group_id)
 
-    def _append(self, lane: _Lane, decision: Decision) -> Completion[Appended]:
+    def _append(self, lane: _Lane, decision: Decision) -> Promise[Appended]:
         now_ms = self._clock.wall_ms()
-        appending: Completion[Appended] = Completion()
+        appending: Promise[Appended] = Promise()
 
-        def append(created: Completion[None] | None) -> None:
+        def append(created: Promise[None] | None) -> None:
             try:
                 if created is not None:
                     created.result()
@@ -272,10 +273,10 @@ class GroupRuntime:
             except Exception as error:  # raised again, and told apart, where the decision is settled
                 appending.fail(error)
                 return
-            if isinstance(outcome, Completion):
+            if isinstance(outcome, Promise):
                 outcome.add_done_callback(lambda done: _pass_on(done, appending))
             else:
-                appending.complete(outcome)
+                appending.resolve(outcome)
 
         try:
             creating = self._topic.ensure()
@@ -289,7 +290,7 @@ class GroupRuntime:
         return appending
 
     def _settle(
-        self, lane: _Lane, event: Event, decision: Decision, appended: Completion[Appended] | None
+        self, lane: _Lane, event: Event, decision: Decision, appended: Promise[Appended] | None
     ) -> Decision | None:
         """Apply what was appended and answer; return what is decided in turn. Never raises: the lane must go on."""
         then = None
@@ -375,9 +376,9 @@ def _refuse(event: Event, code: ErrorCode) -> None:
         event.asked.refuse(code)
 
 
-def _pass_on(done: Completion[Appended], appending: Completion[Appended]) -> None:
+def _pass_on(done: Promise[Appended], appending: Promise[Appended]) -> None:
     try:
-        appending.complete(done.result())
+        appending.resolve(done.result())
     except Exception as error:  # as above
         appending.fail(error)
 

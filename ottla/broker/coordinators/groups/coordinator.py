@@ -10,8 +10,7 @@ from ottla.broker.coordinators.engine.runtime import OFFSETS_TOPIC, Event, Group
 from ottla.broker.coordinators.groups.classic.members import JoinAsked
 from ottla.broker.coordinators.groups.commits import Commit
 from ottla.broker.coordinators.groups.shard import GroupShard, missing_group
-from ottla.scheduling.later import gather, then
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.groups import (
@@ -53,7 +52,7 @@ class GroupCoordinator:
 
     def join(
         self, request: JoinGroupRequest, *, version: int, client_id: str, client_host: str
-    ) -> JoinGroupResponse | Pending[JoinGroupResponse]:
+    ) -> JoinGroupResponse | Promise[JoinGroupResponse]:
         """Let a member join its group; the answer comes when a generation begins."""
         settings = self.runtime.settings
         named_after = client_id if request.group_instance_id is None else request.group_instance_id
@@ -71,14 +70,14 @@ class GroupCoordinator:
             return asked.refused(ErrorCode.INVALID_SESSION_TIMEOUT, request.member_id)
         return self._ask(request.group_id, asked, lambda shard, now: shard.join(asked, now))
 
-    def sync(self, request: SyncGroupRequest) -> SyncGroupResponse | Pending[SyncGroupResponse]:
+    def sync(self, request: SyncGroupRequest) -> SyncGroupResponse | Promise[SyncGroupResponse]:
         """Give a member its assignment; the answer comes when the leader brought it."""
         asked = Asked(lambda code: SyncGroupResponse(error_code=code, assignment=b""))
         if not request.group_id:
             return asked.refusal(ErrorCode.INVALID_GROUP_ID)
         return self._ask(request.group_id, asked, lambda shard, now: shard.sync(asked, request, now))
 
-    def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse | Pending[HeartbeatResponse]:
+    def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse | Promise[HeartbeatResponse]:
         """Note that a member lives."""
         asked = Asked(_refuse_heartbeat)
         if not request.group_id:
@@ -87,7 +86,7 @@ class GroupCoordinator:
 
     def leave(
         self, group_id: str, members: list[LeaveGroupRequest.Member]
-    ) -> LeaveGroupResponse | Pending[LeaveGroupResponse]:
+    ) -> LeaveGroupResponse | Promise[LeaveGroupResponse]:
         """Take members out of a group."""
         asked = Asked(lambda code: LeaveGroupResponse(error_code=code))
         if not group_id:
@@ -98,14 +97,14 @@ class GroupCoordinator:
 
     def commit_offsets(
         self, request: OffsetCommitRequest, *, version: int
-    ) -> OffsetCommitResponse | Pending[OffsetCommitResponse]:
+    ) -> OffsetCommitResponse | Promise[OffsetCommitResponse]:
         """Commit offsets of topics that exist; each has its name and its id."""
         commit = Commit(request, is_told_of_missing_groups=OffsetCommitRequest.is_told_of_missing_groups(version))
         return self._ask(request.group_id, commit.asked, lambda shard, now: shard.commit_offsets(commit, now))
 
     def fetch_offsets(
         self, request: OffsetFetchRequest.Group, *, require_stable: bool
-    ) -> OffsetFetchResponse.Group | Pending[OffsetFetchResponse.Group]:
+    ) -> OffsetFetchResponse.Group | Promise[OffsetFetchResponse.Group]:
         """Read committed offsets by topic name; stable ones only after all commits that are under way."""
         asked = Asked(lambda code: OffsetFetchResponse.Group(group_id=request.group_id, topics=[], error_code=code))
         if require_stable:
@@ -115,7 +114,7 @@ class GroupCoordinator:
         except KafkaError as error:
             return asked.refusal(error.code)
 
-    def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse | Pending[OffsetDeleteResponse]:
+    def delete_offsets(self, request: OffsetDeleteRequest) -> OffsetDeleteResponse | Promise[OffsetDeleteResponse]:
         """Forget committed offsets of topics that exist."""
         asked = Asked(lambda code: OffsetDeleteResponse(error_code=code, topics=[]))
         if not request.group_id:
@@ -162,7 +161,7 @@ class GroupCoordinator:
             return ListGroupsResponse(error_code=error.code, groups=[])
         return ListGroupsResponse(groups=found)
 
-    def delete_groups(self, group_ids: list[str]) -> DeleteGroupsResponse | Pending[DeleteGroupsResponse]:
+    def delete_groups(self, group_ids: list[str]) -> DeleteGroupsResponse | Promise[DeleteGroupsResponse]:
         """Forget groups that have no members."""
         names = [*dict.fromkeys(group_ids)]
         return then(
@@ -175,11 +174,11 @@ class GroupCoordinator:
             ),
         )
 
-    def _delete_group(self, group_id: str) -> ErrorCode | Pending[ErrorCode]:
+    def _delete_group(self, group_id: str) -> ErrorCode | Promise[ErrorCode]:
         asked: Asked[ErrorCode] = Asked(lambda code: code)
         return self._ask(group_id, asked, lambda shard, _: shard.delete_group(asked, group_id))
 
-    def _ask(self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], Decision]) -> R | Pending[R]:
+    def _ask(self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], Decision]) -> R | Promise[R]:
         self.runtime.submit(group_id, Event(decide, asked))
         return asked.answer
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ottla.broker.coordinators.groups.classic.classic_group import ClassicGroup
-from ottla.scheduling.waiting import Pending
+from ottla.scheduling.promise import Promise
 from ottla.wire.codes import ErrorCode
 from tests.stage.groups import GROUP, SETTINGS, TOPIC_ID, Client, Scenario, subscription
 
@@ -84,7 +84,7 @@ class World:
             client.member_id, client.generation = "", -1
         elif action == "abandon":
             for answer in self.asked[-1:]:
-                if isinstance(answer, Pending):
+                if isinstance(answer, Promise):
                     answer.abandon()
         else:
             client.protocols = {name: subscription("topic") for name in PROTOCOLS[int(action)]}
@@ -125,10 +125,10 @@ class World:
         """Do what clients do with the answers that came."""
         for client, answer in self.joins:
             response = answer
-            if isinstance(answer, Pending):
+            if isinstance(answer, Promise):
                 if not answer.done:
                     continue
-                response = answer.response
+                response = answer.value
             if response is None:
                 continue
             if response.error_code == ErrorCode.NONE:
@@ -138,7 +138,7 @@ class World:
             elif response.error_code in {ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.FENCED_INSTANCE_ID}:
                 client.member_id, client.generation = "", -1
         self.joins = [
-            (client, answer) for client, answer in self.joins if isinstance(answer, Pending) and not answer.done
+            (client, answer) for client, answer in self.joins if isinstance(answer, Promise) and not answer.done
         ]
 
     def check(self) -> None:
@@ -192,7 +192,7 @@ def test_every_question_is_answered_and_the_log_tells_the_same_story(steps, dela
 
     world.take("event", "recover")
     world.take("advance", 3600)
-    waiting = [answer for answer in world.asked if isinstance(answer, Pending) and not answer.done]
+    waiting = [answer for answer in world.asked if isinstance(answer, Promise) and not answer.done]
     assert waiting == []
     assert world.scenario.state() in {"Empty", "Dead"}
 

@@ -1,11 +1,8 @@
-"""Timers and answers that come later."""
+"""One heap of deadlines: order, cancelling, and errors."""
 
 import logging
 
-from ottla.scheduling.completion import Completion
-from ottla.scheduling.waiting import Pending, Timers
-from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError
+from ottla.scheduling.timers import Timers
 
 
 def test_what_is_due_is_called_in_the_order_of_deadlines():
@@ -90,66 +87,3 @@ def test_only_an_earlier_deadline_wakes_the_sleeper():
     for deadline in (5.0, 6.0, 4.0):
         timers.schedule(deadline, lambda: None)
     assert woken == [5.0, 4.0]
-
-
-def test_only_the_first_answer_counts():
-    pending: Pending[str] = Pending()
-    seen = []
-    pending.add_done_callback(lambda pending: seen.append(pending.response))
-    pending.resolve("first")
-    pending.resolve("second")
-    pending.fail(KafkaError(ErrorCode.NOT_COORDINATOR))
-    assert seen == ["first"]
-    assert pending.error is None
-
-
-def test_who_asks_after_the_answer_gets_it_at_once():
-    pending: Pending[str] = Pending()
-    error = KafkaError(ErrorCode.NOT_COORDINATOR)
-    pending.fail(error)
-    seen = []
-    pending.add_done_callback(lambda pending: seen.append(pending.error))
-    assert seen == [error]
-
-
-def test_an_abandoned_answer_tells_its_owner_and_nobody_else():
-    told, seen = [], []
-    pending: Pending[str] = Pending(on_abandoned=lambda: told.append("gone"))
-    pending.add_done_callback(lambda _: seen.append("answer"))
-    pending.abandon()
-    pending.abandon()
-    pending.resolve("late")
-    assert (told, seen) == (["gone"], [])
-
-
-def test_an_answered_request_is_not_abandoned_any_more():
-    told = []
-    pending: Pending[str] = Pending(on_abandoned=lambda: told.append("gone"))
-    pending.resolve("answer")
-    pending.abandon()
-    assert told == []
-
-
-def test_a_failing_callback_does_not_harm_who_answers(caplog):
-    pending: Pending[str] = Pending()
-    pending.add_done_callback(lambda _: 1 / 0)
-    pending.resolve("answer")
-    assert pending.response == "answer"
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_a_failing_owner_does_not_harm_who_abandons(caplog):
-    pending: Pending[str] = Pending(on_abandoned=lambda: 1 / 0)
-    pending.abandon()
-    assert pending.done
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_a_failing_callback_of_a_completion_harms_neither_the_others_nor_who_completes(caplog):
-    completion: Completion[str] = Completion()
-    seen = []
-    completion.add_done_callback(lambda _: 1 / 0)
-    completion.add_done_callback(lambda done: seen.append(done.result()))
-    completion.complete("value")
-    assert seen == ["value"]
-    assert "ZeroDivisionError" in caplog.text

@@ -1,98 +1,13 @@
-"""What waits: answers that come later, and the one heap of deadlines that all of a cluster's timers share."""
+"""The heap of deadlines that all of a clock's timers share. Sleeps never: the loop says when it is time."""
 
 import heapq
 import logging
-import time
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
-
-R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
 LEAST_CANCELLED = 64
 """Up to this many cancelled timers are not worth a search."""
-
-
-class Clock(Protocol):
-    """The cluster's time. Nothing else tells time to coordinators, partitions or waiters."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back, for deadlines."""
-        ...
-
-    def wall_ms(self) -> int:
-        """Return milliseconds since the epoch, for timestamps of records and expiry."""
-        ...
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def wall_ms(self) -> int:
-        """Return milliseconds since the epoch."""
-        return time.time_ns() // 1_000_000
-
-
-class Pending(Generic[R]):
-    """An answer that comes later, given by ``resolve`` or ``fail``; only the first of them counts.
-
-    ``on_abandoned`` is called when the client has gone away before the answer came.
-    """
-
-    __slots__ = ("_callback", "done", "error", "on_abandoned", "response")
-
-    def __init__(self, on_abandoned: Callable[[], None] | None = None) -> None:
-        self.done = False
-        self.response: R | None = None
-        self.error: Exception | None = None
-        self.on_abandoned = on_abandoned
-        self._callback: Callable[[Pending[R]], None] | None = None
-
-    def resolve(self, response: R) -> None:
-        """Give the answer."""
-        if not self.done:
-            self.response = response
-            self._finish()
-
-    def fail(self, error: Exception) -> None:
-        """Give an error instead of an answer; ``KafkaError`` becomes the API's own error response."""
-        if not self.done:
-            self.error = error
-            self._finish()
-
-    def abandon(self) -> None:
-        """Tell the owner that nobody waits any more."""
-        if not self.done:
-            self.done = True
-            self._callback = None
-            on_abandoned, self.on_abandoned = self.on_abandoned, None
-            if on_abandoned is not None:
-                try:
-                    on_abandoned()
-                except Exception:
-                    log.exception("Callback of an abandoned answer failed")
-
-    def add_done_callback(self, callback: Callable[["Pending[R]"], None]) -> None:
-        """Call ``callback`` with this when the answer is there, at once if it is. There is one waiter."""
-        if self.done:
-            callback(self)
-        else:
-            self._callback = callback
-
-    def _finish(self) -> None:
-        self.done = True
-        self.on_abandoned = None
-        callback, self._callback = self._callback, None
-        if callback is not None:
-            try:
-                callback(self)
-            except Exception:  # It must not harm whoever gave the answer.
-                log.exception("Callback of an answer failed")
 
 
 class Timer:
@@ -161,7 +76,7 @@ class Timers:
             try:
                 callback()
             except Exception:
-                log.exception("what was to be done at a certain time failed")
+                log.exception("Timer callback failed")
         return count
 
     def note_cancelled(self) -> None:
