@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ottla.broker.cluster.config_resources import ResourceType
 from ottla.broker.quotas.limits import Entity
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.settings.topic_config import TopicConfig
@@ -29,6 +28,7 @@ from ottla.takeover.metadata_image import MetadataImage, TopicImage
 from ottla.takeover.metadata_log import FOLDER as METADATA_FOLDER
 from ottla.takeover.metadata_log import MetadataLogError, read_metadata
 from ottla.wire.batch import MAGIC, MAGIC_OFFSET
+from ottla.wire.codes import ResourceType
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.metadata_records import UserScramCredentialRecord
 

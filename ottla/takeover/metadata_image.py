@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ottla.takeover.metadata_log import MetadataLogError
+from ottla.wire.codes import ResourceType
 from ottla.wire.messages.metadata_records import (
     AbortTransactionRecord,
     AccessControlEntryRecord,
@@ -26,7 +27,6 @@ from ottla.wire.messages.metadata_records import (
 )
 from ottla.wire.schema import MetadataRecord
 
-TOPIC = 2
 """The type of a topic's settings (``ConfigResource.Type``)."""
 
 _LEADER_STAYS = -2
@@ -98,7 +98,7 @@ class MetadataImage:
             case RemoveTopicRecord():
                 removed = self._topic(record.topic_id)
                 del self.topics[record.topic_id]
-                self.configs.pop((TOPIC, removed.name), None)
+                self.configs.pop((ResourceType.TOPIC, removed.name), None)
             case PartitionRecord():
                 self._topic(record.topic_id).partitions[record.partition_id] = PartitionImage(
                     replicas=record.replicas,

@@ -25,10 +25,18 @@ from ottla.broker.settings.broker_config import BrokerConfig, acts_on
 from ottla.broker.settings.topic_config import TopicConfig
 from ottla.broker.settings.types import InvalidSettingError
 from ottla.broker.settings.while_running import usable
-from ottla.broker.topics.internal_topic import OFFSETS_TOPIC, ClusterOffsetsTopic
+from ottla.broker.topics.internal_topic import ClusterOffsetsTopic
+from ottla.broker.topics.names import (
+    INTERNAL_TOPICS,
+    OFFSETS_TOPIC,
+    SHARE_GROUP_TOPIC,
+    TRANSACTION_TOPIC,
+    check_name,
+    collision_key,
+)
 from ottla.broker.topics.partition import Partition
 from ottla.broker.topics.replicated_partition import ReplicatedPartition
-from ottla.broker.topics.topic import INTERNAL_TOPICS, Topic, check_name, collision_key
+from ottla.broker.topics.topic import Topic
 from ottla.broker.versions.features import Features
 from ottla.broker.versions.releases import Release
 from ottla.scheduling.clock import Clock
@@ -40,23 +48,21 @@ from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.offline_log import OfflineLog
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog
-from ottla.wire.codes import ErrorCode
+from ottla.wire.codes import ErrorCode, ResourceType
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 log = logging.getLogger(__name__)
 
 PRODUCER_ID_BLOCK = 1000
-BROKER = 4
-"""The type of a broker's configuration (``ConfigResource.Type``)."""
 
 _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "__consumer_offsets": ("offsets.topic", {"cleanup.policy": "compact", "compression.type": "producer"}),
-    "__transaction_state": (
+    OFFSETS_TOPIC: ("offsets.topic", {"cleanup.policy": "compact", "compression.type": "producer"}),
+    TRANSACTION_TOPIC: (
         "transaction.state.log",
         {"cleanup.policy": "compact", "compression.type": "uncompressed", "unclean.leader.election.enable": "false"},
     ),
-    "__share_group_state": (
+    SHARE_GROUP_TOPIC: (
         "share.coordinator.state.topic",
         {"cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1"},
     ),
@@ -111,8 +117,6 @@ class Cluster:
         self.controller_id = self.node.id
         self.topics: dict[str, Topic] = {}
         self.topics_by_id: dict[bytes, Topic] = {}
-        self.on_config_changed: list[Callable[[], None]] = []
-        """Called after each change of the broker's settings."""
         self.on_topic_deleted: list[Callable[[Topic], None]] = []
         self._collisions: dict[str, set[str]] = {}
         self._producer_ids = iter(range(0))
@@ -245,7 +249,7 @@ class Cluster:
         if topic is None:
             prefix, configs = _INTERNAL_SETTINGS[name]
             settings = {"segment.bytes": str(self.config.integer(f"{prefix}.segment.bytes")), **configs}
-            if name != "__consumer_offsets":
+            if name != OFFSETS_TOPIC:
                 settings["min.insync.replicas"] = str(self.config.integer(f"{prefix}.min.isr"))
             topic = self.create_topic(
                 name,
@@ -299,7 +303,7 @@ class Cluster:
         The caller has checked them. They are in force at once, for topics too.
         """
         self.catalog.replace_configs(resource_type, name, configs)
-        if resource_type == BROKER:
+        if resource_type == ResourceType.BROKER:
             self._take_broker_configs()
             for topic in self.topics.values():
                 try:
@@ -307,15 +311,13 @@ class Cluster:
                 except KafkaError as error:
                     log.warning("topic %s keeps the settings that it had: %s", topic.name, error.message)
             self.elections.settle(self.topics.values(), cleanly=True)
-            for callback in self.on_config_changed:
-                callback()
 
     def _take_broker_configs(self) -> None:
         for node in self.nodes.values():
             try:
                 node.config.set_dynamic(
-                    own=usable(node.config, self.catalog.configs(BROKER, str(node.id))),
-                    defaults=usable(node.config, self.catalog.configs(BROKER, "")),
+                    own=usable(node.config, self.catalog.configs(ResourceType.BROKER, str(node.id))),
+                    defaults=usable(node.config, self.catalog.configs(ResourceType.BROKER, "")),
                 )
             except InvalidSettingError as error:
                 log.warning("the settings that were changed while the broker ran are left out: %s", error)

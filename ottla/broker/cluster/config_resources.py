@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.node import Node
@@ -19,9 +18,9 @@ from ottla.broker.settings.topic_table import TOPIC_DEFINITIONS
 from ottla.broker.settings.types import Definition
 from ottla.broker.settings.values import Description
 from ottla.broker.settings.while_running import check_dynamic
-from ottla.broker.topics.topic import check_name
+from ottla.broker.topics.names import check_name
 from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS
-from ottla.wire.codes import ErrorCode
+from ottla.wire.codes import ErrorCode, ResourceType
 from ottla.wire.errors import KafkaError
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -30,16 +29,6 @@ Change = tuple[str, int, str | None]
 """A setting's name, the operation on it, and the value."""
 
 Overrides = Mapping[str, str]
-
-
-class ResourceType(IntEnum):
-    """What can have a configuration (``ConfigResource.Type``)."""
-
-    TOPIC = 2
-    BROKER = 4
-    BROKER_LOGGER = 8
-    CLIENT_METRICS = 16
-    GROUP = 32
 
 
 def list_resources(cluster: Cluster, types: Iterable[int]) -> Iterator[tuple[ResourceType, str]]:

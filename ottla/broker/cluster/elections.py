@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ottla.broker.cluster.leadership import NOBODY, Rules, elected, reassigned, reverted, settled
 from ottla.broker.cluster.node import Node
 from ottla.broker.settings.topic_config import TopicConfig
-from ottla.broker.topics.internal_topic import OFFSETS_TOPIC
+from ottla.broker.topics.names import OFFSETS_TOPIC
 from ottla.broker.topics.replicated_partition import ReplicatedPartition
 from ottla.broker.topics.topic import Topic
 from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ottla.broker.cluster.config_resources import (
-    ResourceType,
     alter_resource,
     describe_resource,
     list_resources,
@@ -14,7 +13,7 @@ from ottla.broker.cluster.config_resources import (
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.types import Source
 from ottla.broker.settings.values import Description
-from ottla.wire.codes import ErrorCode
+from ottla.wire.codes import ErrorCode, ResourceType
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.configs import (
     AlterConfigsRequest,

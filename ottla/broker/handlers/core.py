@@ -6,7 +6,8 @@ from typing import cast
 from ottla.broker.apis import APIS
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.requests.context import Context
-from ottla.broker.topics.topic import INTERNAL_TOPICS, Topic, check_name
+from ottla.broker.topics.names import INTERNAL_TOPICS, check_name
+from ottla.broker.topics.topic import Topic
 from ottla.broker.versions.releases import advertised_versions
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

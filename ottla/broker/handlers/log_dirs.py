@@ -4,7 +4,7 @@ import shutil
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.requests.context import Context
-from ottla.broker.topics.topic import MAX_NAME_LENGTH
+from ottla.broker.topics.names import MAX_NAME_LENGTH
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.log_dirs import (

@@ -9,8 +9,9 @@ from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.leader_hints import NewLeaders
 from ottla.broker.old_clients.produced import up_converted
 from ottla.broker.requests.context import Context
+from ottla.broker.topics.names import MAX_NAME_LENGTH
 from ottla.broker.topics.partition import Partition
-from ottla.broker.topics.topic import MAX_NAME_LENGTH, Topic
+from ottla.broker.topics.topic import Topic
 from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended
 from ottla.wire.batch import (

@@ -1,6 +1,7 @@
 """The controllers, as a cluster of one node shows them: DescribeQuorum, voters, UpdateFeatures, UnregisterBroker."""
 
 from ottla.broker.requests.context import Context
+from ottla.broker.topics.names import CLUSTER_METADATA
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.quorum import (
@@ -18,7 +19,6 @@ from ottla.wire.messages.quorum import (
 )
 from ottla.wire.schema import ZERO_UUID
 
-CLUSTER_METADATA = "__cluster_metadata"
 FIRST_EPOCH = 1
 """There is one controller, and nobody ever takes its place."""
 

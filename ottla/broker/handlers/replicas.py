@@ -4,8 +4,9 @@ from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.leadership import is_being_reassigned
 from ottla.broker.cluster.placement import check_replicas, check_replication_factor
 from ottla.broker.requests.context import Context
+from ottla.broker.topics.names import check_name
 from ottla.broker.topics.partition import Partition
-from ottla.broker.topics.topic import Topic, check_name
+from ottla.broker.topics.topic import Topic
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.replicas import (

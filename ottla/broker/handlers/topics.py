@@ -16,7 +16,8 @@ from ottla.broker.cluster.placement import (
 )
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.topic_config import TopicConfig
-from ottla.broker.topics.topic import Topic, check_name
+from ottla.broker.topics.names import CLUSTER_METADATA, check_name
+from ottla.broker.topics.topic import Topic
 from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -34,8 +35,6 @@ from ottla.wire.schema import ZERO_UUID
 
 log = logging.getLogger(__name__)
 
-CLUSTER_METADATA = "__cluster_metadata"
-"""Kafka's own log of metadata; no client may make a topic of this name."""
 
 CreatedTopic = CreateTopicsResponse.Topic
 DeletedTopic = DeleteTopicsResponse.Topic

@@ -13,13 +13,11 @@ from typing import NamedTuple
 
 from ottla.broker.settings.group_table import CLIENT_METRICS_DEFINITIONS, read_patterns
 from ottla.storage.catalog import Catalog
-from ottla.wire.codes import ErrorCode
+from ottla.wire.codes import ErrorCode, ResourceType
 from ottla.wire.compression import decompress
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
-CLIENT_METRICS = 16
-"""The type of a subscription's configuration (``ConfigResource.Type``)."""
 CODECS = (4, 3, 1, 2)
 """zstd, lz4, gzip, snappy: in the order in which Apache would have them."""
 NO_CODEC = 0
@@ -136,8 +134,8 @@ class Telemetry:
         metrics: set[str] = set()
         intervals = []
         known = {**attributes, "client_instance_id": _uuid_text(instance_id)}
-        for name in self._catalog.config_names(CLIENT_METRICS):
-            configs = self._catalog.configs(CLIENT_METRICS, name)
+        for name in self._catalog.config_names(ResourceType.CLIENT_METRICS):
+            configs = self._catalog.configs(ResourceType.CLIENT_METRICS, name)
             patterns = read_patterns(configs.get("match", ""))
             if all(pattern.fullmatch(known[matched]) for matched, pattern in patterns.items()):
                 metrics.update(filter(None, re.split(r"\s*,\s*", configs.get("metrics", "").strip())))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ottla.broker.topics.names import OFFSETS_TOPIC
 from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
@@ -12,7 +13,6 @@ from ottla.wire.errors import KafkaError
 if TYPE_CHECKING:
     from ottla.broker.cluster.cluster import Cluster
 
-OFFSETS_TOPIC = "__consumer_offsets"
 READ_BYTES = 1 << 20
 
 

@@ -1,17 +1,14 @@
-"""A topic: its name's rules, its partitions, and the settings in force."""
+"""A topic: its partitions, and the settings in force."""
 
 from ottla.broker.settings.topic_config import TopicConfig
 from ottla.broker.topics.compression import Compression
+from ottla.broker.topics.names import INTERNAL_TOPICS
 from ottla.broker.topics.partition import Partition
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.wire.batch import CREATE_TIME, LOG_APPEND_TIME
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.template import Template
-
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
-MAX_NAME_LENGTH = 249
-_LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 class Topic:
@@ -81,23 +78,3 @@ class Topic:
 def log_config_of(config: TopicConfig) -> LogConfig:
     """Return the part of a topic's settings that its logs act on."""
     return LogConfig.from_topic_configs(config.texts())
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that could not be a folder's or a metric's. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION."""
-    if not name:
-        reason = "it is empty"
-    elif name in {".", ".."}:
-        reason = 'it is "." or ".."'
-    elif len(name) > MAX_NAME_LENGTH:
-        reason = f"it is longer than {MAX_NAME_LENGTH} characters"
-    elif not _LEGAL.issuperset(name):
-        reason = "only ASCII letters, digits, '.', '_' and '-' are allowed"
-    else:
-        return
-    raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name!r} is not a topic's name: {reason}")
-
-
-def collision_key(name: str) -> str:
-    """Return what two names that collide in metrics have in common: '.' and '_' are the same there."""
-    return name.replace(".", "_")

@@ -93,13 +93,6 @@ def test_a_brokers_setting_survives_a_restart(tmp_path):
     broker.close()
 
 
-def test_who_wants_to_know_of_a_change_is_told(broker):
-    told = []
-    broker.cluster.on_config_changed.append(lambda: told.append(broker.cluster.config.integer("max.connections")))
-    alter(broker, (BROKER, "1", [("max.connections", SET, "500")]))
-    assert told == [500]
-
-
 def test_a_name_that_nobody_knows_is_kept_and_treated_as_a_secret(broker):
     assert alter(broker, (BROKER, "1", [("foo.bar", SET, "1")])) == [NONE]
     shown = settings(broker, BROKER, "1", ["foo.bar"])["foo.bar"]
