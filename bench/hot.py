@@ -83,7 +83,7 @@ def _cluster(folder: Path) -> Cluster:
         random_source=source,
     )
     address: Any = SimpleNamespace(host="127.0.0.1", port=9092)
-    cluster.node.endpoints = [address]
+    cluster.nodes.first.endpoints = [address]
     return cluster
 
 
@@ -96,7 +96,7 @@ def _timed(context: Context, request: bytearray) -> tuple[float, bytes]:
 
 
 def _context(cluster: Cluster) -> Context:
-    return Context(cluster=cluster, node=cluster.node, listener=0, client_host="127.0.0.1")
+    return Context(cluster=cluster, node=cluster.nodes.first, listener=0, client_host="127.0.0.1")
 
 
 def _header(api: int, version: int) -> bytes:
@@ -104,7 +104,7 @@ def _header(api: int, version: int) -> bytes:
 
 
 def _metadata(cluster: Cluster) -> Call:
-    cluster.create_topic("six", assignments=[[cluster.node.id]] * 6, configs={})
+    cluster.topics.create("six", assignments=[[cluster.nodes.first.id]] * 6, configs={})
     context = _context(cluster)
     request = bytearray(_header(3, 13) + b"\2" + bytes(16) + b"\4six\0\0\0\0")
 
@@ -118,10 +118,10 @@ def _metadata(cluster: Cluster) -> Call:
 
 def _produce(cluster: Cluster) -> Call:
     """One connection's requests: one partition, one producer, sequences that go on."""
-    topic = cluster.create_topic("one", assignments=[[cluster.node.id]], configs={})
+    topic = cluster.topics.create("one", assignments=[[cluster.nodes.first.id]], configs={})
     context = _context(cluster)
     now = int(time.time() * 1000)
-    rest = struct.pack(">hiqqqhii", 0, 0, now, now, cluster.next_producer_id(), 0, 0, 1) + b"\xd6\x01" + RECORD
+    rest = struct.pack(">hiqqqhii", 0, 0, now, now, cluster.producer_ids.next(), 0, 0, 1) + b"\xd6\x01" + RECORD
     batch = struct.pack(">qiibI", 0, len(rest) + 9, -1, 2, 0) + rest
     size = len(batch) + 1
     head = _header(0, 13) + b"\0" + struct.pack(">hi", -1, 30_000) + b"\2" + topic.id + b"\2" + bytes(4)

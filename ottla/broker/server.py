@@ -70,7 +70,7 @@ async def _serve(options: ServeOptions) -> None:
                 max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
             disk_threads.serve_in(loop)
-            nodes = Nodes(cluster, loop, dict(zip(cluster.nodes, doors, strict=True)))
+            nodes = Nodes(cluster, loop, dict(zip(cluster.nodes.by_id, doors, strict=True)))
             nodes.listen()
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
@@ -80,7 +80,7 @@ async def _serve(options: ServeOptions) -> None:
             _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
             Housekeeping(cluster).start()
             await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes))
-            if not cluster.is_alone:
+            if not cluster.nodes.is_alone:
                 _repeat_elections(cluster)
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(

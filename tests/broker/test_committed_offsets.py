@@ -55,7 +55,7 @@ def filled(broker):
 
 @pytest.mark.parametrize("version", range(1, 12))
 def test_the_first_and_the_next_offset_are_known_in_every_version(filled, version):
-    filled.cluster.partition("topic", 0).delete_records(2)
+    filled.cluster.topics.partition("topic", 0).delete_records(2)
     epoch = 0 if version >= 4 else -1
     assert found(filled, LATEST, version=version) == (-1, 6, epoch)
     assert found(filled, EARLIEST, version=version) == (-1, 2, epoch)
@@ -137,7 +137,7 @@ def test_unknown_partitions_are_told(filled):
 def test_the_clients_leader_epoch_must_be_ours(filled):
     assert code(find(filled, LATEST, current_leader_epoch=0)) == NONE
     assert code(find(filled, LATEST, current_leader_epoch=1)) == ErrorCode.UNKNOWN_LEADER_EPOCH
-    filled.cluster.partition("topic", 0).leader_epoch = 3
+    filled.cluster.topics.partition("topic", 0).leader_epoch = 3
     assert code(find(filled, LATEST, current_leader_epoch=1)) == ErrorCode.FENCED_LEADER_EPOCH
 
 
@@ -165,7 +165,7 @@ def test_the_current_epoch_ends_at_the_logs_end(filled, version):
 
 
 def test_an_older_epoch_ends_where_the_next_began(filled):
-    partition = filled.cluster.partition("topic", 0)
+    partition = filled.cluster.topics.partition("topic", 0)
     partition.leader_epoch = 5
     partition.log.begin_leader_epoch(5)
     produce(filled)

@@ -15,7 +15,7 @@ SET, DELETE, APPEND, SUBTRACT = range(4)
 
 
 def topic(broker, name, partitions=1, **configs):
-    broker.cluster.create_topic(
+    broker.cluster.topics.create(
         name,
         assignments=[[1]] * partitions,
         configs={key.replace("_", "."): value for key, value in configs.items()},
@@ -227,7 +227,7 @@ def test_a_topics_settings_change_and_are_in_force_at_once(broker, version):
     changes = [("retention.ms", SET, "5"), ("segment.ms", DELETE, None), ("cleanup.policy", APPEND, "compact")]
     assert alter(broker, (TOPIC, "t", changes), version=version) == [NONE]
     assert own(broker, "t") == {"retention.ms": "5", "cleanup.policy": "delete,compact"}
-    log_config = broker.cluster.partition("t", 0).log.config
+    log_config = broker.cluster.topics.partition("t", 0).log.config
     assert (log_config.retention_ms, log_config.is_compacted) == (5, True)
     assert alter(broker, (TOPIC, "t", [("cleanup.policy", SUBTRACT, "delete")])) == [NONE]
     assert own(broker, "t") == {"retention.ms": "5", "cleanup.policy": "compact"}

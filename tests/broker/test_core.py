@@ -121,13 +121,13 @@ def test_an_empty_list_means_none_but_in_version_0(broker):
 
 def test_a_topic_that_is_asked_for_is_made(broker):
     assert codes(metadata(broker, "new")) == [("new", NONE)]
-    assert len(broker.cluster.topics["new"].partitions) == 1
+    assert len(broker.cluster.topics.by_name["new"].partitions) == 1
 
 
 def test_a_topic_is_not_made_for_a_client_that_does_not_want_it(broker):
     response = metadata(broker, "new", allow_auto_topic_creation=False)
     assert codes(response) == [("new", ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)]
-    assert not broker.cluster.topics
+    assert not broker.cluster.topics.by_name
 
 
 def test_versions_before_4_cannot_refuse_a_new_topic(broker):
@@ -165,7 +165,7 @@ def test_internal_topics_are_marked_even_when_they_are_not_there(broker):
 def test_an_internal_topic_is_made_with_its_own_settings(broker, name):
     [answer] = metadata(broker, name).topics
     assert (answer.error_code, answer.is_internal, len(answer.partitions)) == (NONE, True, 50)
-    assert broker.cluster.topics[name].log_config.segment_bytes == 104_857_600
+    assert broker.cluster.topics.by_name[name].log_config.segment_bytes == 104_857_600
 
 
 def test_a_topic_named_twice_is_described_once(broker):

@@ -28,7 +28,7 @@ def filled(broker):
 
 
 def watchers(broker, topic="topic"):
-    return sum(len(each.watchers) for each in broker.cluster.topics[topic].partitions)
+    return sum(len(each.watchers) for each in broker.cluster.topics.by_name[topic].partitions)
 
 
 def is_timed(broker):
@@ -46,7 +46,7 @@ def nothing_is_left_behind(broker):
 
 @pytest.mark.parametrize("version", range(4, 19))
 def test_batches_come_back_in_every_version(filled, version):
-    topic = filled.cluster.topics["topic"]
+    topic = filled.cluster.topics.by_name["topic"]
     name = topic.id if version >= 13 else "topic"
     answer = fetch_one(filled, 1, topic=name, version=version)
     assert (code(answer), answer.high_watermark, answer.last_stable_offset) == (NONE, 3, 3)
@@ -73,7 +73,7 @@ def test_an_offset_outside_of_the_log_is_out_of_range(filled, offset):
 
 
 def test_what_was_deleted_is_out_of_range(filled):
-    filled.cluster.partition("topic", 0).delete_records(2)
+    filled.cluster.topics.partition("topic", 0).delete_records(2)
     assert code(fetch_one(filled, 1)) == ErrorCode.OFFSET_OUT_OF_RANGE
     answer = fetch_one(filled, 2)
     assert (code(answer), answer.log_start_offset, offsets(bytes(answer.records))) == (NONE, 2, [2])
@@ -102,7 +102,7 @@ def test_both_isolation_levels_read_what_is_committed(filled):
 @pytest.mark.parametrize("level", [-1, 2, 127])
 @pytest.mark.parametrize(("version", "told"), [(12, [ErrorCode.UNKNOWN_SERVER_ERROR]), (13, [])])
 def test_an_unknown_isolation_level_fails_the_whole_fetch(filled, level, version, told):
-    topic = filled.cluster.topics["topic"].id if version >= 13 else "topic"
+    topic = filled.cluster.topics.by_name["topic"].id if version >= 13 else "topic"
     answer = fetch(filled, (topic, 0, 0), version=version, isolation_level=level)
     assert code(answer) is ErrorCode.UNKNOWN_SERVER_ERROR
     assert [code(each) for each in partitions_of(answer).values()] == told
@@ -222,10 +222,10 @@ def test_a_client_that_goes_away_leaves_nothing_behind(filled):
 
 @pytest.mark.parametrize("version", [12, 13])
 def test_a_fetch_that_waits_is_told_that_its_topic_is_deleted(filled, version):
-    topic = filled.cluster.topics["topic"]
+    topic = filled.cluster.topics.by_name["topic"]
     name = topic.id if version >= 13 else "topic"
     answer = filled.begin(fetch_request((name, 0, 3), (name, 1, 3), **WAITING), version)
-    filled.cluster.delete_topic(topic)
+    filled.cluster.topics.delete(topic)
     expected = [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2  # though topics have ids: the request has found it before
     assert [code(each) for each in partitions_of(answer.response()).values()] == expected
     assert all(not each.watchers for each in topic.partitions)
@@ -259,12 +259,12 @@ def test_the_clients_leader_epoch_must_be_ours(filled, epoch, expected):
 
 
 def test_an_old_leader_epoch_is_fenced(filled):
-    filled.cluster.partition("topic", 0).leader_epoch = 2
+    filled.cluster.topics.partition("topic", 0).leader_epoch = 2
     assert code(fetch_one(filled, current_leader_epoch=1)) == ErrorCode.FENCED_LEADER_EPOCH
 
 
 def test_a_client_that_read_what_is_not_in_the_log_learns_where_they_part(filled):
-    partition = filled.cluster.partition("topic", 0)
+    partition = filled.cluster.topics.partition("topic", 0)
     partition.leader_epoch = 4
     partition.log.begin_leader_epoch(4)
     produce(filled, batch_of([b"x" * 100]))

@@ -78,8 +78,8 @@ class Broker:
             stepper=Stepper(timers=self.timers, stopwatch=self.clock.monotonic, background=Inline()),
             random_source=Random(2),
         )
-        self.cluster.node.endpoints = [Address("broker.example", 9092)]
-        self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")
+        self.cluster.nodes.first.endpoints = [Address("broker.example", 9092)]
+        self.context = Context(cluster=self.cluster, node=self.cluster.nodes.first, client_host="10.0.0.1")
         self.context.client_id = "client"
         for _ in self.cluster.load_groups():
             pass
@@ -97,7 +97,7 @@ class Broker:
         return getattr(messages, name).decode(response.encode(version), version)
 
     def create_topic(self, name: str, partitions: int = 2) -> bytes:
-        topic = self.cluster.create_topic(name, assignments=[[1]] * partitions, configs={})
+        topic = self.cluster.topics.create(name, assignments=[[1]] * partitions, configs={})
         return topic.id
 
     def join(self, version: int = 9, *, group_id: str = "group", member_id: str = "", instance: str | None = None):
@@ -163,7 +163,7 @@ def test_this_node_coordinates_every_group(broker, version):
     response = broker.ask(request, version)
     found = response.coordinators[0] if version >= 4 else response
     assert (found.error_code, found.node_id, found.host, found.port) == (0, 1, "broker.example", 9092)
-    assert len(broker.cluster.topics["__consumer_offsets"].partitions) == 50
+    assert len(broker.cluster.topics.by_name["__consumer_offsets"].partitions) == 50
 
 
 def test_coordinators_of_several_keys_are_found_at_once(broker):
@@ -173,7 +173,7 @@ def test_coordinators_of_several_keys_are_found_at_once(broker):
 
 def test_transactions_have_a_coordinator_too_since_it_says_what_is_missing(broker):
     assert broker.ask(FindCoordinatorRequest(key="t", key_type=1), 3).node_id == 1
-    assert "__consumer_offsets" not in broker.cluster.topics
+    assert "__consumer_offsets" not in broker.cluster.topics.by_name
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_every_version_understands_a_refusal(broker, version):
 
 def test_version_0_knows_one_timeout_for_everything(broker):
     broker.join(0)
-    group = broker.cluster.groups.runtime.shard_of("group").groups["group"]
+    group = broker.cluster.nodes.first.groups.runtime.shard_of("group").groups["group"]
     assert [member.rebalance_timeout_ms for member in group.members] == [10_000]
 
 
@@ -383,7 +383,7 @@ def test_offsets_are_fetched_by_topic_id_since_version_10(broker):
 def test_a_deleted_topic_takes_its_offsets_along(broker):
     topic_id = broker.create_topic("topic")
     broker.commit(9, CommitTopic(name="topic", partitions=[partition(0)]))
-    broker.cluster.delete_topic(broker.cluster.topics["topic"])
+    broker.cluster.topics.delete(broker.cluster.topics.by_name["topic"])
     new_id = broker.create_topic("topic")
     assert new_id != topic_id
     response = broker.ask(OffsetFetchRequest(groups=[FetchGroup(group_id="group", topics=None)]), 9)

@@ -9,7 +9,7 @@ NONE = ErrorCode.NONE
 
 
 def topic(broker, name, partitions=1):
-    broker.cluster.create_topic(name, assignments=[[1]] * partitions, configs={})
+    broker.cluster.topics.create(name, assignments=[[1]] * partitions, configs={})
 
 
 def log_dirs(broker, topics=None, version=5):

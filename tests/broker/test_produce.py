@@ -25,7 +25,7 @@ def code(answer):
 
 
 def end_offset(broker, topic="topic", partition=0):
-    return broker.cluster.partition(topic, partition).high_watermark
+    return broker.cluster.topics.partition(topic, partition).high_watermark
 
 
 def max_timestamp(broker):
@@ -168,7 +168,7 @@ def test_other_acks_than_0_1_and_all_are_refused(broker, acks):
 def test_acks_all_needs_no_more_replicas_than_there_are(broker):
     new_topic(broker, min_insync_replicas="2")
     assert code(produce(broker, acks=-1)) == NONE
-    assert broker.cluster.partition("topic", 0).high_watermark == 1
+    assert broker.cluster.topics.partition("topic", 0).high_watermark == 1
 
 
 def send_unacknowledged(broker, topic):
@@ -193,7 +193,7 @@ def test_an_error_with_acks_0_closes_the_connection(broker):
 
 @pytest.mark.parametrize("acks", [0, 1, -1])
 def test_clients_do_not_write_to_internal_topics(broker, acks):
-    broker.cluster.ensure_internal_topic("__consumer_offsets")
+    broker.cluster.topics.ensure_internal("__consumer_offsets")
     if acks:
         assert code(produce(broker, topic="__consumer_offsets", acks=acks)) == ErrorCode.INVALID_TOPIC_EXCEPTION
     else:

@@ -196,7 +196,7 @@ def test_a_filter_that_makes_no_sense_is_an_error(broker, components, code):
 
 @pytest.fixture
 def topic(broker):
-    return broker.cluster.create_topic("t", assignments=[[1]], configs={})
+    return broker.cluster.topics.create("t", assignments=[[1]], configs={})
 
 
 def produce(broker, size, *, acks=-1):
@@ -243,7 +243,7 @@ def test_without_a_quota_nothing_is_measured(broker, topic):
     assert broker.context.meter is None
     set_quota(broker, CLIENT, producer_byte_rate=1.0)
     assert broker.context.meter is not None
-    newcomer = Context(cluster=broker.cluster, node=broker.cluster.node)
+    newcomer = Context(cluster=broker.cluster, node=broker.cluster.nodes.first)
     assert newcomer.meter is not None
     set_quota(broker, CLIENT, producer_byte_rate=None)
     assert broker.context.meter is newcomer.meter is None

@@ -18,7 +18,7 @@ UNKNOWN = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 @pytest.fixture(autouse=True)
 def topic(broker):
-    return broker.cluster.create_topic("t", assignments=[[1], [1]], configs={})
+    return broker.cluster.topics.create("t", assignments=[[1], [1]], configs={})
 
 
 # --- ElectLeaders
@@ -170,7 +170,7 @@ def produce(broker, *, sequence, count, producer_id, epoch):
         producer_epoch=epoch,
         base_sequence=sequence,
     )
-    broker.cluster.partition("t", 0).append(memoryview(batch), read_header(batch), now_ms)
+    broker.cluster.topics.partition("t", 0).append(memoryview(batch), read_header(batch), now_ms)
 
 
 def test_producers_are_described_with_their_last_sequence(broker):

@@ -72,7 +72,7 @@ def test_the_next_request_waits_for_an_append_with_acks_0(broker):
     assert not deferred.pending.done
     broker.settle()
     assert deferred.reply() is None
-    assert broker.cluster.partition("topic", 0).high_watermark == 1
+    assert broker.cluster.topics.partition("topic", 0).high_watermark == 1
 
 
 def test_an_append_with_acks_0_refused_later_closes_the_connection(broker):
@@ -132,7 +132,7 @@ def test_a_client_that_leaves_during_a_read_leaves_no_file_open(filled):
     answer.abandon()
     filled.settle()
     assert filled.files.open_files.pinned == 0
-    assert not filled.cluster.partition("topic", 0).watchers
+    assert not filled.cluster.topics.partition("topic", 0).watchers
 
 
 def test_a_fetch_whose_time_is_up_during_a_read_answers_after_it(filled):
@@ -156,7 +156,7 @@ def test_a_session_does_not_miss_what_comes_during_a_read(filled):
     answer = filled.begin(fetch_request(("topic", 0, 3), ("topic", 1, 2, BATCH), session=(session, 1)), 12)
     begin_produce(filled, batch_of())
     filled.step(1)
-    assert filled.cluster.partition("topic", 0).high_watermark == 4
+    assert filled.cluster.topics.partition("topic", 0).high_watermark == 4
     filled.settle()
     assert {index for _, index in partitions_of(answer.response())} == {1}
     third = fetch(filled, ("topic", 1, 3), session=(session, 2))

@@ -51,7 +51,7 @@ def create_codes(broker, *topics, **options):
 @pytest.mark.parametrize("version", range(2, 8))
 def test_a_topic_is_there_when_the_creation_is_answered(broker, version):
     (answer,) = create(broker, new_topic("t", 3), version=version)
-    topic = broker.cluster.topics["t"]
+    topic = broker.cluster.topics.by_name["t"]
     assert (answer.error_code, answer.error_message) == (NONE, None)
     assert [partition.replicas for partition in topic.partitions] == [[1]] * 3
     assert answer.topic_id == (topic.id if version >= 7 else ZERO_UUID)
@@ -63,7 +63,7 @@ def test_a_topic_is_there_when_the_creation_is_answered(broker, version):
 def test_minus_one_leaves_partitions_and_replicas_to_the_broker_in_every_version(tmp_path, version):
     broker = Broker(tmp_path, num_partitions="4")
     create(broker, new_topic("t", -1, -1), version=version)
-    assert len(broker.cluster.topics["t"].partitions) == 4
+    assert len(broker.cluster.topics.by_name["t"].partitions) == 4
     broker.close()
 
 
@@ -77,7 +77,7 @@ def test_the_answer_shows_all_settings_and_where_they_come_from(broker):
     assert shown["min.insync.replicas"] == ("1", 3, False)
     assert len(shown) == 33
     assert answer.topic_config_error_code == NONE
-    assert broker.cluster.topics["t"].log_config.is_compacted
+    assert broker.cluster.topics.by_name["t"].log_config.is_compacted
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_topic_that_cannot_be_is_refused(broker, topic, code, validate_only):
     assert answer.error_code == code
     assert answer.error_message
     assert (answer.num_partitions, answer.replication_factor, answer.configs) == (-1, -1, [])
-    assert broker.cluster.topics == {}
+    assert broker.cluster.topics.by_name == {}
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a b", "x" * 250, "ünï", "a/b", "a:b", "a\0b"])
@@ -130,16 +130,16 @@ def test_names_that_differ_only_in_dots_and_underscores_collide(broker):
 
 def test_names_of_one_request_do_not_collide_and_each_bars_the_other_later(broker):
     assert create_codes(broker, new_topic("a.b"), new_topic("a_b")) == {"a.b": NONE, "a_b": NONE}
-    broker.cluster.delete_topic(broker.cluster.topics["a.b"])
+    broker.cluster.topics.delete(broker.cluster.topics.by_name["a.b"])
     assert create_codes(broker, new_topic("a.b")) == {"a.b": ErrorCode.INVALID_TOPIC_EXCEPTION}
-    broker.cluster.delete_topic(broker.cluster.topics["a_b"])
+    broker.cluster.topics.delete(broker.cluster.topics.by_name["a_b"])
     assert create_codes(broker, new_topic("a.b")) == {"a.b": NONE}
 
 
 def test_names_that_differ_only_in_case_collide_where_their_folders_would(broker):
     create(broker, new_topic("orders"))
     assert create_codes(broker, new_topic("Orders")) == {"Orders": NONE}
-    broker.cluster.delete_topic(broker.cluster.topics["Orders"])
+    broker.cluster.topics.delete(broker.cluster.topics.by_name["Orders"])
     broker.cluster.directory.folds_case = True
     assert create_codes(broker, new_topic("Orders")) == {"Orders": ErrorCode.INVALID_TOPIC_EXCEPTION}
     assert create_codes(broker, new_topic("ORDERS.x"), new_topic("orders.X")) == {
@@ -152,7 +152,7 @@ def test_an_existing_topic_stays_as_it_is_whatever_else_is_wrong(broker):
     create(broker, new_topic("t", 2))
     again = new_topic("t", 0, configs=[("nope", "1")])
     assert create_codes(broker, again) == {"t": ErrorCode.TOPIC_ALREADY_EXISTS}
-    assert len(broker.cluster.topics["t"].partitions) == 2
+    assert len(broker.cluster.topics.by_name["t"].partitions) == 2
 
 
 def test_a_name_given_twice_is_answered_once_after_the_others(broker):
@@ -161,7 +161,7 @@ def test_a_name_given_twice_is_answered_once_after_the_others(broker):
         ("once", NONE),
         ("twice", ErrorCode.INVALID_REQUEST),
     ]
-    assert set(broker.cluster.topics) == {"once"}
+    assert set(broker.cluster.topics.by_name) == {"once"}
 
 
 def test_the_limit_of_partitions_counts_the_whole_request(broker):
@@ -174,13 +174,13 @@ def test_validate_only_answers_as_if_and_makes_nothing(broker):
     (answer,) = create(broker, new_topic("t", 3), validate_only=True)
     assert (answer.error_code, answer.num_partitions, len(answer.configs)) == (NONE, 3, 33)
     assert answer.topic_id != ZERO_UUID
-    assert broker.cluster.topics == {}
+    assert broker.cluster.topics.by_name == {}
 
 
 @pytest.mark.parametrize("timeout_ms", [0, -1])
 def test_no_time_means_timed_out_and_nothing_made(broker, timeout_ms):
     assert create_codes(broker, new_topic("t"), timeout_ms=timeout_ms) == {"t": ErrorCode.REQUEST_TIMED_OUT}
-    assert broker.cluster.topics == {}
+    assert broker.cluster.topics.by_name == {}
 
 
 def test_assignments_may_come_in_any_order(broker):
@@ -224,18 +224,18 @@ def delete(broker, *names, ids=(), version=6, timeout_ms=1000):
 def test_a_name_is_free_when_its_deletion_is_answered(broker, version):
     create(broker, new_topic("t"))
     broker.append("t", 3)
-    old_id = broker.cluster.topics["t"].id
+    old_id = broker.cluster.topics.by_name["t"].id
     (answer,) = delete(broker, "t", version=version)
     assert (answer.name, answer.error_code, answer.error_message) == ("t", NONE, None)
     assert answer.topic_id == (old_id if version >= 6 else ZERO_UUID)
     create(broker, new_topic("t"))
-    assert broker.cluster.topics["t"].id != old_id
-    assert broker.cluster.partition("t", 0).high_watermark == 0
+    assert broker.cluster.topics.by_name["t"].id != old_id
+    assert broker.cluster.topics.partition("t", 0).high_watermark == 0
 
 
 def test_a_topic_is_deleted_by_its_id_and_the_answer_names_it(broker):
     create(broker, new_topic("t"))
-    topic_id = broker.cluster.topics["t"].id
+    topic_id = broker.cluster.topics.by_name["t"].id
     (answer,) = delete(broker, ids=[(None, topic_id)])
     assert (answer.name, answer.topic_id, answer.error_code) == ("t", topic_id, NONE)
     (answer,) = delete(broker, ids=[(None, topic_id)])
@@ -252,21 +252,21 @@ def test_an_unknown_topic_cannot_be_deleted(broker, name, version):
 
 def test_a_topic_that_is_named_twice_is_answered_once_and_kept(broker):
     create(broker, new_topic("t"), new_topic("other"))
-    topic_id = broker.cluster.topics["t"].id
+    topic_id = broker.cluster.topics.by_name["t"].id
     invalid = {"t": ErrorCode.INVALID_REQUEST}
     assert codes(delete(broker, "t", "t")) == invalid
     assert codes(delete(broker, "t", ids=[(None, topic_id)])) == invalid
     assert codes(delete(broker, ids=[(None, topic_id), (None, topic_id)])) == {None: ErrorCode.INVALID_REQUEST}
     assert codes(delete(broker, "t", "other", "t", version=1)) == {**invalid, "other": NONE}
-    assert set(broker.cluster.topics) == {"t"}
+    assert set(broker.cluster.topics.by_name) == {"t"}
 
 
 def test_a_topic_needs_a_name_or_an_id_and_not_both(broker):
     create(broker, new_topic("t"))
-    topic_id = broker.cluster.topics["t"].id
+    topic_id = broker.cluster.topics.by_name["t"].id
     assert codes(delete(broker, ids=[("t", topic_id)])) == {"t": ErrorCode.INVALID_REQUEST}
     assert codes(delete(broker, ids=[(None, ZERO_UUID)])) == {None: ErrorCode.INVALID_REQUEST}
-    assert set(broker.cluster.topics) == {"t"}
+    assert set(broker.cluster.topics.by_name) == {"t"}
 
 
 def test_internal_topics_can_be_deleted(broker):
@@ -281,14 +281,14 @@ def test_deletion_can_be_disabled(tmp_path, version):
     # KIP-322: clients before version 3 do not know the code.
     code = ErrorCode.TOPIC_DELETION_DISABLED if version >= 3 else ErrorCode.INVALID_REQUEST
     assert codes(delete(broker, "t", "unknown", version=version)) == {"t": code, "unknown": code}
-    assert set(broker.cluster.topics) == {"t"}
+    assert set(broker.cluster.topics.by_name) == {"t"}
     broker.close()
 
 
 def test_a_deletion_without_time_is_timed_out(broker):
     create(broker, new_topic("t"))
     assert codes(delete(broker, "t", timeout_ms=0)) == {"t": ErrorCode.REQUEST_TIMED_OUT}
-    assert set(broker.cluster.topics) == {"t"}
+    assert set(broker.cluster.topics.by_name) == {"t"}
 
 
 # --- CreatePartitions
@@ -311,7 +311,7 @@ def test_a_topic_grows_and_keeps_its_records(broker, version, assignments):
     create(broker, new_topic("t", 2))
     broker.append("t", 5, partition=1)
     assert codes(grow(broker, growth("t", 4, assignments), version=version)) == {"t": NONE}
-    partitions = broker.cluster.topics["t"].partitions
+    partitions = broker.cluster.topics.by_name["t"].partitions
     assert [(each.index, each.replicas, each.high_watermark) for each in partitions] == [
         (0, [1], 0),
         (1, [1], 5),
@@ -343,20 +343,20 @@ def test_a_topic_grows_and_keeps_its_records(broker, version, assignments):
 def test_a_topic_does_not_grow_by_a_wrong_wish(broker, topic, code, validate_only):
     create(broker, new_topic("t", 2))
     assert codes(grow(broker, topic, validate_only=validate_only)) == {topic.name: code}
-    assert len(broker.cluster.topics["t"].partitions) == 2
+    assert len(broker.cluster.topics.by_name["t"].partitions) == 2
 
 
 def test_a_growth_can_be_tried_out(broker):
     create(broker, new_topic("t", 2))
     assert codes(grow(broker, growth("t", 3), validate_only=True)) == {"t": NONE}
-    assert len(broker.cluster.topics["t"].partitions) == 2
+    assert len(broker.cluster.topics.by_name["t"].partitions) == 2
 
 
 def test_a_topic_that_is_grown_twice_in_one_request_is_left_alone(broker):
     create(broker, new_topic("t"), new_topic("other"))
     answers = grow(broker, growth("t", 3), growth("t", 4), growth("other", 2))
     assert codes(answers) == {"t": ErrorCode.INVALID_REQUEST, "other": NONE}
-    assert len(broker.cluster.topics["t"].partitions) == 1
+    assert len(broker.cluster.topics.by_name["t"].partitions) == 1
 
 
 def test_a_growth_without_time_is_timed_out(broker):
@@ -370,7 +370,7 @@ def test_partitions_survive_a_restart(tmp_path):
     grow(broker, growth("t", 3))
     broker.close()
     broker = Broker(tmp_path)
-    topic = broker.cluster.topics["t"]
+    topic = broker.cluster.topics.by_name["t"]
     assert (len(topic.partitions), topic.config.overrides) == (3, {"retention.ms": "5"})
     broker.close()
 
@@ -398,9 +398,9 @@ def shorten(broker, *wanted, version=2):
 def test_records_before_an_offset_go(broker, version, offset, start):
     create(broker, new_topic("t"))
     broker.append("t", 10)
-    broker.cluster.partition("t", 0).delete_records(2)
+    broker.cluster.topics.partition("t", 0).delete_records(2)
     assert shorten(broker, ("t", 0, offset), version=version) == [("t", 0, start, NONE)]
-    assert broker.cluster.partition("t", 0).log_start_offset == start
+    assert broker.cluster.topics.partition("t", 0).log_start_offset == start
 
 
 def test_starts_that_cannot_be_written_down_are_storage_errors(broker, monkeypatch):
@@ -437,7 +437,7 @@ def test_records_that_may_not_go_stay(broker, name, index, offset, code):
     create(broker, new_topic("__consumer_offsets"))
     broker.append("t", 10)
     assert shorten(broker, (name, index, offset)) == [(name, index, -1, code)]
-    assert broker.cluster.partition("t", 0).log_start_offset == 0
+    assert broker.cluster.topics.partition("t", 0).log_start_offset == 0
 
 
 @pytest.mark.parametrize("policy", ["compact,delete", ""])

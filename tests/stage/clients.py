@@ -19,7 +19,7 @@ FetchPartition = FetchRequest.Topic.Partition
 
 def new_topic(broker: Broker, name: str = "topic", partitions: int = 1, **configs: str) -> Topic:
     """A topic on the broker; underscores stand for dots in the names of settings."""
-    return broker.cluster.create_topic(
+    return broker.cluster.topics.create(
         name,
         assignments=[[1]] * partitions,
         configs={key.replace("_", "."): value for key, value in configs.items()},

@@ -29,7 +29,7 @@ class ThreeNodes(Broker):
     def __init__(self, folder: Path, **settings: str) -> None:
         super().__init__(folder, **settings)
         self.contexts = {}
-        for node in self.cluster.nodes.values():
+        for node in self.cluster.nodes.by_id.values():
             node.endpoints = [Address(f"broker-{node.id}.example", 9092)]
             self.contexts[node.id] = Context(cluster=self.cluster, node=node, client_host="10.0.0.1")
 
@@ -46,11 +46,11 @@ class ThreeNodes(Broker):
 
     def stop(self, *node_ids: int) -> None:
         for node_id in node_ids:
-            self.cluster.elections.stop(self.cluster.nodes[node_id])
+            self.cluster.elections.stop(self.cluster.nodes.by_id[node_id])
 
     def start(self, *node_ids: int) -> None:
         for node_id in node_ids:
-            self.cluster.elections.start(self.cluster.nodes[node_id])
+            self.cluster.elections.start(self.cluster.nodes.by_id[node_id])
 
     def create(self, name: str, *assignments: list[int], **configs: str) -> ErrorCode:
         """Make a topic whose partitions have these replicas; how it went."""
@@ -83,7 +83,7 @@ class ThreeNodes(Broker):
 
     def begin_to_produce(self, name: str, node: int, *, acks: int = -1, count: int = 1, version: int = 9) -> Answer:
         data = ProduceRequest.Topic.Partition(index=0, records=batch_of([b"value"] * count))
-        topic = ProduceRequest.Topic(name=name, topic_id=self.cluster.topics[name].id, partition_data=[data])
+        topic = ProduceRequest.Topic(name=name, topic_id=self.cluster.topics.by_name[name].id, partition_data=[data])
         return self.begin(ProduceRequest(acks=acks, timeout_ms=1000, topic_data=[topic]), version, node)
 
     def fetch(
@@ -91,7 +91,7 @@ class ThreeNodes(Broker):
     ) -> Answer:
         """Fetch partition 0 at a node."""
         partition = FetchPartition(partition=0, partition_max_bytes=1 << 20, **{"fetch_offset": 0, **asked})
-        topic = FetchRequest.Topic(topic=name, topic_id=self.cluster.topics[name].id, partitions=[partition])
+        topic = FetchRequest.Topic(topic=name, topic_id=self.cluster.topics.by_name[name].id, partitions=[partition])
         request = FetchRequest(max_wait_ms=wait_ms, min_bytes=1, max_bytes=1 << 20, topics=[topic], rack_id=rack)
         return self.begin(request, version, node)
 

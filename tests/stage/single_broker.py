@@ -113,8 +113,8 @@ class Broker:
             more_nodes=more_nodes,
             release=release,
         )
-        self.cluster.node.endpoints = [Address("broker.example", 9092)]
-        self.context = Context(cluster=self.cluster, node=self.cluster.node, client_host="10.0.0.1")
+        self.cluster.nodes.first.endpoints = [Address("broker.example", 9092)]
+        self.context = Context(cluster=self.cluster, node=self.cluster.nodes.first, client_host="10.0.0.1")
         for _ in self.cluster.load_groups():
             self.settle()
 
@@ -135,7 +135,9 @@ class Broker:
     def append(self, topic: str, count: int, *, partition: int = 0) -> None:
         """Append one batch of ``count`` records with keys."""
         batch = build_batch(Record(0, self.clock.wall_ms(), b"key", b"value") for _ in range(count))
-        self.cluster.partition(topic, partition).append(memoryview(batch), read_header(batch), self.clock.wall_ms())
+        self.cluster.topics.partition(topic, partition).append(
+            memoryview(batch), read_header(batch), self.clock.wall_ms()
+        )
         self.settle()
 
     def close(self) -> None:

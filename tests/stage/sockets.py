@@ -90,7 +90,7 @@ class Served:
         if buffer_bytes is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         ours.setblocking(False)
-        context = Context(cluster=self.broker.cluster, node=self.broker.cluster.node, client_host="10.0.0.1")
+        context = Context(cluster=self.broker.cluster, node=self.broker.cluster.nodes.first, client_host="10.0.0.1")
         self.loop.add(Connection(ours, self.loop, context))
         self.clients.append(Client(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
         return self.clients[-1]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from ottla.broker.cluster.cluster import Cluster
-from ottla.broker.cluster.node import Node
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.settings.group_table import (
     check_client_metrics,
     check_group,
@@ -39,13 +39,13 @@ def list_resources(cluster: Cluster, types: Iterable[int]) -> Iterator[tuple[Res
     wanted = set(types)
     if not wanted.issubset(set(ResourceType)):
         raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "A resource type is not known")
-    nodes = [str(node) for node in sorted(cluster.nodes)]
+    nodes = [str(node) for node in sorted(cluster.nodes.by_id)]
     names: Mapping[ResourceType, Iterable[str]] = {
         ResourceType.GROUP: cluster.catalog.config_names(ResourceType.GROUP),
         ResourceType.CLIENT_METRICS: cluster.catalog.config_names(ResourceType.CLIENT_METRICS),
         ResourceType.BROKER_LOGGER: nodes,
         ResourceType.BROKER: nodes,
-        ResourceType.TOPIC: sorted(cluster.topics),
+        ResourceType.TOPIC: sorted(cluster.topics.by_name),
     }
     for resource_type, found in names.items():
         if resource_type in wanted:
@@ -60,7 +60,7 @@ def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType,
     match resource_type:
         case ResourceType.TOPIC:
             check_name(name)
-            topic = cluster.topics.get(name)
+            topic = cluster.topics.by_name.get(name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
             return topic.config.describe()
@@ -166,14 +166,14 @@ def _change(
         case _:
             raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
     if after != before and not validate_only:
-        cluster.set_configs(resource_type, name, after)
+        cluster.configs.replace(resource_type, name, after)
 
 
 def _change_topic(cluster: Cluster, name: str, change: _Changing, *, validate_only: bool) -> None:
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Settings of all topics are settings of the broker")
     check_name(name)
-    topic = cluster.topics.get(name)
+    topic = cluster.topics.by_name.get(name)
     before: Overrides = {} if topic is None else topic.config.overrides
     after = change(before, TOPIC_DEFINITIONS.get)
     TopicConfig(cluster.config, after)
@@ -181,7 +181,7 @@ def _change_topic(cluster: Cluster, name: str, change: _Changing, *, validate_on
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
     if after != before and not validate_only:
-        cluster.set_topic_configs(topic, after)
+        cluster.topics.configure(topic, after)
 
 
 _ELR = "min.insync.replicas"

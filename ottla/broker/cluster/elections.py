@@ -1,49 +1,48 @@
-"""Lets leadership follow the nodes that run: decides by ``replication``, writes to the catalog, then moves partitions.
+"""Lets leadership follow the nodes that run: decides by ``leadership``, writes to the catalog, then moves partitions.
 
 With one node there is nothing to move: it leads what its disk lets it lead.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ottla.broker.cluster.leadership import NOBODY, Rules, elected, reassigned, reverted, settled
-from ottla.broker.cluster.node import Node
+from ottla.broker.cluster.nodes import Node, Nodes
 from ottla.broker.settings.topic_config import TopicConfig
-from ottla.broker.topics.names import OFFSETS_TOPIC
+from ottla.broker.topics.registry import Topics
 from ottla.broker.topics.replicated_partition import ReplicatedPartition
 from ottla.broker.topics.topic import Topic
-from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS
-from ottla.scheduling.steps import Steps
-from ottla.storage.catalog import PartitionState
+from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS, Features
+from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.catalog import Topic as StoredTopic
-
-if TYPE_CHECKING:
-    from ottla.broker.cluster.cluster import Cluster
 
 Decide = Callable[[PartitionState, Rules], PartitionState]
 
 
 class Elections:
-    """Leaders, replicas and coordinators of one cluster."""
+    """Leaders and replicas of one cluster. ``on_moved`` is told of the topics whose leaders may have changed."""
 
-    def __init__(self, cluster: "Cluster") -> None:
-        self._cluster = cluster
+    def __init__(self, topics: Topics, nodes: Nodes, catalog: Catalog, features: Features) -> None:
+        self._topics = topics
+        self._nodes = nodes
+        self._catalog = catalog
+        self._features = features
+        self.on_moved: list[Callable[[Iterable[Topic]], None]] = []
+        topics.on_configured.append(lambda configured: self.settle(configured, cleanly=True))
 
     # --- nodes
 
     def settle_catalog(self) -> None:
         """Before anything is served: give partitions leaders among the nodes that there are now."""
-        cluster = self._cluster
         changed = []
-        for topic in cluster.catalog.topics.values():
+        for topic in self._catalog.topics.values():
             if all(map(self._is_settled, topic.partitions)):
                 continue
-            config = TopicConfig(cluster.config, topic.configs)
+            config = TopicConfig(self._topics.config, topic.configs)
             rules = self._rules(config)
             changed.append(replace(topic, partitions=tuple(settled(state, rules) for state in topic.partitions)))
         if changed:
-            cluster.catalog.replace_topics(changed, synced=True)
+            self._catalog.replace_topics(changed, synced=True)
 
     def stop(self, node: Node) -> None:
         """Let others lead what ``node`` led; it is out of sync from now on."""
@@ -62,28 +61,28 @@ class Elections:
         self._nodes_changed()
 
     def _nodes_changed(self) -> None:
-        self.settle(self._cluster.topics.values())
-        self._cluster.answers.forget()
+        self.settle(self._topics.by_name.values())
+        self._nodes.version += 1
 
     def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
         """Let leaders and replicas of these topics be what the running nodes and the settings make of them.
 
         ``cleanly``: an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
         """
-        if not self._cluster.is_alone:
+        if not self._nodes.is_alone:
             decide = _settled_cleanly if cleanly else settled
             self._change({topic: list(range(len(topic.partitions))) for topic in topics}, decide)
 
     # --- single partitions
 
     def elect(self, topic: Topic, index: int, *, unclean: bool) -> None:
-        """Elect a leader (KIP-460). Raises what ``replication.elected`` raises."""
+        """Elect a leader (KIP-460). Raises what ``leadership.elected`` raises."""
         self._change({topic: [index]}, lambda state, rules: elected(state, rules, unclean=unclean))
 
     def elect_preferred(self) -> None:
         """Let every partition be led by its first replica where that is possible (``auto.leader.rebalance.enable``)."""
         wanted = {}
-        for topic in self._cluster.topics.values():
+        for topic in self._topics.by_name.values():
             indexes = [
                 each.index
                 for each in topic.partitions
@@ -95,7 +94,7 @@ class Elections:
 
     def elect_unclean(self) -> None:
         """Let any replica that runs lead where nobody does and the topic allows that."""
-        self.settle(self._cluster.topics.values())
+        self.settle(self._topics.by_name.values())
 
     def reassign(self, topic: Topic, index: int, replicas: list[int] | None) -> None:
         """Give a partition other replicas; None ends the reassignment that is under way.
@@ -108,19 +107,18 @@ class Elections:
             self._change({topic: [index]}, lambda state, rules: reassigned(state, replicas, rules))
 
     def state(self, topic: Topic, index: int) -> PartitionState:
-        """What the catalog says about a partition."""
-        return self._cluster.catalog.topics_by_id[topic.id].partitions[index]
+        """Return what the catalog says about a partition."""
+        return self._catalog.topics_by_id[topic.id].partitions[index]
 
     # --- carrying out
 
     def _change(self, wanted: dict[Topic, list[int]], decide: Decide) -> None:
         """Decide for partitions; what changes is in the catalog before anybody sees it."""
-        catalog = self._cluster.catalog
         changed: list[StoredTopic] = []
         partitions: list[tuple[ReplicatedPartition, PartitionState, int]] = []
         for topic, indexes in wanted.items():
             rules = self._rules(topic.config)
-            known = catalog.topics_by_id[topic.id]
+            known = self._catalog.topics_by_id[topic.id]
             states = list(known.partitions)
             for index in indexes:
                 states[index] = after = decide(states[index], rules)
@@ -131,43 +129,22 @@ class Elections:
                 changed.append(replace(known, partitions=tuple(states)))
         if not changed:
             return
-        catalog.replace_topics(changed, synced=any(topic.config.syncs_appends for topic in wanted))
+        self._catalog.replace_topics(changed, synced=any(topic.config.syncs_appends for topic in wanted))
         for partition, state, min_insync_replicas in partitions:
             partition.take(state, min_insync_replicas=min_insync_replicas)
-        self.moved(wanted)
-
-    def moved(self, topics: Iterable[Topic]) -> None:
-        """Let groups be coordinated by who leads their offsets, if these are among the topics that moved."""
-        cluster = self._cluster
-        if not cluster.is_alone and any(topic.name == OFFSETS_TOPIC for topic in topics):
-            cluster.stepper.start(self.coordinate(), "moving groups to other coordinators")
-
-    def coordinate(self) -> Steps[None]:
-        """Give each node the groups whose offsets it leads: at once; they are loaded by the steps."""
-        offsets = self._cluster.topics.get(OFFSETS_TOPIC)
-        if offsets is None:
-            return in_turn([])
-        return in_turn(
-            [
-                node.groups.runtime.lead(
-                    {partition.index for partition in offsets.partitions if partition.leader == node.id},
-                    len(offsets.partitions),
-                )
-                for node in self._cluster.nodes.values()
-            ]
-        )
+        for callback in self.on_moved:
+            callback(wanted)
 
     def _rules(self, config: TopicConfig) -> Rules:
-        cluster = self._cluster
         return Rules(
-            alive=frozenset(node.id for node in cluster.running),
+            alive=frozenset(node.id for node in self._nodes.running),
             min_insync_replicas=config.integer("min.insync.replicas"),
-            keeps_eligible=cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0,
+            keeps_eligible=self._features.level(ELIGIBLE_LEADER_REPLICAS) > 0,
             elects_unclean=config.boolean("unclean.leader.election.enable"),
         )
 
     def _is_settled(self, state: PartitionState) -> bool:
-        nodes = self._cluster.nodes
+        nodes = self._nodes.by_id
         return (
             state.leader in nodes
             and len(state.isr) == len(state.replicas)
@@ -177,9 +154,3 @@ class Elections:
 
 def _settled_cleanly(state: PartitionState, rules: Rules) -> PartitionState:
     return settled(state, rules._replace(elects_unclean=False))
-
-
-def in_turn(works: Iterable[Steps[None]]) -> Steps[None]:
-    """Take the steps of one work after the other."""
-    for work in works:
-        yield from work

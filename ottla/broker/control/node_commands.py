@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
-from ottla.broker.cluster.node import Node
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.control.local_socket import CommandError
 from ottla.broker.network.endpoints import Door
 from ottla.broker.network.loop import Loop
@@ -26,25 +26,25 @@ class Nodes:
         self._cluster = cluster
         self._loop = loop
         self._doors = doors
-        for node in cluster.nodes.values():
+        for node in cluster.nodes.by_id.values():
             door = doors[node.id]
             node.endpoints = [door.advertised] * len(door.listening)
 
     def listen(self) -> None:
         """Let every node accept connections."""
-        for node in self._cluster.nodes.values():
+        for node in self._cluster.nodes.by_id.values():
             self._doors[node.id].listen(self._loop, partial(_context, self._cluster, node))
 
     def ready(self) -> tuple[ReadyNode, ...]:
         """Tell where each node listens."""
         return tuple(
             ReadyNode(node.id, self._doors[node.id].advertised, self._doors[node.id].listening, node.rack)
-            for node in self._cluster.nodes.values()
+            for node in self._cluster.nodes.by_id.values()
         )
 
     def list(self) -> list[dict[str, Any]]:
         """Tell what each node is and does: values that JSON can hold."""
-        topics = list(self._cluster.topics.values())
+        topics = list(self._cluster.topics.by_name.values())
         partitions = [partition for topic in topics for partition in topic.partitions]
         return [
             {
@@ -57,7 +57,7 @@ class Nodes:
                 "in_sync": sum(node.id in partition.isr for partition in partitions),
                 "connections": sum(each.context.node is node for each in self._loop.connections.values()),
             }
-            for node in self._cluster.nodes.values()
+            for node in self._cluster.nodes.by_id.values()
         ]
 
     def stop(self, node_id: int) -> None:
@@ -87,9 +87,9 @@ class Nodes:
         log.info("node %d is started", node_id)
 
     def _find(self, node_id: int) -> Node:
-        node = self._cluster.nodes.get(node_id)
+        node = self._cluster.nodes.by_id.get(node_id)
         if node is None:
-            known = ", ".join(map(str, self._cluster.nodes))
+            known = ", ".join(map(str, self._cluster.nodes.by_id))
             raise CommandError(f"there is no node {node_id}; there are: {known}")
         return node
 

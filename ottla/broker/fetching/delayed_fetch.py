@@ -219,12 +219,12 @@ class Fetch:
             return partition
         cluster = self._cluster
         if self._by_id:
-            topic = cluster.topics_by_id.get(fetched.topic_id)
+            topic = cluster.topics.by_id.get(fetched.topic_id)
             if topic is None:
                 raise _topic_gone(cluster, fetched)
             fetched.known_name = topic.name
         else:
-            topic = cluster.topics.get(fetched.topic_name)
+            topic = cluster.topics.by_name.get(fetched.topic_name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         found = topic.partition(fetched.index)
@@ -325,7 +325,7 @@ def _topic_gone(cluster: Cluster, fetched: FetchedPartition) -> KafkaError:
     """Say what became of a topic id: a session remembers the name that it had, as Apache's do."""
     if not fetched.known_name:
         return KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-    if fetched.known_name in cluster.topics:
+    if fetched.known_name in cluster.topics.by_name:
         return KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
     return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 

@@ -48,7 +48,7 @@ class FetchFromReplica(Fetch):
 
     def _preferred(self, partition: Partition, offset: int) -> int | None:
         """Return a follower in the consumer's rack that has the offset, if the leader is in another rack."""
-        nodes = self._cluster.nodes
+        nodes = self._cluster.nodes.by_id
         if partition.leader != self._context.node.id or self._context.node.rack == self._rack:
             return None
         if not partition.log.log_start_offset <= offset <= partition.log.log_end_offset:
@@ -63,9 +63,9 @@ class FetchFromReplica(Fetch):
 
     def _name_new_leaders(self, response: FetchResponse) -> None:
         """Tell who came to the wrong node which is the right one (KIP-951)."""
-        leaders = NewLeaders(self._context)
+        leaders = NewLeaders(self._cluster.nodes, self._context.listener)
         for topic in response.responses:
-            known = self._cluster.topics_by_id.get(topic.topic_id)
+            known = self._cluster.topics.by_id.get(topic.topic_id)
             for answer in topic.partitions:
                 if known is not None and answer.error_code in _MOVED:
                     leader_id, leader_epoch = leaders.of(known.partitions[answer.partition_index])

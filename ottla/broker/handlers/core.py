@@ -82,10 +82,10 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
                 port=node.endpoints[context.listener].port,
                 rack=node.rack,
             )
-            for node in cluster.running
+            for node in cluster.nodes.running
         ],
         cluster_id=cluster.id,
-        controller_id=cluster.some_node.id,
+        controller_id=cluster.nodes.any_running.id,
         topics=topics,
         cluster_authorized_operations=(
             ALL_CLUSTER_OPERATIONS if request.include_cluster_authorized_operations else OPERATIONS_NOT_ASKED
@@ -95,7 +95,7 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
 
 def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic]) -> None:
     """Name only nodes that run, and say that others are missing: the first clients knew no offline replicas."""
-    running = {node.id for node in cluster.running}
+    running = {node.id for node in cluster.nodes.running}
     for topic in topics:
         for partition in topic.partitions:
             if running.issuperset(partition.replica_nodes):
@@ -109,7 +109,7 @@ def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic
 def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataResponse.Topic]:
     """Describe what the request asks about: topics that are there first, then the others, as Apache does."""
     if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
-        return [_describe_topic(context.cluster, topic) for topic in context.cluster.topics.values()]
+        return [_describe_topic(context.cluster, topic) for topic in context.cluster.topics.by_name.values()]
     by_id = any(each.topic_id != ZERO_UUID for each in request.topics)
     names_missing = any(each.name is None for each in request.topics)
     if (by_id or names_missing) and not MetadataRequest.finds_topics_by_id(context.api_version):
@@ -126,7 +126,7 @@ def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataRes
 
 
 def _find_by_id(context: Context, topic_id: bytes) -> MetadataResponse.Topic:
-    topic = context.cluster.topics_by_id.get(topic_id)
+    topic = context.cluster.topics.by_id.get(topic_id)
     if topic is None:
         return MetadataResponse.Topic(
             error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id, partitions=[]
@@ -135,10 +135,10 @@ def _find_by_id(context: Context, topic_id: bytes) -> MetadataResponse.Topic:
 
 
 def _find_by_name(context: Context, name: str, *, may_create: bool) -> MetadataResponse.Topic:
-    topic = context.cluster.topics.get(name)
+    topic = context.cluster.topics.by_name.get(name)
     if topic is None:
         try:
-            topic = context.cluster.create_topic_on_demand(
+            topic = context.cluster.topics.create_on_demand(
                 name, allowed=may_create, may_make=context.may_make_partitions
             )
         except KafkaError as error:
@@ -170,7 +170,7 @@ def _describe_topic(cluster: Cluster, topic: Topic) -> MetadataResponse.Topic:
                 leader_epoch=partition.leader_epoch,
                 replica_nodes=partition.replicas,
                 isr_nodes=partition.isr,
-                offline_replicas=cluster.offline_replicas(partition),
+                offline_replicas=cluster.nodes.offline_replicas(partition),
             )
             for partition in topic.partitions
         ],
@@ -193,7 +193,7 @@ def describe_cluster(context: Context, request: DescribeClusterRequest) -> Descr
         )
     return DescribeClusterResponse(
         cluster_id=cluster.id,
-        controller_id=cluster.some_node.id,
+        controller_id=cluster.nodes.any_running.id,
         brokers=[
             DescribeClusterResponse.Broker(
                 broker_id=node.id,
@@ -202,7 +202,7 @@ def describe_cluster(context: Context, request: DescribeClusterRequest) -> Descr
                 rack=node.rack,
                 is_fenced=not node.runs,
             )
-            for node in cluster.registered
+            for node in cluster.nodes.registered
             if node.runs or request.include_fenced_brokers
         ],
         cluster_authorized_operations=(
@@ -221,7 +221,7 @@ def describe_topic_partitions(
     asked = {each.name for each in request.topics}
     if first_index < 0 or (cursor is not None and asked and first_name not in asked):
         return _refused_description(request)
-    names = asked or set(cluster.topics)
+    names = asked or set(cluster.topics.by_name)
     left = min(request.response_partition_limit, cluster.config.integer("max.request.partition.size.limit"))
     left = max(left, 1)
     response = DescribeTopicPartitionsResponse(topics=[], next_cursor=None)
@@ -231,7 +231,7 @@ def describe_topic_partitions(
         if left <= 0:
             response.next_cursor = DescribeTopicPartitionsResponse.Cursor(topic_name=name, partition_index=0)
             break
-        topic = cluster.topics.get(name)
+        topic = cluster.topics.by_name.get(name)
         if topic is None:
             response.topics.append(_unknown_topic(name))
             continue
@@ -254,7 +254,7 @@ def describe_topic_partitions(
                         isr_nodes=partition.isr,
                         eligible_leader_replicas=list(state.eligible_leader_replicas),
                         last_known_elr=list(state.last_known_elr),
-                        offline_replicas=cluster.offline_replicas(partition),
+                        offline_replicas=cluster.nodes.offline_replicas(partition),
                     )
                     for partition, state in zip(shown, states, strict=False)
                 ],

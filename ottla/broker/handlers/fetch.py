@@ -58,7 +58,7 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[Fe
         return FetchResponse(error_code=error.code, responses=[])
     if request.isolation_level not in ISOLATION_LEVELS:
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
-    kind = Fetch if cluster.is_alone else FetchFromReplica
+    kind = Fetch if cluster.nodes.is_alone else FetchFromReplica
     answer = kind(context, request, fetch_set).start(request.max_wait_ms)
     if by_id:
         return answer  # the common case, in which nobody need ask what the client reads
@@ -140,7 +140,7 @@ def _list_offset(
             and context.api_version < FIRST_VERSIONS.get(asked.timestamp, LAST_VERSION)
         ):
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
-        partition = context.cluster.partition(topic, asked.partition_index)
+        partition = context.cluster.topics.partition(topic, asked.partition_index)
         partition.check_asked(
             context.node.id,
             leader_epoch=asked.current_leader_epoch,
@@ -180,7 +180,7 @@ def offset_for_leader_epoch(context: Context, request: OffsetForLeaderEpochReque
         for each in topic.partitions:
             answer = OffsetForLeaderEpochResponse.Topic.Partition(partition=each.partition)
             try:
-                partition = context.cluster.partition(topic.topic, each.partition)
+                partition = context.cluster.topics.partition(topic.topic, each.partition)
                 partition.check_asked(context.node.id, leader_epoch=each.current_leader_epoch)
                 answer.leader_epoch, answer.end_offset = partition.log.offset_for_leader_epoch(each.leader_epoch)
             except KafkaError as error:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from ottla.broker.cluster.node import Node
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.requests.context import Context
 from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
@@ -87,7 +87,7 @@ def _coordinator(context: Context, key_type: int, key: str, *, version: int) -> 
 
 def _group_coordinator(context: Context, key: str) -> Node:
     """Return the node that has, or is loading, a group. Raises ``KafkaError`` COORDINATOR_NOT_AVAILABLE."""
-    for node in context.cluster.nodes.values():
+    for node in context.cluster.nodes.by_id.values():
         if node.groups.runtime.coordinates(key):
             return node
     raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "Nobody can read this group's offsets")
@@ -173,7 +173,7 @@ def offset_commit(
     refused: list[CommitTopic] = []
     accepted = []
     for topic in request.topics:
-        found = cluster.topics_by_id.get(topic.topic_id) if by_id else cluster.topics.get(topic.name)
+        found = cluster.topics.by_id.get(topic.topic_id) if by_id else cluster.topics.by_name.get(topic.name)
         code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if found is not None or not by_id else ErrorCode.UNKNOWN_TOPIC_ID
         count = 0
         if found is not None:
@@ -243,7 +243,7 @@ def _fetch_group(
         )
     missing = []
     for topic in group.topics:
-        found = context.cluster.topics_by_id.get(topic.topic_id)
+        found = context.cluster.topics.by_id.get(topic.topic_id)
         if found is None:
             missing.append(_missing_topic(topic))
         else:
@@ -258,10 +258,10 @@ def _fetch_group(
 def _name_by_id(context: Context, answer: FetchGroup) -> FetchGroup:
     """Give topics their ids; those that do not exist any more have none."""
     for topic in answer.topics:
-        found = context.cluster.topics.get(topic.name)
+        found = context.cluster.topics.by_name.get(topic.name)
         if found is not None:
             topic.topic_id = found.id
-    answer.topics = [topic for topic in answer.topics if topic.name in context.cluster.topics]
+    answer.topics = [topic for topic in answer.topics if topic.name in context.cluster.topics.by_name]
     return answer
 
 
@@ -323,7 +323,7 @@ def offset_delete(
     refused: dict[str, DeleteTopic] = {}
     accepted: dict[str, OffsetDeleteRequest.Topic] = {}
     for topic in request.topics:
-        found = context.cluster.topics.get(topic.name)
+        found = context.cluster.topics.by_name.get(topic.name)
         count = 0 if found is None else len(found.partitions)
         for each in topic.partitions:
             if 0 <= each.partition_index < count:

@@ -27,7 +27,7 @@ def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> Desc
         for each in request.topics:
             wanted.setdefault(each.topic, set()).update(each.partitions)
     topics = []
-    for topic in cluster.topics.values():
+    for topic in cluster.topics.by_name.values():
         indexes = None if wanted is None else wanted.get(topic.name, set())
         partitions = [
             LogDir.Topic.Partition(
@@ -75,4 +75,4 @@ def _move(cluster: Cluster, name: str, index: int, path: str) -> None:
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     if path != str(cluster.directory.root.absolute()):
         raise KafkaError(ErrorCode.LOG_DIR_NOT_FOUND)
-    cluster.partition(name, index)
+    cluster.topics.partition(name, index)

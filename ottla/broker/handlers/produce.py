@@ -91,7 +91,7 @@ def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, i
         acks, _, topic_id, index = found
         length, first = read_uvarint(buffer, start + head)
         last = first + length - 1
-        topic = context.cluster.topics_by_id.get(topic_id)
+        topic = context.cluster.topics.by_id.get(topic_id)
         if topic is None or acks == ACKS_NONE or length < 1 or buffer[last:end] != tail:
             return None
         try:
@@ -118,7 +118,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Prom
     acks = request.acks
     outcomes: list[tuple[TopicData, list[tuple[int, Outcome]]]] = []
     for data, partitions in _last_of_each(request.topic_data):
-        topic = cluster.topics_by_id.get(data.topic_id) if by_id else cluster.topics.get(data.name)
+        topic = cluster.topics.by_id.get(data.topic_id) if by_id else cluster.topics.by_name.get(data.name)
         found: list[tuple[int, Outcome]] = []
         for each in partitions:
             try:
@@ -180,7 +180,7 @@ def _respond(
     if acks == ACKS_NONE:
         _close_on_error(responses)
         return None
-    if not context.cluster.is_alone and ProduceRequest.is_told_of_new_leaders(context.api_version):
+    if not context.cluster.nodes.is_alone and ProduceRequest.is_told_of_new_leaders(context.api_version):
         _name_new_leaders(context, response)
     return response
 
@@ -188,9 +188,9 @@ def _respond(
 def _name_new_leaders(context: Context, response: ProduceResponse) -> None:
     """Tell who sent batches to the wrong node where they belong (KIP-951)."""
     cluster = context.cluster
-    leaders = NewLeaders(context)
+    leaders = NewLeaders(cluster.nodes, context.listener)
     for data in response.responses:
-        topic = cluster.topics_by_id.get(data.topic_id) or cluster.topics.get(data.name)
+        topic = cluster.topics.by_id.get(data.topic_id) or cluster.topics.by_name.get(data.name)
         for answer in data.partition_responses:
             if answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER and topic is not None:
                 leader_id, leader_epoch = leaders.of(topic.partition(answer.index))
@@ -319,7 +319,7 @@ def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error:
             for index, reason in error.record_errors
         ]
     if error.code in SEEN_BY_THE_LOG or isinstance(error, RecordsRefusedError):
-        topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics.get(data.name)
+        topic = context.cluster.topics.by_id.get(data.topic_id) or context.cluster.topics.by_name.get(data.name)
         if topic is not None:  # it may have been deleted while the append was under way
             answer.log_start_offset = topic.partition(answer.index).log_start_offset
 
@@ -328,7 +328,7 @@ def _settle(context: Context, data: TopicData, answer: PartitionResponse, acks: 
     """Fill in what became of a slow append. Meanwhile replicas may have gone that were to have it, too."""
     try:
         appended = done.result()
-        topic = context.cluster.topics_by_id.get(data.topic_id) or context.cluster.topics.get(data.name)
+        topic = context.cluster.topics.by_id.get(data.topic_id) or context.cluster.topics.by_name.get(data.name)
         if acks == ACKS_ALL and topic is not None and topic.partition(answer.index).lacks_replicas:
             raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
         _accept(answer, appended)
@@ -386,4 +386,4 @@ def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitPr
         return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
-    return InitProducerIdResponse(producer_id=context.cluster.next_producer_id(), producer_epoch=0)
+    return InitProducerIdResponse(producer_id=context.cluster.producer_ids.next(), producer_epoch=0)

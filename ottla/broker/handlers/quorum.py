@@ -53,12 +53,12 @@ def _described(context: Context) -> DescribedTopic.Partition:
     return DescribedTopic.Partition(
         partition_index=0,
         error_message="",
-        leader_id=cluster.controller_id,
+        leader_id=cluster.nodes.controller_id,
         leader_epoch=FIRST_EPOCH,
         high_watermark=end_offset,
         current_voters=[
             ReplicaState(
-                replica_id=cluster.controller_id,
+                replica_id=cluster.nodes.controller_id,
                 log_end_offset=end_offset,
                 last_fetch_timestamp=now_ms,
                 last_caught_up_timestamp=now_ms,
@@ -74,8 +74,8 @@ def _described(context: Context) -> DescribedTopic.Partition:
                 last_caught_up_timestamp=now_ms,
                 replica_directory_id=ZERO_UUID,
             )
-            for node in cluster.running
-            if node.id != cluster.controller_id
+            for node in cluster.nodes.running
+            if node.id != cluster.nodes.controller_id
         ],
     )
 
@@ -96,10 +96,10 @@ def _unknown(index: int) -> DescribedTopic.Partition:
 def _controllers(context: Context) -> list[ControllerNode]:
     """Where the controller would be found; Ottla has no listener for it, so this names the brokers' own."""
     cluster = context.cluster
-    endpoint = cluster.nodes[cluster.controller_id].endpoints[context.listener]
+    endpoint = cluster.nodes.by_id[cluster.nodes.controller_id].endpoints[context.listener]
     names = cluster.config.names("controller.listener.names")
     listener = ControllerNode.Listener(name=names[0] if names else "CONTROLLER", host=endpoint.host, port=endpoint.port)
-    return [ControllerNode(node_id=cluster.controller_id, listeners=[listener])]
+    return [ControllerNode(node_id=cluster.nodes.controller_id, listeners=[listener])]
 
 
 def add_raft_voter(context: Context, request: AddRaftVoterRequest) -> AddRaftVoterResponse:
@@ -152,7 +152,7 @@ def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateF
 
 def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse:
     """Forget a broker that is stopped, until it starts again; refuse for one that runs or never was."""
-    node = context.cluster.nodes.get(request.broker_id)
+    node = context.cluster.nodes.by_id.get(request.broker_id)
     if node is None or not node.is_registered:
         return UnregisterBrokerResponse(
             error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"

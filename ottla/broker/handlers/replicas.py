@@ -2,7 +2,7 @@
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.leadership import is_being_reassigned
-from ottla.broker.cluster.placement import check_replicas, check_replication_factor
+from ottla.broker.cluster.placement import check_replication_factor
 from ottla.broker.requests.context import Context
 from ottla.broker.topics.names import check_name
 from ottla.broker.topics.partition import Partition
@@ -35,7 +35,7 @@ def elect_leaders(context: Context, request: ElectLeadersRequest) -> ElectLeader
     asked = request.topic_partitions
     refusal = _refusal_of_elections(request)
     if asked is None:
-        every = [] if refusal else list(cluster.topics.values())
+        every = [] if refusal else list(cluster.topics.by_name.values())
         topics = [(topic.name, list(range(len(topic.partitions)))) for topic in every]
     else:
         topics = [(each.topic, each.partitions) for each in asked]
@@ -66,7 +66,7 @@ def _refusal_of_elections(request: ElectLeadersRequest) -> KafkaError | None:
 
 def _find(cluster: Cluster, name: str, index: int) -> tuple[Topic, Partition]:
     try:
-        topic = cluster.topics[name]
+        topic = cluster.topics.by_name[name]
         return topic, topic.partition(index)
     except (KeyError, KafkaError):
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no partition {index} of {name}") from None
@@ -120,9 +120,9 @@ def _reassign(
 ) -> None:
     topic, partition = _find(cluster, name, asked.partition_index)
     if asked.replicas is not None:
-        check_replicas(cluster, asked.replicas)
+        cluster.placement.check_replicas(asked.replicas)
         if not request.allow_replication_factor_change:
-            check_replication_factor(cluster, topic, partition.index, asked.replicas)
+            check_replication_factor(cluster.elections.state(topic, partition.index), asked.replicas)
     cluster.elections.reassign(topic, partition.index, asked.replicas)
 
 
@@ -133,12 +133,12 @@ def list_partition_reassignments(
     """Tell which reassignments are under way: those whose new replicas are on nodes that do not run."""
     cluster = context.cluster
     if request.topics is None:
-        asked = [(topic, list(range(len(topic.partitions)))) for topic in cluster.topics.values()]
+        asked = [(topic, list(range(len(topic.partitions)))) for topic in cluster.topics.by_name.values()]
     else:
         asked = [
             (topic, each.partition_indexes)
             for each in request.topics
-            if (topic := cluster.topics.get(each.name)) is not None
+            if (topic := cluster.topics.by_name.get(each.name)) is not None
         ]
     topics = []
     for topic, indexes in asked:
@@ -176,9 +176,9 @@ def describe_producers(context: Context, request: DescribeProducersRequest) -> D
 
 def _producers(context: Context, name: str, index: int) -> list[WrittenTopic.Partition.Producer]:
     check_name(name)
-    if name not in context.cluster.topics:
+    if name not in context.cluster.topics.by_name:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
-    partition = context.cluster.partition(name, index)
+    partition = context.cluster.topics.partition(name, index)
     partition.check_asked(context.node.id, needs_leader=False)
     return [
         WrittenTopic.Partition.Producer(

@@ -5,19 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ottla.broker.cluster.cluster import Cluster
-from ottla.broker.cluster.placement import (
-    MAX_NEW_PARTITIONS,
-    Assignments,
-    default_partitions,
-    place_more_partitions,
-    place_new_topic,
-    place_new_topic_by_hand,
-    too_many_partitions,
-)
+from ottla.broker.cluster.placement import MAX_NEW_PARTITIONS, Assignments, too_many_partitions
 from ottla.broker.requests.context import Context
 from ottla.broker.settings.topic_config import TopicConfig
-from ottla.broker.topics.names import CLUSTER_METADATA, check_name
-from ottla.broker.topics.topic import Topic
+from ottla.broker.topics.names import CLUSTER_METADATA
 from ottla.scheduling.promise import Promise, gather, then
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -72,7 +63,7 @@ def _refusal_of_creation(
         if topic.assignments:
             total += len(topic.assignments)
         else:
-            total += topic.num_partitions if topic.num_partitions > 0 else default_partitions(cluster)
+            total += topic.num_partitions if topic.num_partitions > 0 else cluster.placement.default_partitions
     return too_many_partitions() if total > MAX_NEW_PARTITIONS else None
 
 
@@ -83,29 +74,14 @@ def _decide(
     try:
         if refusal is not None:
             raise refusal
-        check_name(name)
-        if name in cluster.topics:
-            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"There is a topic {name}")
-        collides = cluster.colliding_topic(name)
-        if collides is not None:
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {collides}")
+        cluster.topics.check_new_name(name)
         overrides = {}
         for config in asked.configs:
             if config.value is None:
                 raise KafkaError(ErrorCode.INVALID_CONFIG, f"{config.name} has no value")
             overrides[config.name] = config.value
         settings = TopicConfig(cluster.config, overrides)
-        if asked.assignments:
-            assignments = place_new_topic_by_hand(
-                cluster,
-                [(each.partition_index, each.broker_ids) for each in asked.assignments],
-                num_partitions=asked.num_partitions,
-                replication_factor=asked.replication_factor,
-            )
-        else:
-            assignments = place_new_topic(
-                cluster, num_partitions=asked.num_partitions, replication_factor=asked.replication_factor
-            )
+        assignments = _place(cluster, asked)
         told = CreateTopicsRequest.knows_throttling_quota(context.api_version)
         context.changes_partitions(len(assignments), client_is_told=told)
     except KafkaError as error:
@@ -113,14 +89,22 @@ def _decide(
     return name, assignments, settings
 
 
+def _place(cluster: Cluster, asked: CreateTopicsRequest.Topic) -> Assignments:
+    figures = {"num_partitions": asked.num_partitions, "replication_factor": asked.replication_factor}
+    if not asked.assignments:
+        return cluster.placement.place_new_topic(**figures)
+    by_hand = [(each.partition_index, each.broker_ids) for each in asked.assignments]
+    return cluster.placement.place_new_topic_by_hand(by_hand, **figures)
+
+
 def _create(
     cluster: Cluster, name: str, assignments: Assignments, settings: TopicConfig, *, validate_only: bool
 ) -> CreatedTopic:
     if validate_only:
-        topic_id = cluster.new_topic_id()
+        topic_id = cluster.topics.new_id()
     else:
         try:
-            topic_id = cluster.create_topic(name, assignments=assignments, configs=settings.overrides).id
+            topic_id = cluster.topics.create(name, assignments=assignments, configs=settings.overrides).id
         except KafkaError as error:
             return _not_created(name, error)
     return CreatedTopic(
@@ -171,19 +155,20 @@ def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopic
         if not count:
             continue
         try:
-            topic = _find_to_delete(cluster, each, times=count)
+            _check_deletion(each, times=count)
+            topic = cluster.topics.find(each.name, each.topic_id)
         except KafkaError as error:
             answers.append(_not_deleted(each, error))
         else:
             found.setdefault(topic.id, []).append(each)
     for topic_id, names in found.items():
-        topic = cluster.topics_by_id[topic_id]
+        topic = cluster.topics.by_id[topic_id]
         answer = DeletedTopic(name=topic.name, topic_id=topic_id)
         if len(names) == 1:
             try:
                 told = DeleteTopicsRequest.knows_throttling_quota(context.api_version)
                 context.changes_partitions(len(topic.partitions), client_is_told=told)
-                cluster.delete_topic(topic)
+                cluster.topics.delete(topic)
             except KafkaError as error:
                 answer.error_code = error.code
                 answer.error_message = error.message
@@ -199,22 +184,13 @@ def _named_topics(request: DeleteTopicsRequest) -> list[DeleteTopicsRequest.Topi
     return request.topics or [DeleteTopicsRequest.Topic(name=name, topic_id=ZERO_UUID) for name in request.topic_names]
 
 
-def _find_to_delete(cluster: Cluster, asked: DeleteTopicsRequest.Topic, *, times: int) -> Topic:
+def _check_deletion(asked: DeleteTopicsRequest.Topic, *, times: int) -> None:
     if asked.name is not None and asked.topic_id != ZERO_UUID:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "A topic is given by its name or by its id, not by both")
     if asked.name is None and asked.topic_id == ZERO_UUID:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "A topic has neither name nor id")
     if times > 1:
         raise _named_twice()
-    if asked.name is not None:
-        topic = cluster.topics.get(asked.name)
-        code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-    else:
-        topic = cluster.topics_by_id.get(asked.topic_id)
-        code = ErrorCode.UNKNOWN_TOPIC_ID
-    if topic is None:
-        raise KafkaError(code, "There is no such topic")
-    return topic
 
 
 def _not_deleted(asked: DeleteTopicsRequest.Topic, error: KafkaError) -> DeletedTopic:
@@ -248,15 +224,15 @@ def create_partitions(context: Context, request: CreatePartitionsRequest) -> Cre
 
 def _grow(context: Context, asked: CreatePartitionsRequest.Topic, *, validate_only: bool) -> None:
     cluster = context.cluster
-    topic = cluster.topics.get(asked.name)
+    topic = cluster.topics.by_name.get(asked.name)
     if topic is None:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     manual = None if asked.assignments is None else [each.broker_ids for each in asked.assignments]
-    assignments = place_more_partitions(cluster, topic, asked.count, manual)
+    assignments = cluster.placement.place_more_partitions(topic, asked.count, manual)
     told = CreatePartitionsRequest.knows_throttling_quota(context.api_version)
     context.changes_partitions(len(assignments), client_is_told=told)
     if not validate_only:
-        cluster.add_partitions(topic, assignments)
+        cluster.topics.add_partitions(topic, assignments)
 
 
 def delete_records(
@@ -289,8 +265,8 @@ def _shorten(context: Context, name: str, index: int, before_offset: int) -> Sho
         return answer
 
     try:
-        partition = context.cluster.partition(name, index)
-        topic = context.cluster.topics[name]
+        partition = context.cluster.topics.partition(name, index)
+        topic = context.cluster.topics.by_name[name]
         if topic.is_internal:
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:

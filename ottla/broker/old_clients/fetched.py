@@ -108,7 +108,7 @@ def _convert(
         if converted.messages or converted.next_offset <= offset or converted.next_offset >= answer.high_watermark:
             return converted.messages
         offset = converted.next_offset
-        found: RecordSlice | Promise[RecordSlice] = cluster.partition(topic, answer.partition_index).log.read(
+        found: RecordSlice | Promise[RecordSlice] = cluster.topics.partition(topic, answer.partition_index).log.read(
             offset, max(limit, 0), end_offset=answer.high_watermark, minimum_one_batch=True
         )
         behind: RecordSlice = (yield found) if isinstance(found, Promise) else found
@@ -125,7 +125,7 @@ def _refuse_topics_in_zstd(cluster: Cluster, response: FetchResponse) -> None:
     To those of Fetch 4 to 9, Apache 4 no longer says that.
     """
     for name, answer in _partitions(response):
-        topic = cluster.topics.get(name)
+        topic = cluster.topics.by_name.get(name)
         if topic is None or answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             continue
         if topic.compression is not None and topic.compression.codec == ZSTD:

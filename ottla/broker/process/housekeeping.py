@@ -76,11 +76,11 @@ class Housekeeping:
         )
 
     def _last_stable_offset(self, key: tuple[str, int]) -> int:
-        return self._cluster.partition(*key).last_stable_offset
+        return self._cluster.topics.partition(*key).last_stable_offset
 
     def apply_retention(self, *, to_compacted: bool = False) -> Steps[None]:
         """Let go, in every log, what its topic's settings say. Logs that are compacted have their own time for it."""
-        for topic in list(self._cluster.topics.values()):
+        for topic in list(self._cluster.topics.by_name.values()):
             if topic.log_config.is_compacted != to_compacted:
                 continue
             for partition in list(topic.partitions):

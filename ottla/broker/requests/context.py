@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ottla.broker.cluster.cluster import Cluster
-    from ottla.broker.cluster.node import Node
+    from ottla.broker.cluster.nodes import Node
     from ottla.broker.quotas.throttling import Meter
 
 

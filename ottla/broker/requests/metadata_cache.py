@@ -1,5 +1,7 @@
-"""Answers that depend on the catalog alone, kept until it changes. Bounded in number and size."""
+"""Answers that depend on the catalog and on the nodes alone, kept until these change. Bounded in number and size."""
 
+from ottla.broker.cluster.nodes import Nodes
+from ottla.broker.topics.registry import Topics
 from ottla.storage.catalog import Catalog
 
 MOST_ANSWERS = 256
@@ -10,23 +12,29 @@ Key = tuple[int, int, bytes]
 
 
 class Answers:
-    """Encoded responses by request. All are forgotten when the catalog's metadata offset moves."""
+    """Encoded responses by request. All are dropped when the catalog moves, a node comes or goes, or a log fails."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, nodes: Nodes, topics: Topics) -> None:
         self._catalog = catalog
+        self._nodes = nodes
+        self._topics = topics
         self._offset = catalog.metadata_offset
+        self._nodes_version = nodes.version
+        self._topics_version = topics.version
         self._answers: dict[Key, bytes] = {}
 
     def get(self, key: Key) -> bytes | None:
         """Return the answer that was given since the last change, if there is one."""
-        if self._offset != self._catalog.metadata_offset:
+        if (
+            self._offset != self._catalog.metadata_offset
+            or self._nodes_version != self._nodes.version
+            or self._topics_version != self._topics.version
+        ):
             self._offset = self._catalog.metadata_offset
+            self._nodes_version = self._nodes.version
+            self._topics_version = self._topics.version
             self._answers.clear()
         return self._answers.get(key)
-
-    def forget(self) -> None:
-        """Answer anew: something else that answers tell of has changed."""
-        self._answers.clear()
 
     def put(self, key: Key, answer: bytes) -> None:
         """Remember an answer, unless it is large. Answering may have changed the catalog."""

@@ -1,17 +1,15 @@
 """`__consumer_offsets` as the group coordinators use it: an ordinary topic of this cluster, made when first needed."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ottla.broker.topics.names import OFFSETS_TOPIC
+from ottla.broker.topics.registry import Topics
+from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
 from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
-
-if TYPE_CHECKING:
-    from ottla.broker.cluster.cluster import Cluster
 
 READ_BYTES = 1 << 20
 
@@ -19,21 +17,22 @@ READ_BYTES = 1 << 20
 class ClusterOffsetsTopic:
     """Gives coordinators the logs of one internal topic."""
 
-    def __init__(self, cluster: "Cluster") -> None:
-        self._cluster = cluster
+    def __init__(self, topics: Topics, clock: Clock) -> None:
+        self._topics = topics
+        self._clock = clock
 
     def ensure(self) -> Promise[None] | None:
         """Make the topic if it is not there. Here that is done at once."""
-        self._cluster.ensure_internal_topic(OFFSETS_TOPIC)
+        self._topics.ensure_internal(OFFSETS_TOPIC)
         return None
 
     def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
         """Append a coordinator's batch, as with acks=all; raises ``KafkaError``."""
-        found = self._cluster.partition(OFFSETS_TOPIC, partition)
+        found = self._topics.partition(OFFSETS_TOPIC, partition)
         if found.lacks_replicas:
             raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
         return found.append(
-            memoryview(batch), read_header(batch), self._cluster.clock.wall_ms(), origin=AppendOrigin.COORDINATOR
+            memoryview(batch), read_header(batch), self._clock.wall_ms(), origin=AppendOrigin.COORDINATOR
         )
 
     def read_all(self, partition: int) -> Iterator[memoryview | Promise[RecordSlice]]:
@@ -41,7 +40,7 @@ class ClusterOffsetsTopic:
 
         Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
         """
-        log = self._cluster.partition(OFFSETS_TOPIC, partition).log
+        log = self._topics.partition(OFFSETS_TOPIC, partition).log
         offset = log.log_start_offset
         while offset < log.log_end_offset:
             found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)

@@ -72,10 +72,10 @@ def test_topics_follow_the_broker_at_once_unless_they_have_a_setting_of_their_ow
         "retention.ms": "7",
         "cleanup.policy": "delete,compact",
     }
-    assert broker.cluster.partition("t", 0).log.config.retention_ms == 7
-    assert broker.cluster.partition("u", 0).log.config.retention_ms == 9
+    assert broker.cluster.topics.partition("t", 0).log.config.retention_ms == 7
+    assert broker.cluster.topics.partition("u", 0).log.config.retention_ms == 9
     alter(broker, (BROKER, "", [("log.retention.ms", DELETE, None)]))
-    assert broker.cluster.partition("t", 0).log.config.retention_ms == 604_800_000
+    assert broker.cluster.topics.partition("t", 0).log.config.retention_ms == 604_800_000
 
 
 def test_a_brokers_setting_survives_a_restart(tmp_path):

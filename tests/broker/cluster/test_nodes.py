@@ -425,13 +425,13 @@ def test_a_start_with_fewer_nodes_lets_those_lead_that_are_there(nodes, tmp_path
 
 def test_sessions_of_a_stopped_node_are_gone(nodes):
     nodes.create("topic", [3, 1])
-    assert len(nodes.cluster.nodes[3].fetch_sessions) == 0
+    assert len(nodes.cluster.nodes.by_id[3].fetch_sessions) == 0
     from tests.stage.clients import fetch_request
 
     nodes.ask(fetch_request(("topic", 0, 0), session=(0, 0)), 12, 3)
-    assert len(nodes.cluster.nodes[3].fetch_sessions) == 1
+    assert len(nodes.cluster.nodes.by_id[3].fetch_sessions) == 1
     nodes.stop(3)
-    assert len(nodes.cluster.nodes[3].fetch_sessions) == 0
+    assert len(nodes.cluster.nodes.by_id[3].fetch_sessions) == 0
 
 
 # --- acks=all
@@ -464,7 +464,7 @@ def test_a_setting_for_replicas_in_sync_counts_at_once(nodes):
     nodes.create("topic", [1, 2])
     nodes.stop(2)
     assert nodes.produce("topic", 1).error_code == NONE
-    nodes.cluster.set_topic_configs(nodes.cluster.topics["topic"], {"min.insync.replicas": "2"})
+    nodes.cluster.topics.configure(nodes.cluster.topics.by_name["topic"], {"min.insync.replicas": "2"})
     assert nodes.produce("topic", 1).error_code == ErrorCode.NOT_ENOUGH_REPLICAS
 
 
@@ -509,7 +509,7 @@ def test_an_unclean_leader_is_elected_only_by_who_asks_or_by_the_topics_setting(
     nodes.stop(3)
     nodes.start(2)
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
-    nodes.cluster.set_topic_configs(nodes.cluster.topics["set"], {"unclean.leader.election.enable": "true"})
+    nodes.cluster.topics.configure(nodes.cluster.topics.by_name["set"], {"unclean.leader.election.enable": "true"})
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, -1]
     nodes.cluster.elections.elect_unclean()
     assert [led(nodes, name)[0] for name in ("asked", "set")] == [-1, 2]
@@ -522,7 +522,7 @@ def test_a_stopped_node_can_be_forgotten_until_it_starts(nodes):
     nodes.stop(2)
     nodes.stop(3)
     nodes.start(2)
-    nodes.cluster.set_topic_configs(nodes.cluster.topics["topic"], {"unclean.leader.election.enable": "true"})
+    nodes.cluster.topics.configure(nodes.cluster.topics.by_name["topic"], {"unclean.leader.election.enable": "true"})
 
     def forget(node):
         return nodes.ask(UnregisterBrokerRequest(broker_id=node), 0).error_code

@@ -131,7 +131,7 @@ def test_a_forgotten_partition_is_not_read_any_more(client):
     add(client.broker, 0)
     add(client.broker, 1)
     assert set(client.fetch()) == {1}
-    assert not client.broker.cluster.partition("topic", 0).watchers
+    assert not client.broker.cluster.topics.partition("topic", 0).watchers
 
 
 def test_a_partition_may_be_added(client):
@@ -149,7 +149,7 @@ def test_an_error_is_told_until_it_is_mended(client):
 
 
 def test_where_logs_part_is_told_until_the_client_moves(client):
-    partition = client.broker.cluster.partition("topic", 0)
+    partition = client.broker.cluster.topics.partition("topic", 0)
     partition.leader_epoch = 4
     partition.log.begin_leader_epoch(4)
     add(client.broker, 0)
@@ -186,7 +186,7 @@ def test_a_last_request_ends_the_session_and_reads_without_it(client):
     response = fetch(client.broker, ("topic", 0, 2), session=(client.id, -1))
     assert (response.session_id, set(partitions_of(response))) == (0, {("topic", 0)})
     assert code(client.broker.ask(client.request(), 12)) == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
-    assert not client.broker.cluster.partition("topic", 0).watchers
+    assert not client.broker.cluster.topics.partition("topic", 0).watchers
 
 
 def test_epoch_0_begins_anew_and_ends_the_old_session(client):
@@ -195,11 +195,11 @@ def test_epoch_0_begins_anew_and_ends_the_old_session(client):
     assert set(client.fetch(("topic", 1, 0))) == {1}
     assert client.id not in {0, old}
     assert code(fetch(client.broker, session=(old, 1))) == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
-    assert len(client.broker.cluster.node.fetch_sessions) == 1
+    assert len(client.broker.cluster.nodes.first.fetch_sessions) == 1
 
 
 def test_epochs_go_on_at_1_after_the_greatest(client):
-    session = client.broker.cluster.node.fetch_sessions.resolve(client.request(), by_id=False, now=0.0)
+    session = client.broker.cluster.nodes.first.fetch_sessions.resolve(client.request(), by_id=False, now=0.0)
     session.epoch = client.epoch = 2**31 - 1
     client.fetch()
     client.epoch = 1
@@ -210,7 +210,7 @@ def test_versions_before_7_have_no_sessions(broker):
     new_topic(broker)
     response = fetch(broker, ("topic", 0, 0), version=6)
     assert set(partitions_of(response)) == {("topic", 0)}
-    assert len(broker.cluster.node.fetch_sessions) == 0
+    assert len(broker.cluster.nodes.first.fetch_sessions) == 0
 
 
 # --- topic ids
@@ -227,7 +227,7 @@ def test_a_session_names_topics_as_it_did_at_first(broker, opened, used):
 
 def test_a_session_by_name_follows_a_topic_that_is_made_anew(client):
     broker = client.broker
-    broker.cluster.delete_topic(broker.cluster.topics["topic"])
+    broker.cluster.topics.delete(broker.cluster.topics.by_name["topic"])
     unknown = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert {index: code(each) for index, each in client.fetch().items()} == {0: unknown, 1: unknown}
     new_topic(broker, partitions=1)
@@ -243,7 +243,7 @@ def test_a_session_by_id_does_not(broker):
     topic = new_topic(broker)
     client = Client(broker, 13)
     client.fetch((topic.id, 0, 0))
-    broker.cluster.delete_topic(topic)
+    broker.cluster.topics.delete(topic)
     assert {index: code(each) for index, each in client.fetch().items()} == {0: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION}
     new_topic(broker)
     assert {index: code(each) for index, each in client.fetch().items()} == {0: ErrorCode.INCONSISTENT_TOPIC_ID}
@@ -332,7 +332,7 @@ def test_a_cache_of_no_slots_gives_no_sessions(tmp_path):
     new_topic(broker)
     response = fetch(broker, ("topic", 0, 0), session=(0, 0))
     assert (response.session_id, set(partitions_of(response))) == (0, {("topic", 0)})
-    assert not broker.cluster.partition("topic", 0).watchers
+    assert not broker.cluster.topics.partition("topic", 0).watchers
     broker.close()
 
 
@@ -343,5 +343,5 @@ def test_an_evicted_session_watches_nothing(tmp_path):
     client.fetch(("topic", 0, 0))
     broker.clock.now += 121
     Client(broker).fetch(("topic", 0, 0))
-    assert len(broker.cluster.partition("topic", 0).watchers) == 1
+    assert len(broker.cluster.topics.partition("topic", 0).watchers) == 1
     broker.close()

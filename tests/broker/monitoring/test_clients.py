@@ -71,5 +71,5 @@ def test_a_flood_of_names_fills_neither_the_log_nor_the_memory(broker, caplog):
 
 def test_the_oldest_connection_comes_first(broker):
     broker.clock.now += 5.0
-    younger = Context(cluster=broker.cluster, node=broker.cluster.node, client_host="10.0.0.2")
+    younger = Context(cluster=broker.cluster, node=broker.cluster.nodes.first, client_host="10.0.0.2")
     assert [client["host"] for client in describe([younger, broker.context])] == ["10.0.0.1", "10.0.0.2"]

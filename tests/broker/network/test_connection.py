@@ -68,7 +68,7 @@ def waiting_fetch(correlation_id=7, max_wait_ms=30_000):
 
 
 def watchers(broker):
-    return len(broker.cluster.partition("topic", 0).watchers)
+    return len(broker.cluster.topics.partition("topic", 0).watchers)
 
 
 def is_sending(served):
@@ -356,7 +356,7 @@ def test_answers_for_a_closed_connection_are_dropped(broker):
         await client.send(waiting_fetch())
         await until(lambda: watchers(broker) == 1)
         [connection] = served.loop.connections.values()
-        watching = list(broker.cluster.partition("topic", 0).watchers)
+        watching = list(broker.cluster.topics.partition("topic", 0).watchers)
         connection.close("a test wants it so")
         assert await client.ended()
         for each in watching:
@@ -479,7 +479,7 @@ def test_a_stop_finishes_what_is_being_sent_and_gives_up_what_waits(large_topic)
         await reader.send(frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None))
         request = fetch_request(("quiet", 0, 0), max_wait_ms=30_000, min_bytes=1)
         await waiter.send(frames.encode_request(request, 12, correlation_id=1, client_id=None))
-        await until(lambda: is_sending(served) and large_topic.cluster.partition("quiet", 0).watchers)
+        await until(lambda: is_sending(served) and large_topic.cluster.topics.partition("quiet", 0).watchers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(served.loop.drain)
             assert await waiter.ended()
@@ -489,7 +489,7 @@ def test_a_stop_finishes_what_is_being_sent_and_gives_up_what_waits(large_topic)
         assert not served.loop.connections
 
     serving(large_topic, talk)
-    assert not large_topic.cluster.partition("quiet", 0).watchers
+    assert not large_topic.cluster.topics.partition("quiet", 0).watchers
 
 
 def test_a_stop_with_nobody_there_is_immediate(broker):

@@ -314,7 +314,7 @@ def test_offsets_are_committed_and_fetched_by_the_oldest_versions(broker, versio
 def test_version_1_may_say_when_it_was_committed(broker, said, kept):
     new_topic(broker)
     commit(broker, 1, **said)
-    offsets = broker.cluster.groups.runtime.shard_of("group").state.offsets.of_group("group")
+    offsets = broker.cluster.nodes.first.groups.runtime.shard_of("group").state.offsets.of_group("group")
     assert offsets["topic"][0].commit_timestamp_ms == (broker.clock.wall_ms() if kept is None else kept)
 
 

@@ -127,7 +127,7 @@ def test_a_policy_of_the_broker_is_one_of_every_topic_and_a_change_takes_effect_
     assert not answer.done
     disk.work()
     assert answer.done
-    broker.cluster.set_topic_configs(topic, {"flush.messages": "10"})
+    broker.cluster.topics.configure(topic, {"flush.messages": "10"})
     assert produce(broker).base_offset == 1
     broker.close()
 
@@ -185,7 +185,7 @@ def test_a_topic_whose_records_are_synced_is_itself_on_the_disk(broker):
     database.set_trace_callback(statements.append)
     topic = new_topic(broker, "lazy")
     assert synchronous() == 0
-    broker.cluster.set_topic_configs(topic, {"flush.messages": "1"})
+    broker.cluster.topics.configure(topic, {"flush.messages": "1"})
     assert synchronous() == 1
     new_topic(broker, "careful", flush_messages="1")
     assert synchronous() == 2
@@ -230,7 +230,7 @@ def test_a_topic_on_a_disk_that_failed_can_be_deleted_and_made_again(broker, dis
     begin_produce(broker)
     failing()
     disk.work()
-    broker.cluster.delete_topic(topic)
+    broker.cluster.topics.delete(topic)
     new_topic(broker)
     assert produce(broker).base_offset == 0
 

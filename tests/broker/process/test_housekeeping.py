@@ -26,9 +26,9 @@ class Kept:
 
     def create(self, name: str, **configs: str) -> None:
         cluster = self.broker.cluster
-        cluster.create_topic(
+        cluster.topics.create(
             name,
-            assignments=cluster.assign_replicas(1, 1),
+            assignments=cluster.placement.assign_replicas(1, 1),
             configs={key.replace("_", "."): value for key, value in configs.items()},
         )
 
@@ -44,7 +44,7 @@ class Kept:
                     break
 
     def start_of(self, topic: str) -> int:
-        return self.broker.cluster.partition(topic, 0).log_start_offset
+        return self.broker.cluster.topics.partition(topic, 0).log_start_offset
 
     def names(self, topic: str) -> list[str]:
         return sorted(path.name for path in (self.folder / f"{topic}-0").iterdir())
@@ -74,8 +74,8 @@ def test_a_changed_setting_counts_at_the_next_check(kept: Kept) -> None:
     kept.broker.append("t", 3)
     kept.pass_time(120)
     assert kept.start_of("t") == 0
-    topic = kept.broker.cluster.topics["t"]
-    kept.broker.cluster.set_topic_configs(topic, {"retention.ms": "-1", "retention.bytes": "0"})
+    topic = kept.broker.cluster.topics.by_name["t"]
+    kept.broker.cluster.topics.configure(topic, {"retention.ms": "-1", "retention.bytes": "0"})
     kept.pass_time(61)
     assert kept.start_of("t") == 3
 
@@ -92,7 +92,7 @@ def test_who_waits_in_a_fetch_session_learns_of_the_new_start(kept: Kept) -> Non
 
     kept.create("t", retention_bytes="0")
     kept.broker.append("t", 3)
-    kept.broker.cluster.partition("t", 0).watchers[Told()] = None
+    kept.broker.cluster.topics.partition("t", 0).watchers[Told()] = None
     kept.pass_time(2)
     assert kept.start_of("t") == 3
     assert grown == [0]
@@ -102,7 +102,7 @@ def test_the_rest_of_a_large_deletion_goes_within_seconds(kept: Kept) -> None:
     kept.create("t", internal_segment_bytes="100", file_delete_delay_ms="0", retention_ms="-1")
     for _ in range(50):
         kept.broker.append("t", 1)
-    kept.broker.cluster.partition("t", 0).delete_records(49)
+    kept.broker.cluster.topics.partition("t", 0).delete_records(49)
     assert len([name for name in kept.names("t") if name.endswith(".log")]) > 1
     kept.pass_time(3)
     assert [name for name in kept.names("t") if ".log" in name] == [f"{49:020d}.log"]
@@ -113,7 +113,7 @@ def test_a_log_that_fails_holds_up_no_other_and_is_tried_again(kept: Kept, caplo
     kept.create("u", retention_bytes="0")
     kept.broker.append("t", 1)
     kept.broker.append("u", 1)
-    partition = kept.broker.cluster.partition("t", 0)
+    partition = kept.broker.cluster.topics.partition("t", 0)
     log, partition.log = partition.log, None  # type: ignore[assignment]
     kept.pass_time(2)
     assert "retention of t-0 failed" in caplog.text
@@ -125,7 +125,7 @@ def test_a_log_that_fails_holds_up_no_other_and_is_tried_again(kept: Kept, caplo
 
 def keys_of(kept: Kept, topic: str, partition: int = 0) -> list[bytes | None]:
     """The keys that a partition holds, in the order of the log."""
-    log = kept.broker.cluster.partition(topic, partition).log
+    log = kept.broker.cluster.topics.partition(topic, partition).log
     found = []
     offset = log.log_start_offset
     while offset < log.log_end_offset:
@@ -159,9 +159,9 @@ def test_a_topic_that_becomes_compacted_is_so_without_a_restart(kept: Kept) -> N
         kept.broker.append("t", 1)
     kept.pass_time(20)
     assert len(keys_of(kept, "t")) == 50
-    topic = kept.broker.cluster.topics["t"]
+    topic = kept.broker.cluster.topics.by_name["t"]
     configs = {"internal.segment.bytes": "200", "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.9"}
-    kept.broker.cluster.set_topic_configs(topic, configs)
+    kept.broker.cluster.topics.configure(topic, configs)
     kept.pass_time(20)
     assert len(keys_of(kept, "t")) <= 3
 
@@ -187,9 +187,9 @@ def test_committed_offsets_are_compacted_and_are_known_after_a_restart(tmp_path:
     settings = {"offsets_topic_num_partitions": "1"}
     kept = Kept(tmp_path, **settings)
     cluster = kept.broker.cluster
-    cluster.ensure_internal_topic("__consumer_offsets")
-    topic = cluster.topics["__consumer_offsets"]
-    cluster.set_topic_configs(topic, {"cleanup.policy": "compact", "internal.segment.bytes": "2000"})
+    cluster.topics.ensure_internal("__consumer_offsets")
+    topic = cluster.topics.by_name["__consumer_offsets"]
+    cluster.topics.configure(topic, {"cleanup.policy": "compact", "internal.segment.bytes": "2000"})
     kept.create("t")
     for number in range(200):
         assert not commit(kept.broker, number)

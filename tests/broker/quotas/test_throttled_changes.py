@@ -71,7 +71,7 @@ def test_who_made_too_much_is_refused_until_the_debt_is_paid(throttled):
     assert delete(throttled, "t") == (EXCEEDED, DEBT_MS)
     throttled.clock.now += DEBT_MS / 1000
     assert create(throttled, "u") == (NONE, 0)
-    assert set(throttled.cluster.topics) == {"t", "u"}
+    assert set(throttled.cluster.topics.by_name) == {"t", "u"}
 
 
 def test_what_is_refused_costs_nothing(throttled):
@@ -141,7 +141,7 @@ def listening(broker, talk):
         listener = Listener(
             sock,
             served.loop,
-            lambda host: Context(cluster=broker.cluster, node=broker.cluster.node, client_host=host),
+            lambda host: Context(cluster=broker.cluster, node=broker.cluster.nodes.first, client_host=host),
         )
         served.loop.listen(listener)
         address = sock.getsockname()

@@ -68,7 +68,7 @@ def test_a_body_does_not_reach_beyond_its_frame(broker):
     for end in range(frames.SIZE.size + 10, len(frame)):
         with pytest.raises(ProtocolError):
             handle(broker.context, frame, frames.SIZE.size, end)
-    assert not broker.cluster.topics
+    assert not broker.cluster.topics.by_name
 
 
 @pytest.mark.parametrize(("client", "expected"), [(b"\xff\xff", None), (b"\xff\xfe", None), (b"\0\0", "")])

@@ -15,18 +15,18 @@ def test_every_change_of_topics_shows_at_once(broker):
     assert described(broker) == {}
     topic = new_topic(broker, "a")
     assert described(broker) == described(broker) == {"a": 1}
-    broker.cluster.add_partitions(topic, [[1], [1]])
+    broker.cluster.topics.add_partitions(topic, [[1], [1]])
     assert described(broker) == {"a": 3}
     new_topic(broker, "b")
     assert described(broker) == {"a": 3, "b": 1}
-    broker.cluster.delete_topic(topic)
+    broker.cluster.topics.delete(topic)
     assert described(broker) == {"b": 1}
 
 
 def test_a_topic_that_is_made_anew_has_a_new_id(broker):
     first = new_topic(broker)
     assert broker.ask(ALL_TOPICS, 12).topics[0].topic_id == first.id
-    broker.cluster.delete_topic(first)
+    broker.cluster.topics.delete(first)
     second = new_topic(broker)
     assert broker.ask(ALL_TOPICS, 12).topics[0].topic_id == second.id
 
@@ -38,7 +38,7 @@ def test_versions_and_correlation_ids_are_each_clients_own(broker):
 
 
 def test_only_so_many_and_only_small_ones_are_kept(broker):
-    answers = Answers(broker.cluster.catalog)
+    answers = Answers(broker.cluster.catalog, broker.cluster.nodes, broker.cluster.topics)
     answers.put((12, 0, b"large"), bytes(LARGEST_ANSWER + 1))
     assert answers.get((12, 0, b"large")) is None
     for index in range(10 * MOST_ANSWERS):

@@ -21,8 +21,8 @@ def stored(broker, offset=0):
 
 
 def set_config(broker, **configs):
-    topic = broker.cluster.topics["topic"]
-    broker.cluster.set_topic_configs(topic, {key.replace("_", "."): value for key, value in configs.items()})
+    topic = broker.cluster.topics.by_name["topic"]
+    broker.cluster.topics.configure(topic, {key.replace("_", "."): value for key, value in configs.items()})
 
 
 @pytest.mark.parametrize("values", [VALUES, LARGE], ids=["small", "large"])
@@ -79,7 +79,7 @@ def test_a_batch_that_is_too_large_in_the_topics_codec_is_refused(broker):
     assert answer.error_code == ErrorCode.MESSAGE_TOO_LARGE
     answer = produce(broker, batch_of([bytes(100_000)] * 3, codec=GZIP))
     assert answer.error_code == ErrorCode.MESSAGE_TOO_LARGE
-    assert broker.cluster.partition("topic", 0).high_watermark == 0
+    assert broker.cluster.topics.partition("topic", 0).high_watermark == 0
 
 
 @pytest.mark.parametrize("size", [1000, 100_000])
@@ -89,7 +89,7 @@ def test_records_that_are_not_what_their_header_says_are_refused(broker, size):
     batch[22] |= GZIP
     write_crc(batch)
     assert produce(broker, batch).error_code == ErrorCode.UNKNOWN_SERVER_ERROR
-    assert broker.cluster.partition("topic", 0).high_watermark == 0
+    assert broker.cluster.topics.partition("topic", 0).high_watermark == 0
 
 
 def test_log_append_time_marks_a_recompressed_batch_too(broker):
@@ -105,7 +105,7 @@ def test_a_producers_repeated_batch_is_told_from_a_new_one(broker):
     first = produce(broker, batch_of(VALUES, producer=(7, 0, 0)))
     again = produce(broker, batch_of(VALUES, producer=(7, 0, 0)))
     assert (again.error_code, again.base_offset) == (0, first.base_offset)
-    assert broker.cluster.partition("topic", 0).high_watermark == len(VALUES)
+    assert broker.cluster.topics.partition("topic", 0).high_watermark == len(VALUES)
 
 
 def test_attributes_without_a_meaning_are_cleared(broker):
@@ -137,7 +137,7 @@ def test_a_topic_that_goes_while_its_batch_is_compressed_takes_none(broker):
     topic = new_topic(broker, compression_type="gzip")
     broker.cluster.directory.background = disk = Held()
     answer = begin(broker, batch_of(LARGE))
-    broker.cluster.delete_topic(topic)
+    broker.cluster.topics.delete(topic)
     disk.work()
     assert answer.response().responses[0].partition_responses[0].error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 

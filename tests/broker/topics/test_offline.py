@@ -59,7 +59,7 @@ def restarted(tmp_path: Path):
     """A broker whose topic ``hurt`` has lost its last record and ``well`` nothing."""
     broker = Broker(tmp_path)
     for topic in ("hurt", "well"):
-        broker.cluster.create_topic(topic, assignments=[[1]], configs={})
+        broker.cluster.topics.create(topic, assignments=[[1]], configs={})
         produce(broker, topic)
     broker.close()
     lose_the_end(tmp_path, "hurt-0")
@@ -105,8 +105,8 @@ def test_it_stays_offline_over_restarts_and_nothing_is_removed(restarted, tmp_pa
 
 
 def test_its_topic_can_be_deleted_and_made_again(restarted):
-    restarted.cluster.delete_topic(restarted.cluster.topics["hurt"])
-    restarted.cluster.create_topic("hurt", assignments=[[1]], configs={})
+    restarted.cluster.topics.delete(restarted.cluster.topics.by_name["hurt"])
+    restarted.cluster.topics.create("hurt", assignments=[[1]], configs={})
     assert produce(restarted, "hurt").base_offset == 0
     assert describe(restarted, "hurt").leader_id == 1
 
@@ -123,8 +123,8 @@ def test_a_folder_that_is_gone_is_no_empty_partition(restarted, tmp_path):
 
 def test_a_group_whose_offsets_are_offline_has_no_coordinator(tmp_path):
     broker = Broker(tmp_path, offsets_topic_num_partitions="2")
-    broker.cluster.ensure_internal_topic("__consumer_offsets")
-    for partition in broker.cluster.topics["__consumer_offsets"].partitions:
+    broker.cluster.topics.ensure_internal("__consumer_offsets")
+    for partition in broker.cluster.topics.by_name["__consumer_offsets"].partitions:
         partition.append(memoryview(batch := batch_of()), read_header(batch), 1_700_000_000_000)
     broker.close()
     lose_the_end(tmp_path, "__consumer_offsets-0")

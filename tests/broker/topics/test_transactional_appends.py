@@ -96,7 +96,7 @@ def test_aborted_transactions_are_named_in_every_version(broker, partition, vers
     write(broker, partition, 8)
     end(broker, partition, 8, commits=True)
     end(broker, partition, 7, commits=False)
-    topic = broker.cluster.topics["topic"].id if version >= 13 else "topic"
+    topic = broker.cluster.topics.by_name["topic"].id if version >= 13 else "topic"
     answer = fetch_one(broker, topic=topic, version=version, **COMMITTED)
     assert (answer.last_stable_offset, aborted(answer)) == (4, [(7, 0)])
     assert offsets(bytes(answer.records)) == [0, 1, 2, 3]
@@ -243,5 +243,8 @@ def test_producers_that_wrote_nothing_for_a_day_are_forgotten_at_the_start_unles
     write(broker, partition, 3, timestamp=now - 2 * DAY_MS)
     broker.close()
     broker = Broker(tmp_path)
-    assert {producer_id for producer_id, _ in broker.cluster.partition("topic", 0).log.producers.items()} == {2, 3}
+    assert {producer_id for producer_id, _ in broker.cluster.topics.partition("topic", 0).log.producers.items()} == {
+        2,
+        3,
+    }
     broker.close()
