@@ -19,7 +19,7 @@ import crc32c
 from bench import clients
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.requests import dispatch
-from ottla.broker.requests.context import Context
+from ottla.broker.requests.context import Context, Contexts
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Background
 from ottla.scheduling.clock import SystemClock, stopwatch
@@ -96,7 +96,7 @@ def _timed(context: Context, request: bytearray) -> tuple[float, bytes]:
 
 
 def _context(cluster: Cluster) -> Context:
-    return Context(cluster=cluster, node=cluster.nodes.first, listener=0, client_host="127.0.0.1")
+    return Contexts(cluster).make(cluster.nodes.first, "127.0.0.1")
 
 
 def _header(api: int, version: int) -> bytes:

@@ -113,7 +113,7 @@ def _repeat_elections(cluster: Cluster) -> None:
 def _commands(loop: Loop, nodes: Nodes) -> dict[str, Command]:
     """What programs may ask this broker, or tell it to do (``broker/control/local_socket``)."""
     return {
-        "clients": lambda: describe(connection.context for connection in loop.connections.values()),
+        "clients": lambda: describe(connection.context.client for connection in loop.connections.values()),
         "nodes": nodes.list,
         "stop-node": nodes.stop,
         "start-node": nodes.start,

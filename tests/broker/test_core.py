@@ -86,8 +86,8 @@ def test_a_bad_name_of_the_clients_software_is_refused(broker, name, software_ve
 def test_the_clients_software_is_remembered(broker):
     request = ApiVersionsRequest(client_software_name="apache-kafka.java", client_software_version="4.3.1")
     assert broker.ask(request, 4).error_code == NONE
-    assert broker.context.client_software_name == "apache-kafka.java"
-    assert broker.context.client_software_version == "4.3.1"
+    assert broker.context.client.software_name == "apache-kafka.java"
+    assert broker.context.client.software_version == "4.3.1"
 
 
 # --- Metadata

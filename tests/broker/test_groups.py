@@ -10,7 +10,7 @@ import pytest
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.handlers import groups as handlers
 from ottla.broker.process.options import Address
-from ottla.broker.requests.context import Context
+from ottla.broker.requests.context import Contexts
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Inline
 from ottla.scheduling.promise import Promise
@@ -79,8 +79,8 @@ class Broker:
             random_source=Random(2),
         )
         self.cluster.nodes.first.endpoints = [Address("broker.example", 9092)]
-        self.context = Context(cluster=self.cluster, node=self.cluster.nodes.first, client_host="10.0.0.1")
-        self.context.client_id = "client"
+        self.context = Contexts(self.cluster).make(self.cluster.nodes.first, "10.0.0.1")
+        self.context.client.id = "client"
         for _ in self.cluster.load_groups():
             pass
 
@@ -229,7 +229,7 @@ def test_version_0_knows_one_timeout_for_everything(broker):
     ],
 )
 def test_a_members_host_is_shown_as_java_writes_addresses(broker, host, shown):
-    broker.context.client_host = host
+    broker.context.client.host = host
     broker.join()
     described = broker.ask(DescribeGroupsRequest(groups=["group"]), 6).groups[0]
     assert [member.client_host for member in described.members] == [shown]

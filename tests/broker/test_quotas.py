@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.fetch import FetchRequest
@@ -243,7 +242,7 @@ def test_without_a_quota_nothing_is_measured(broker, topic):
     assert broker.context.meter is None
     set_quota(broker, CLIENT, producer_byte_rate=1.0)
     assert broker.context.meter is not None
-    newcomer = Context(cluster=broker.cluster, node=broker.cluster.nodes.first)
+    newcomer = broker.connect()
     assert newcomer.meter is not None
     set_quota(broker, CLIENT, producer_byte_rate=None)
     assert broker.context.meter is newcomer.meter is None

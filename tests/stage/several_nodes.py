@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from ottla.broker.process.options import Address
-from ottla.broker.requests.context import Context
 from ottla.broker.requests.dispatch import handle
 from ottla.wire import frames
 from ottla.wire.codes import ErrorCode
@@ -31,7 +30,7 @@ class ThreeNodes(Broker):
         self.contexts = {}
         for node in self.cluster.nodes.by_id.values():
             node.endpoints = [Address(f"broker-{node.id}.example", 9092)]
-            self.contexts[node.id] = Context(cluster=self.cluster, node=node, client_host="10.0.0.1")
+            self.contexts[node.id] = self.connect(node)
 
     def ask(self, request: Any, version: int, node: int = 1) -> Any:
         """The response of one node."""

@@ -5,8 +5,9 @@ from random import Random
 from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.process.options import Address
-from ottla.broker.requests.context import Context
+from ottla.broker.requests.context import Context, Contexts
 from ottla.broker.requests.dispatch import Deferred, handle
 from ottla.broker.settings.node_configs import node_configs
 from ottla.broker.versions.releases import Release
@@ -114,9 +115,14 @@ class Broker:
             release=release,
         )
         self.cluster.nodes.first.endpoints = [Address("broker.example", 9092)]
-        self.context = Context(cluster=self.cluster, node=self.cluster.nodes.first, client_host="10.0.0.1")
+        self._contexts = Contexts(self.cluster)
+        self.context = self.connect()
         for _ in self.cluster.load_groups():
             self.settle()
+
+    def connect(self, node: Node | None = None, host: str = "10.0.0.1") -> Context:
+        """The context of a new client."""
+        return self._contexts.make(node or self.cluster.nodes.first, host)
 
     def settle(self) -> None:
         """Let the logs do all that they were asked to do."""

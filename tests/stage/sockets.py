@@ -12,7 +12,6 @@ import trio.testing
 from ottla.broker.network.connection import Connection
 from ottla.broker.network.loop import Loop
 from ottla.broker.network.poll_set import new_poll_set
-from ottla.broker.requests.context import Context
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey
 from tests.stage.single_broker import Broker, response_class
@@ -90,7 +89,7 @@ class Served:
         if buffer_bytes is not None:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         ours.setblocking(False)
-        context = Context(cluster=self.broker.cluster, node=self.broker.cluster.nodes.first, client_host="10.0.0.1")
+        context = self.broker.connect()
         self.loop.add(Connection(ours, self.loop, context))
         self.clients.append(Client(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
         return self.clients[-1]

@@ -16,7 +16,6 @@ from ottla.broker.monitoring.client_metrics import Telemetry
 from ottla.broker.monitoring.clients import Clients
 from ottla.broker.quotas.limits import Quotas
 from ottla.broker.quotas.throttling import Throttling
-from ottla.broker.requests.metadata_cache import Answers
 from ottla.broker.security.scram_credentials import ScramCredentials
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.topics.registry import Topics
@@ -81,7 +80,6 @@ class Cluster:
         self.scram_credentials = ScramCredentials(catalog)
         self.clients = Clients()
         self.telemetry = Telemetry(catalog, random_source)
-        self.answers = Answers(catalog, self.nodes, self.topics)
 
         self.configs.apply_to_nodes()
         self.elections.settle_catalog()

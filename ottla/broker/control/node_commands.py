@@ -4,8 +4,7 @@ A stop is Apache's controlled shutdown: leaders move first, then the node is gon
 """
 
 import logging
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
@@ -14,7 +13,7 @@ from ottla.broker.control.local_socket import CommandError
 from ottla.broker.network.endpoints import Door
 from ottla.broker.network.loop import Loop
 from ottla.broker.process.options import ReadyNode, StartError
-from ottla.broker.requests.context import Context
+from ottla.broker.requests.context import Context, Contexts
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,7 @@ class Nodes:
         self._cluster = cluster
         self._loop = loop
         self._doors = doors
+        self._contexts = Contexts(cluster)
         for node in cluster.nodes.by_id.values():
             door = doors[node.id]
             node.endpoints = [door.advertised] * len(door.listening)
@@ -33,7 +33,7 @@ class Nodes:
     def listen(self) -> None:
         """Let every node accept connections."""
         for node in self._cluster.nodes.by_id.values():
-            self._doors[node.id].listen(self._loop, partial(_context, self._cluster, node))
+            self._doors[node.id].listen(self._loop, self._context_maker(node))
 
     def ready(self) -> tuple[ReadyNode, ...]:
         """Tell where each node listens."""
@@ -82,9 +82,12 @@ class Nodes:
             door.open()
         except StartError as error:
             raise CommandError(str(error)) from None
-        door.listen(self._loop, partial(_context, self._cluster, node))
+        door.listen(self._loop, self._context_maker(node))
         self._cluster.elections.start(node)
         log.info("node %d is started", node_id)
+
+    def _context_maker(self, node: Node) -> Callable[[int, str], Context]:
+        return lambda listener, host: self._contexts.make(node, host, listener=listener)
 
     def _find(self, node_id: int) -> Node:
         node = self._cluster.nodes.by_id.get(node_id)
@@ -92,7 +95,3 @@ class Nodes:
             known = ", ".join(map(str, self._cluster.nodes.by_id))
             raise CommandError(f"there is no node {node_id}; there are: {known}")
         return node
-
-
-def _context(cluster: Cluster, node: Node, listener: int, client_host: str) -> Context:
-    return Context(cluster=cluster, node=node, listener=listener, client_host=client_host)

@@ -40,9 +40,9 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
             request.client_software_version
         ):
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST, api_keys=[])
-        context.client_software_name = request.client_software_name
-        context.client_software_version = request.client_software_version
-        context.cluster.clients.meet(context)
+        context.client.software_name = request.client_software_name
+        context.client.software_version = request.client_software_version
+        context.cluster.clients.meet(context.client)
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionsResponse.ApiVersion(api_key=api.key, min_version=versions[0], max_version=versions[1])

@@ -111,8 +111,8 @@ def join_group(context: Context, request: JoinGroupRequest) -> JoinGroupResponse
     joined = context.node.groups.join(
         request,
         version=version,
-        client_id=context.client_id or "",
-        client_host=_java_address(context.client_host),
+        client_id=context.client.id or "",
+        client_host=_java_address(context.client.host),
     )
     return then(joined, partial(_name_protocol, version))
 

@@ -382,7 +382,7 @@ def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitPr
         if not request.transactional_id:
             return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
         # Fatal to every client, so that none waits for a coordinator that never comes. The answer has no message.
-        log.warning("%s asked for a transactional producer: transactions are not served yet", context.client_id)
+        log.warning("%s asked for a transactional producer: transactions are not served yet", context.client.id)
         return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)

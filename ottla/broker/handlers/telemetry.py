@@ -66,10 +66,11 @@ def push_telemetry(context: Context, request: PushTelemetryRequest) -> PushTelem
 
 def _attributes(context: Context) -> Mapping[str, str]:
     """What a subscription can look at, besides the instance's id."""
+    client = context.client
     return {
-        "client_id": context.client_id or "",
-        "client_software_name": context.client_software_name,
-        "client_software_version": context.client_software_version,
-        "client_source_address": context.client_host,
-        "client_source_port": str(context.client_port),
+        "client_id": client.id or "",
+        "client_software_name": client.software_name,
+        "client_software_version": client.software_version,
+        "client_source_address": client.host,
+        "client_source_port": str(client.port),
     }

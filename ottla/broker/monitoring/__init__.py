@@ -1,1 +1,1 @@
-"""Who is connected, with which library, and what clients report of themselves."""
+"""The clients that are connected, with their libraries, and the metrics that they report of themselves."""

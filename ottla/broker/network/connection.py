@@ -194,11 +194,11 @@ class Connection:
             self.close("an error of ours", level=logging.ERROR, error=error)
 
     def _peer(self) -> str:
-        client_id = self.context.client_id
+        client_id = self.context.client.id
         if not client_id:
-            return self.context.client_host
+            return self.context.client.host
         # A stranger chose it: no line breaks, and not the whole of 32 KB.
-        return f"{self.context.client_host} ({client_id[:LOGGED_CHARACTERS]!r})"
+        return f"{self.context.client.host} ({client_id[:LOGGED_CHARACTERS]!r})"
 
     # --- reading
 

@@ -87,8 +87,8 @@ class Listener:
                 sock.close()
                 continue
             context = self._make_context(str(address[0]))
-            context.client_port = address[1]
-            hold_s = context.cluster.throttling.hold_newcomer_s(context.client_host, context.node.id)
+            context.client.port = address[1]
+            hold_s = context.cluster.throttling.hold_newcomer_s(context.client.host, context.node.id)
             if hold_s:
                 self._hold(sock, hold_s)
             else:

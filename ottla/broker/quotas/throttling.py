@@ -232,7 +232,7 @@ class MeteredRoute(Route):
 
     def _handle(self, context: "Context", request: Any) -> Any:
         meter = self._meter
-        meter.begin(context.client_id)
+        meter.begin(context.client.id)
         began = meter.throttling.stopwatch()
         try:
             response = self._answer(context, request)

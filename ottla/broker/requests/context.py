@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ottla.broker.monitoring.client import Client
+from ottla.broker.requests.metadata_cache import Answers
+
 if TYPE_CHECKING:
     from ottla.broker.cluster.cluster import Cluster
     from ottla.broker.cluster.nodes import Node
@@ -12,48 +15,38 @@ class Context:
     """One per connection; the fields that belong to a request are set before each handler's call.
 
     ``listener`` is the index of the listener that the client came through: its advertised address is what
-    Metadata names. ``client_host`` is the peer's address without port.
+    Metadata names.
     """
 
     __slots__ = (
         "__weakref__",
+        "answers",
         "api_version",
-        "apis_in_use",
-        "client_host",
-        "client_id",
+        "client",
         "client_name",
-        "client_port",
-        "client_software_name",
-        "client_software_version",
         "cluster",
-        "connected_ms",
         "listener",
         "meter",
         "node",
         "routes",
     )
 
-    def __init__(self, *, cluster: "Cluster", node: "Node", listener: int = 0, client_host: str = "") -> None:
+    def __init__(
+        self, *, cluster: "Cluster", node: "Node", client: Client, answers: Answers, listener: int = 0
+    ) -> None:
         self.cluster = cluster
         self.node = node
+        self.client = client
+        self.answers = answers
         self.listener = listener
-        self.client_host = client_host
-        self.client_port = 0
-        self.client_id: str | None = None
         self.client_name: bytes | bytearray | None = None
-        """The client id as it came, so that it is decoded when it changes."""
-        self.connected_ms = cluster.clock.wall_ms()
-        self.client_software_name = ""
-        self.client_software_version = ""
+        """The client id as it came with the latest request, so that it is decoded only when it changes."""
         self.api_version = 0
         self.meter: Meter | None = None
         """What measures this connection while quotas are set (``broker/quotas/throttling``)."""
-        self.apis_in_use: set[int] = set()
-        """What this client has asked for so far: ``api_key << 16 | version``."""
         self.routes: dict[int, Any] = {}
         """What has been asked for, by API and version, and how to answer it. Each connection has its own, so that the
         first request of a version can be told from the others without a look at each of them."""
-        cluster.throttling.watch(self)
 
     def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
         """Hold the client to its quota of partitions made and deleted: see ``Meter.changes_partitions``."""
@@ -68,3 +61,19 @@ class Context:
         """Go through a meter from the next request on, or no longer."""
         self.meter = meter
         self.routes = {}
+
+
+class Contexts:
+    """Makes the context of each connection to one cluster. All of them share the kept answers."""
+
+    def __init__(self, cluster: "Cluster") -> None:
+        self._cluster = cluster
+        self._answers = Answers(cluster.catalog, cluster.nodes, cluster.topics)
+
+    def make(self, node: "Node", host: str = "", *, listener: int = 0) -> Context:
+        """Return the context of a client that has just connected to a node, measured where there are quotas."""
+        cluster = self._cluster
+        client = Client(host, connected_ms=cluster.clock.wall_ms())
+        context = Context(cluster=cluster, node=node, client=client, answers=self._answers, listener=listener)
+        cluster.throttling.watch(context)
+        return context

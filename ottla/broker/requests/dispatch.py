@@ -131,7 +131,7 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
     else:
         route = context.meter.route(context, api, version)
     context.routes[api_and_version] = route
-    context.apis_in_use.add(api_and_version)
+    context.client.apis_in_use.add(api_and_version)
     return route
 
 
@@ -162,8 +162,8 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
     client_name = buffer[position:body]
     if client_name != context.client_name:
         context.client_name = client_name
-        context.client_id = frames.read_client_id(buffer, position, name_length)
-        context.cluster.clients.meet_unnamed(context, api_key, version)
+        context.client.id = frames.read_client_id(buffer, position, name_length)
+        context.cluster.clients.meet_unnamed(context.client, api_key, version)
     context.api_version = version
     if route.request_is_flexible:
         if body < end and buffer[body] == 0:
@@ -206,7 +206,7 @@ def _remembered(
     context: Context, route: Route, correlation_id: int, *, buffer: bytearray, start: int, end: int
 ) -> Reply | Deferred:
     """Answer a request as it was answered before, if the catalog is still the same."""
-    answers = context.cluster.answers
+    answers = context.answers
     key = (route.version, context.listener, bytes(buffer[start:end]))
     answer = answers.get(key)
     if answer is None:
@@ -225,7 +225,7 @@ def _error_reply(route: Route, correlation_id: int, error: Exception, context: C
     if isinstance(error, KafkaError):
         code = error.code
     else:
-        log.error("%s v%d from %s failed", route.api.name, route.version, context.client_host, exc_info=error)
+        log.error("%s v%d from %s failed", route.api.name, route.version, context.client.host, exc_info=error)
         code = ErrorCode.UNKNOWN_SERVER_ERROR
     response = _top_level_error(route, code, error)
     if response is None:

@@ -7,7 +7,6 @@ import trio
 
 from ottla.broker.network.loop import Listener
 from ottla.broker.quotas.rates import TokenBucket
-from ottla.broker.requests.context import Context
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import ApiVersionsRequest, MetadataRequest
 from ottla.wire.messages.quotas import AlterClientQuotasRequest
@@ -141,7 +140,7 @@ def listening(broker, talk):
         listener = Listener(
             sock,
             served.loop,
-            lambda host: Context(cluster=broker.cluster, node=broker.cluster.nodes.first, client_host=host),
+            lambda host: broker.connect(host=host),
         )
         served.loop.listen(listener)
         address = sock.getsockname()

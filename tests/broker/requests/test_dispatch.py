@@ -48,7 +48,7 @@ def test_a_clients_id_does_not_reach_beyond_its_frame(broker, version):
     frame += b"the next client's bytes, and its secrets"
     with pytest.raises(ProtocolError, match="the bytes end before the client's id does"):
         handle(broker.context, frame, 0, end)
-    assert broker.context.client_id is None
+    assert broker.context.client.id is None
 
 
 def test_a_flexible_header_does_not_reach_beyond_its_frame(broker):
@@ -74,12 +74,12 @@ def test_a_body_does_not_reach_beyond_its_frame(broker):
 @pytest.mark.parametrize(("client", "expected"), [(b"\xff\xff", None), (b"\xff\xfe", None), (b"\0\0", "")])
 def test_a_client_may_have_no_id(broker, client, expected):
     assert isinstance(ask(broker, request_bytes(ApiKey.API_VERSIONS, 0, client=client)), bytes)
-    assert broker.context.client_id == expected
+    assert broker.context.client.id == expected
 
 
 def test_a_clients_id_may_be_any_bytes(broker):
     ask(broker, request_bytes(ApiKey.API_VERSIONS, 0, client=b"\0\2\xff\xfe"))
-    assert broker.context.client_id == "\ufffd\ufffd"
+    assert broker.context.client.id == "\ufffd\ufffd"
 
 
 def test_bytes_after_the_request_do_not_matter(broker):
@@ -169,4 +169,4 @@ def test_every_api_can_say_what_went_wrong_or_closes(broker, api, monkeypatch):
 def test_a_handler_knows_whose_request_it_answers(broker):
     request = ApiVersionsRequest(client_software_name="a", client_software_version="1")
     broker.ask(request, 4)
-    assert (broker.context.client_id, broker.context.api_version) == ("test", 4)
+    assert (broker.context.client.id, broker.context.api_version) == ("test", 4)

@@ -3,12 +3,17 @@
 from ottla.broker.requests.metadata_cache import LARGEST_ANSWER, MOST_ANSWERS, Answers
 from ottla.wire.messages.core import MetadataRequest
 from tests.stage.clients import new_topic
+from tests.stage.several_nodes import ThreeNodes
 
 ALL_TOPICS = MetadataRequest(topics=None)
 
 
 def described(broker):
     return {topic.name: len(topic.partitions) for topic in broker.ask(ALL_TOPICS, 12).topics}
+
+
+def running(nodes):
+    return {node.node_id for node in nodes.ask(ALL_TOPICS, 12).brokers}
 
 
 def test_every_change_of_topics_shows_at_once(broker):
@@ -45,3 +50,22 @@ def test_only_so_many_and_only_small_ones_are_kept(broker):
         answers.put((12, 0, b"%d" % index), b"answer")
     kept = sum(answers.get((12, 0, b"%d" % index)) is not None for index in range(10 * MOST_ANSWERS))
     assert 1 <= kept <= MOST_ANSWERS
+
+
+def test_a_node_that_stops_and_one_that_starts_show_at_once(tmp_path):
+    nodes = ThreeNodes(tmp_path)
+    assert running(nodes) == running(nodes) == {1, 2, 3}
+    nodes.stop(3)
+    assert running(nodes) == running(nodes) == {1, 2}
+    nodes.start(3)
+    assert running(nodes) == {1, 2, 3}
+    nodes.close()
+
+
+def test_a_partition_whose_log_fails_shows_at_once(broker):
+    new_topic(broker, "a")
+    assert [each.leader_id for each in broker.ask(ALL_TOPICS, 12).topics[0].partitions] == [1]
+    offset = broker.cluster.catalog.metadata_offset
+    broker.cluster.topics.partition("a", 0).log.on_offline("the disk is gone")
+    assert [each.leader_id for each in broker.ask(ALL_TOPICS, 12).topics[0].partitions] == [-1]
+    assert broker.cluster.catalog.metadata_offset == offset
