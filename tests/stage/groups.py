@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from ottla.broker.coordinators.engine.runtime import GroupRuntime
 from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.scheduling.promise import Promise
@@ -48,6 +47,8 @@ class SteppedClock:
 
 class MemoryTopic:
     """The offsets topic as a list of batches; ``slow`` appends wait for ``finish``, ``error`` refuses them."""
+
+    name = "__consumer_offsets"
 
     def __init__(self) -> None:
         self.batches: dict[int, list[bytes]] = {}
@@ -100,15 +101,16 @@ class Scenario:
         self.coordinator = self._start()
 
     def _start(self) -> GroupCoordinator:
-        runtime = GroupRuntime(settings=self.settings, clock=self.clock, timers=self.timers, topic=self.topic)
-        count = self.settings.offsets_topic_partitions if self.topic.batches else None
-        for _ in runtime.start(count):
+        coordinator = GroupCoordinator(
+            settings=self.settings, topic=self.topic, clock=self.clock, timers=self.timers, random=self.random
+        )
+        for _ in coordinator.start(self.settings.offsets_topic_partitions if self.topic.batches else None):
             pass
-        return GroupCoordinator(runtime, self.random)
+        return coordinator
 
     def restart(self) -> None:
         """Lose all soft state: a new process reads the log."""
-        self.coordinator.runtime.stop()
+        self.coordinator.stop()
         self.timers = Timers()
         self.coordinator = self._start()
 

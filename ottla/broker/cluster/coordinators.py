@@ -5,10 +5,9 @@ from collections.abc import Iterable
 
 from ottla.broker.cluster.elections import Elections
 from ottla.broker.cluster.nodes import Nodes
-from ottla.broker.coordinators.engine.runtime import GroupRuntime
 from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
 from ottla.broker.coordinators.groups.group_settings import read_settings
-from ottla.broker.topics.internal_topic import ClusterOffsetsTopic
+from ottla.broker.topics.internal_topic import InternalTopic
 from ottla.broker.topics.names import OFFSETS_TOPIC
 from ottla.broker.topics.registry import Topics
 from ottla.broker.topics.topic import Topic
@@ -36,14 +35,14 @@ class Coordinators:
         self._topics = topics
         self._stepper = stepper
         for node in nodes.by_id.values():
-            runtime = GroupRuntime(
+            node.groups = GroupCoordinator(
                 settings=read_settings(topics.config),
+                topic=InternalTopic(OFFSETS_TOPIC, topics, clock),
                 clock=clock,
                 timers=timers,
-                topic=ClusterOffsetsTopic(topics, clock),
+                random=random_source,
                 is_alone=nodes.is_alone,
             )
-            node.groups = GroupCoordinator(runtime, random_source)
         topics.on_created.append(lambda topic: self._follow([topic]))
         topics.on_deleted.append(self._forget)
         elections.on_moved.append(self._follow)
@@ -52,7 +51,7 @@ class Coordinators:
         """Begin to take over the groups; the caller steps the result to its end, between other work."""
         offsets = self._topics.by_name.get(OFFSETS_TOPIC)
         count = None if offsets is None else len(offsets.partitions)
-        works = [node.groups.runtime.start(count) for node in self._nodes.by_id.values()]
+        works = [node.groups.start(count) for node in self._nodes.by_id.values()]
         if not self._nodes.is_alone:
             works.append(self._lead())
         return _in_turn(works)
@@ -60,7 +59,7 @@ class Coordinators:
     def stop(self) -> None:
         """Refuse those who wait for a group."""
         for node in self._nodes.by_id.values():
-            node.groups.runtime.stop()
+            node.groups.stop()
 
     def _follow(self, topics: Iterable[Topic]) -> None:
         if not self._nodes.is_alone and any(topic.name == OFFSETS_TOPIC for topic in topics):

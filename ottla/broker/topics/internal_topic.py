@@ -1,8 +1,7 @@
-"""`__consumer_offsets` as the group coordinators use it: an ordinary topic of this cluster, made when first needed."""
+"""A coordinator's topic as its engine uses it: an ordinary topic of this cluster, made when first needed."""
 
 from collections.abc import Iterator
 
-from ottla.broker.topics.names import OFFSETS_TOPIC
 from ottla.broker.topics.registry import Topics
 from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
@@ -14,21 +13,22 @@ from ottla.wire.errors import KafkaError
 READ_BYTES = 1 << 20
 
 
-class ClusterOffsetsTopic:
-    """Gives coordinators the logs of one internal topic."""
+class InternalTopic:
+    """Gives a coordinator the logs of its topic: ``__consumer_offsets`` or another of ``topics.names``."""
 
-    def __init__(self, topics: Topics, clock: Clock) -> None:
+    def __init__(self, name: str, topics: Topics, clock: Clock) -> None:
+        self.name = name
         self._topics = topics
         self._clock = clock
 
     def ensure(self) -> Promise[None] | None:
         """Make the topic if it is not there. Here that is done at once."""
-        self._topics.ensure_internal(OFFSETS_TOPIC)
+        self._topics.ensure_internal(self.name)
         return None
 
     def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
         """Append a coordinator's batch, as with acks=all; raises ``KafkaError``."""
-        found = self._topics.partition(OFFSETS_TOPIC, partition)
+        found = self._topics.partition(self.name, partition)
         if found.lacks_replicas:
             raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
         return found.append(
@@ -40,7 +40,7 @@ class ClusterOffsetsTopic:
 
         Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
         """
-        log = self._topics.partition(OFFSETS_TOPIC, partition).log
+        log = self._topics.partition(self.name, partition).log
         offset = log.log_start_offset
         while offset < log.log_end_offset:
             found = log.read(offset, READ_BYTES, end_offset=log.log_end_offset, minimum_one_batch=True)
@@ -58,6 +58,4 @@ class ClusterOffsetsTopic:
                     offset = header.next_offset
                 position += header.size
             if position == 0:
-                raise KafkaError(
-                    ErrorCode.KAFKA_STORAGE_ERROR, f"{OFFSETS_TOPIC}-{partition} cannot be read at {offset}"
-                )
+                raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.name}-{partition} cannot be read at {offset}")

@@ -1,13 +1,13 @@
-"""What a coordinator decides: records to append first, replies to give once they are applied. Only carries it."""
+"""A coordinator's decision: records to append first, replies to give once they are applied. Only carries it."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ottla.broker.coordinators.groups.group_records import CoordinatorRecord
 from ottla.scheduling.promise import Promise
 from ottla.wire.codes import ErrorCode
 
 R = TypeVar("R")
+Record = TypeVar("Record")
 
 
 class Now(NamedTuple):
@@ -20,7 +20,7 @@ class Now(NamedTuple):
 
 
 class Asked(Generic[R]):
-    """A question under way: where its answer goes, and what its refusal looks like."""
+    """A question under way: the promise of its answer, and the response that refuses it."""
 
     __slots__ = ("pending", "refusal")
 
@@ -42,8 +42,8 @@ class Asked(Generic[R]):
         self.pending.resolve(self.refusal(code))
 
 
-class Decision:
-    """The outcome of one event for one group.
+class Decision(Generic[Record]):
+    """The outcome of one event for one key.
 
     The runtime appends ``records`` as one batch, applies them, calls ``on_applied``, and then gives ``replies``. If the
     append fails, nothing was applied: it calls ``on_failed``, and refuses those who would have got a reply.
@@ -52,11 +52,11 @@ class Decision:
     __slots__ = ("on_applied", "on_failed", "records", "replies")
 
     def __init__(self) -> None:
-        self.records: list[CoordinatorRecord] = []
+        self.records: list[Record] = []
         self.replies: list[tuple[Asked[Any], Any]] = []
-        self.on_applied: Callable[[Now], Decision | None] | None = None
+        self.on_applied: Callable[[Now], Decision[Record] | None] | None = None
         """Brings soft state in line with the records; what it decides in turn comes after the replies."""
-        self.on_failed: Callable[[ErrorCode, Now], Decision | None] | None = None
+        self.on_failed: Callable[[ErrorCode, Now], Decision[Record] | None] | None = None
 
     def reply(self, asked: Asked[R], response: R) -> None:
         """Answer once the records are applied."""
@@ -68,7 +68,7 @@ class Decision:
 
 
 def error_of_append(code: ErrorCode) -> ErrorCode:
-    """Translate what a log says into what a group's member can act on.
+    """Translate the error of an append into one that a coordinator's client can act on.
 
     Source: Apache's ``CoordinatorOperationExceptionHelper``.
     """

@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Any
 
-from ottla.broker.coordinators.groups.group_records import decode
-from ottla.broker.coordinators.groups.state import CoordinatorState
+from ottla.broker.coordinators.engine.shard import Record, Shard
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
 from ottla.wire.batch import read_header
@@ -23,8 +22,8 @@ _MARKER = Struct(">hh")
 """A control record's key: version, and 0 for abort or 1 for commit."""
 
 
-def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], state: CoordinatorState) -> Steps[None]:
-    """Apply all records of these batches to ``state``; in steps.
+def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], shard: Shard[Record]) -> Steps[None]:
+    """Apply all records of these batches to ``shard``, in steps.
 
     Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
     left alone.
@@ -41,15 +40,15 @@ def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], sta
                 if record.key is None or len(record.key) < _MARKER.size:
                     raise ProtocolError(f"the control record at offset {record.offset} has no type")
                 kind = _MARKER.unpack_from(record.key)[1]
-                state.end_transaction(header.producer_id, committed=kind == COMMIT_MARKER)
+                shard.end_transaction(header.producer_id, committed=kind == COMMIT_MARKER)
             continue
         producer_id = header.producer_id if header.is_transactional else NO_PRODUCER
         for record in read_records(batch):
-            decoded = decode(record.key, record.value)
+            decoded = shard.decode(record.key, record.value)
             if isinstance(decoded, int):
                 unknown.add(decoded)
             else:
-                state.apply(decoded, record_offset=record.offset, producer_id=producer_id)
+                shard.replay(decoded, record_offset=record.offset, producer_id=producer_id)
             count += 1
             if count % RECORDS_PER_STEP == 0:
                 yield None

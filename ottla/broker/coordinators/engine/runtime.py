@@ -1,6 +1,7 @@
-"""Carries decisions out: appends the records, applies them, answers, and wakes groups when their time comes.
+"""Carries decisions out: appends the records, applies them, answers, and wakes keys when their time comes.
 
-One event at a time per group: while an append is under way, the group's next events queue.
+One event at a time per key: while an append is under way, the key's next events queue. Nothing here knows the kind of
+coordinator: transactions, groups and share state differ in their shards (``engine.shard``) only.
 """
 
 import logging
@@ -8,14 +9,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ottla.broker.coordinators.engine.decision import Asked, Decision, Now, error_of_append
 from ottla.broker.coordinators.engine.java_strings import partition_for
 from ottla.broker.coordinators.engine.replay import replay
-from ottla.broker.coordinators.groups.group_records import encode
-from ottla.broker.coordinators.groups.group_settings import GroupSettings
-from ottla.broker.coordinators.groups.shard import GroupShard
+from ottla.broker.coordinators.engine.shard import Record, RecordTopic, Shard
 from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
@@ -23,48 +22,33 @@ from ottla.scheduling.timers import Timer, Timers
 from ottla.storage.log import Appended
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
-from ottla.wire.records import Record, build_batch
+from ottla.wire.records import Record as LogRecord
+from ottla.wire.records import build_batch
+
+S = TypeVar("S", bound=Shard[Any])
 
 log = logging.getLogger(__name__)
 
-OFFSETS_TOPIC = "__consumer_offsets"
-GROUPS_PER_STEP = 100
 NEVER = math.inf
 
 
-class OffsetsTopic(Protocol):
-    """`__consumer_offsets` as the cluster gives it: its partitions' logs, made when they are first needed."""
+class Event(NamedTuple, Generic[S, Record]):
+    """Something that happens to a key; ``asked`` is refused if it comes to nothing."""
 
-    def ensure(self) -> Promise[None] | None:
-        """Create the topic if it does not exist, once for all who ask meanwhile; None if it is there."""
-        ...
-
-    def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
-        """Append a batch; raises KafkaError or gives a completion that does."""
-        ...
-
-    def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Promise[Any]]:
-        """Yield every batch of a partition, from its start, and what must be done before the next can be read."""
-        ...
-
-
-class Event(NamedTuple):
-    """Something that happens to a group; ``asked`` is refused if it comes to nothing."""
-
-    decide: Callable[[GroupShard, Now], Decision]
+    decide: Callable[[S, Now], Decision[Record]]
     asked: Asked[Any] | None = None
 
 
-class _Lane:
-    """One partition of the offsets topic: its groups, and what is under way for each of them."""
+class _Lane(Generic[S, Record]):
+    """One partition of the topic: its shard, and the events that are under way for each of its keys."""
 
-    def __init__(self, partition: int, settings: GroupSettings, refusal: ErrorCode | None) -> None:
+    def __init__(self, partition: int, shard: S, refusal: ErrorCode | None) -> None:
         self.partition = partition
-        self.shard = GroupShard(settings)
-        self.queues: dict[str, deque[Event]] = {}
+        self.shard = shard
+        self.queues: dict[str, deque[Event[S, Record]]] = {}
         self.timers: dict[str, Timer] = {}
         self.refusal = refusal
-        """Why no group of this partition can be asked now."""
+        """Why no key of this partition can be asked now."""
 
     @property
     def is_closed(self) -> bool:
@@ -72,26 +56,28 @@ class _Lane:
         return self.refusal is ErrorCode.NOT_COORDINATOR
 
 
-class GroupRuntime:
+class CoordinatorRuntime(Generic[S, Record]):
     """The coordinators of all partitions that this node leads: all of them if it is alone, else those it is told."""
 
     def __init__(
         self,
         *,
-        settings: GroupSettings,
+        topic: RecordTopic,
+        new_shard: Callable[[], S],
+        partition_count: int,
         clock: Clock,
         timers: Timers,
-        topic: OffsetsTopic,
         is_alone: bool = True,
     ) -> None:
-        self.settings = settings
+        """``partition_count`` is the number of partitions that the topic will have when it is made."""
+        self.partition_count = partition_count
+        self._new_partition_count = partition_count
+        self._new_shard = new_shard
         self._is_alone = is_alone
-        self.partition_count = settings.offsets_topic_partitions
         self._clock = clock
         self._timers = timers
         self._topic = topic
-        self._lanes: dict[int, _Lane] = {}
-        self._cleaning: Timer | None = None
+        self._lanes: dict[int, _Lane[S, Record]] = {}
         self._open_lanes(ErrorCode.COORDINATOR_NOT_AVAILABLE)
 
     # --- from start to stop ------------------------------------------------------------------------------------------
@@ -99,19 +85,18 @@ class GroupRuntime:
     def start(self, partition_count: int | None) -> Steps[None]:
         """Take over the partitions; the caller steps the result to its end, between other work, to load them.
 
-        ``partition_count`` is None if the topic does not exist yet. Until a partition is loaded, its groups are refused
+        ``partition_count`` is None if the topic does not exist yet. Until a partition is loaded, its keys are refused
         with COORDINATOR_LOAD_IN_PROGRESS.
         """
         if partition_count is not None:
             self.partition_count = partition_count
         self._open_lanes(None if partition_count is None else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
-        self._clean_later(self.settings.offsets_retention_check_interval_ms)
         return self._load([*self._lanes.values()])
 
     def lead(self, partitions: Collection[int], partition_count: int) -> Steps[None]:
-        """Coordinate the groups of these partitions, of so many, and of no others, from now on.
+        """Coordinate the keys of these partitions, of ``partition_count``, and of no others, from now on.
 
-        What comes new is loaded by the steps that are returned; members of what goes are told NOT_COORDINATOR.
+        New ones are loaded by the steps that are returned; clients of those that go are told NOT_COORDINATOR.
         """
         if partition_count != self.partition_count:
             self.partition_count = partition_count
@@ -122,7 +107,7 @@ class GroupRuntime:
                 if not lane.is_closed:
                     self._close(lane)
             elif lane.is_closed:
-                self._lanes[index] = _Lane(index, self.settings, ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+                self._lanes[index] = _Lane(index, self._new_shard(), ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
                 come.append(self._lanes[index])
         return self._load(come)
 
@@ -132,42 +117,40 @@ class GroupRuntime:
 
     def stop(self) -> None:
         """Refuse all who wait, and whoever comes from now on, with NOT_COORDINATOR."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
         for lane in self._lanes.values():
             self._close(lane)
 
     def forget_everything(self) -> None:
-        """Begin anew: the offsets topic itself was deleted. It is made again when it is next needed."""
+        """Begin anew: the topic itself was deleted. It is made again when it is next needed."""
         for lane in self._lanes.values():
             self._close(lane)
-        self.partition_count = self.settings.offsets_topic_partitions
+        self.partition_count = self._new_partition_count
         self._open_lanes(None)
 
     def _open_lanes(self, refusal: ErrorCode | None) -> None:
         if not self._is_alone:
             refusal = ErrorCode.NOT_COORDINATOR
-        self._lanes = {partition: _Lane(partition, self.settings, refusal) for partition in range(self.partition_count)}
+        self._lanes = {index: _Lane(index, self._new_shard(), refusal) for index in range(self.partition_count)}
 
-    def _load(self, lanes: Iterable[_Lane]) -> Steps[None]:
+    def _load(self, lanes: Iterable[_Lane[S, Record]]) -> Steps[None]:
         for lane in lanes:
             if lane.refusal is not ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 continue
             try:
-                yield from replay(self._topic.read_all(lane.partition), lane.shard.state)
+                yield from replay(self._topic.read_all(lane.partition), lane.shard)
             except (ProtocolError, KafkaError):
-                log.exception("%s-%d cannot be loaded", OFFSETS_TOPIC, lane.partition)
+                log.exception("%s-%d cannot be loaded", self._topic.name, lane.partition)
                 lane.refusal = ErrorCode.NOT_COORDINATOR
                 continue
-            for group_id in [*lane.shard.state.groups]:
+            for key in [*lane.shard.keys()]:
                 if lane.is_closed:
                     break
-                self._submit(lane, group_id, Event(partial(_revive, group_id)))
+                self._submit(lane, key, self._revival(key))
                 yield None
             if lane.refusal is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
                 lane.refusal = None
 
-    def _close(self, lane: _Lane) -> None:
+    def _close(self, lane: _Lane[S, Record]) -> None:
         lane.refusal = ErrorCode.NOT_COORDINATOR
         for timer in lane.timers.values():
             timer.cancel()
@@ -175,34 +158,30 @@ class GroupRuntime:
             for event in queue:
                 _refuse(event, lane.refusal)
             queue.clear()
-        for group in lane.shard.groups.values():
-            for member in group.members:
-                for asked in (member.joining, member.syncing):
-                    if asked is not None:
-                        asked.refuse(lane.refusal)
+        lane.shard.close(lane.refusal)
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def submit(self, group_id: str, event: Event) -> None:
-        """Let something happen to a group, now or when what is under way for it is done."""
-        lane = self._lane_of(group_id)
+    def submit(self, key: str, event: Event[S, Record]) -> None:
+        """Let something happen to a key, now or when what is under way for it is done."""
+        lane = self._lane_of(key)
         if lane.refusal is not None:
             _refuse(event, lane.refusal)
         else:
-            self._submit(lane, group_id, event)
+            self._submit(lane, key, event)
 
-    def coordinates(self, group_id: str) -> bool:
-        """Whether this is, or will soon be, a group's coordinator: not if its partition cannot be read."""
-        return not self._lane_of(group_id).is_closed
+    def coordinates(self, key: str) -> bool:
+        """Whether this is, or will soon be, a key's coordinator: not if its partition cannot be read."""
+        return not self._lane_of(key).is_closed
 
-    def shard_of(self, group_id: str) -> GroupShard:
-        """Return the shard to read a group from. Raises KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR."""
-        lane = self._lane_of(group_id)
+    def shard_of(self, key: str) -> S:
+        """Return the shard to read a key from. Raises KafkaError: COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR."""
+        lane = self._lane_of(key)
         if lane.refusal is not None:
             raise KafkaError(lane.refusal)
         return lane.shard
 
-    def shards(self) -> Iterator[GroupShard]:
+    def shards(self) -> Iterator[S]:
         """Yield all shards. Raises KafkaError COORDINATOR_LOAD_IN_PROGRESS while one of them is not loaded."""
         for lane in self._lanes.values():
             if lane.refusal is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
@@ -210,57 +189,63 @@ class GroupRuntime:
             if lane.refusal is None:
                 yield lane.shard
 
-    def forget_topic(self, topic: str, topic_id: bytes) -> None:
-        """Forget all offsets of a topic that is gone."""
-        for lane in self._lanes.values():
+    def loaded_shards(self) -> Iterator[S]:
+        """Yield the shards that can be asked now."""
+        for lane in [*self._lanes.values()]:
             if lane.refusal is None:
-                for group_id in lane.shard.state.offsets.groups_with(topic):
-                    self._submit(lane, group_id, Event(partial(_forget_topic, group_id, topic, topic_id)))
+                yield lane.shard
 
-    def _lane_of(self, group_id: str) -> _Lane:
-        return self._lanes[partition_for(group_id, self.partition_count)]
+    def _lane_of(self, key: str) -> _Lane[S, Record]:
+        return self._lanes[partition_for(key, self.partition_count)]
 
-    def _submit(self, lane: _Lane, group_id: str, event: Event) -> None:
-        queue = lane.queues.get(group_id)
+    def _submit(self, lane: _Lane[S, Record], key: str, event: Event[S, Record]) -> None:
+        queue = lane.queues.get(key)
         if queue is not None:
             queue.append(event)
             return
-        lane.queues[group_id] = deque((event,))
-        self._run(lane, group_id)
+        lane.queues[key] = deque((event,))
+        self._run(lane, key)
 
-    def _run(self, lane: _Lane, group_id: str) -> None:
+    def _run(self, lane: _Lane[S, Record], key: str) -> None:
         """Let the queued events happen, until one of them must wait for its append."""
-        queue = lane.queues[group_id]
+        queue = lane.queues[key]
         while queue:
             event = queue.popleft()
             try:
                 decision = event.decide(lane.shard, self._now())
             except Exception:
-                log.exception("Group %r cannot decide", group_id)
+                log.exception("The coordinator cannot decide for %r", key)
                 _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
                 continue
-            if not self._carry_out(lane, group_id, event, decision):
+            if not self._carry_out(lane, key, event, decision):
                 return
-        del lane.queues[group_id]
-        self._set_timer(lane, group_id)
+        del lane.queues[key]
+        self._set_timer(lane, key)
 
-    def _carry_out(self, lane: _Lane, group_id: str, event: Event, decision: Decision | None) -> bool:
+    def _carry_out(
+        self, lane: _Lane[S, Record], key: str, event: Event[S, Record], decision: Decision[Record] | None
+    ) -> bool:
         """Append, apply and answer; False if that goes on when an append is done."""
         while decision is not None:
             appending = self._append(lane, decision) if decision.records else None
             if appending is not None and not appending.done:
-                appending.add_done_callback(partial(self._resume, lane, group_id, event, decision))
+                appending.add_done_callback(partial(self._resume, lane, key, event, decision))
                 return False
             decision = self._settle(lane, event, decision, appending)
         return True
 
     def _resume(
-        self, lane: _Lane, group_id: str, event: Event, decision: Decision, appended: Promise[Appended]
+        self,
+        lane: _Lane[S, Record],
+        key: str,
+        event: Event[S, Record],
+        decision: Decision[Record],
+        appended: Promise[Appended],
     ) -> None:
-        if self._carry_out(lane, group_id, event, self._settle(lane, event, decision, appended)):
-            self._run(lane, group_id)
+        if self._carry_out(lane, key, event, self._settle(lane, event, decision, appended)):
+            self._run(lane, key)
 
-    def _append(self, lane: _Lane, decision: Decision) -> Promise[Appended]:
+    def _append(self, lane: _Lane[S, Record], decision: Decision[Record]) -> Promise[Appended]:
         now_ms = self._clock.wall_ms()
         appending: Promise[Appended] = Promise()
 
@@ -268,13 +253,13 @@ class GroupRuntime:
             try:
                 if created is not None:
                     created.result()
-                batch = build_batch(Record(0, now_ms, *encode(record)) for record in decision.records)
+                batch = build_batch(LogRecord(0, now_ms, *lane.shard.encode(record)) for record in decision.records)
                 outcome = self._topic.append(lane.partition, batch)
             except Exception as error:  # raised again, and told apart, where the decision is settled
                 appending.fail(error)
                 return
             if isinstance(outcome, Promise):
-                outcome.add_done_callback(lambda done: _pass_on(done, appending))
+                outcome.pass_on_to(appending)
             else:
                 appending.resolve(outcome)
 
@@ -290,8 +275,12 @@ class GroupRuntime:
         return appending
 
     def _settle(
-        self, lane: _Lane, event: Event, decision: Decision, appended: Promise[Appended] | None
-    ) -> Decision | None:
+        self,
+        lane: _Lane[S, Record],
+        event: Event[S, Record],
+        decision: Decision[Record],
+        appended: Promise[Appended] | None,
+    ) -> Decision[Record] | None:
         """Apply what was appended and answer; return what is decided in turn. Never raises: the lane must go on."""
         then = None
         if appended is not None:
@@ -300,7 +289,7 @@ class GroupRuntime:
             except KafkaError as error:
                 return self._undo(event, decision, error_of_append(error.code))
             except Exception:
-                log.exception("Nothing can be appended to %s-%d", OFFSETS_TOPIC, lane.partition)
+                log.exception("Nothing can be appended to %s-%d", self._topic.name, lane.partition)
                 return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
             try:
                 for record_offset, record in enumerate(decision.records, offset):
@@ -308,19 +297,19 @@ class GroupRuntime:
                 if decision.on_applied is not None:
                     then = decision.on_applied(self._now())
             except Exception:
-                log.exception("Records of %s-%d cannot be applied", OFFSETS_TOPIC, lane.partition)
+                log.exception("Records of %s-%d cannot be applied", self._topic.name, lane.partition)
                 return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, response in decision.replies:
             asked.resolve(response)
         return then
 
-    def _undo(self, event: Event, decision: Decision, code: ErrorCode) -> Decision | None:
+    def _undo(self, event: Event[S, Record], decision: Decision[Record], code: ErrorCode) -> Decision[Record] | None:
         then = None
         if decision.on_failed is not None:
             try:
                 then = decision.on_failed(code, self._now())
             except Exception:
-                log.exception("A failed append to %s cannot be undone", OFFSETS_TOPIC)
+                log.exception("A failed append to %s cannot be undone", self._topic.name)
                 _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, _ in decision.replies:
             asked.refuse(code)
@@ -331,69 +320,26 @@ class GroupRuntime:
     def _now(self) -> Now:
         return Now(self._clock.monotonic(), self._clock.wall_ms())
 
-    def _set_timer(self, lane: _Lane, group_id: str) -> None:
-        """See to it that the group is woken no later than it wishes."""
-        group = lane.shard.groups.get(group_id)
-        timer = lane.timers.get(group_id)
-        if group is None:
-            if timer is not None:
-                timer.cancel()
-                del lane.timers[group_id]
-        elif timer is None or group.wake_at < timer.deadline:
-            if timer is not None:
-                timer.cancel()
-                del lane.timers[group_id]
-            if group.wake_at != NEVER:
-                lane.timers[group_id] = self._timers.schedule(group.wake_at, lambda: self._wake(lane, group_id))
+    def _set_timer(self, lane: _Lane[S, Record], key: str) -> None:
+        """See to it that ``expire`` is called for a key no later than its shard wishes."""
+        wake_at = lane.shard.wake_at(key)
+        timer = lane.timers.get(key)
+        if timer is not None and (wake_at is None or wake_at < timer.deadline):
+            timer.cancel()
+            del lane.timers[key]
+            timer = None
+        if timer is None and wake_at is not None and wake_at != NEVER:
+            lane.timers[key] = self._timers.schedule(wake_at, lambda: self._wake(lane, key))
 
-    def _wake(self, lane: _Lane, group_id: str) -> None:
-        lane.timers.pop(group_id, None)
+    def _wake(self, lane: _Lane[S, Record], key: str) -> None:
+        lane.timers.pop(key, None)
         if not lane.is_closed:
-            self._submit(lane, group_id, Event(partial(_expire, group_id)))
+            self._submit(lane, key, Event(lambda shard, now: shard.expire(key, now)))
 
-    def _clean_later(self, delay_ms: int) -> None:
-        deadline = self._clock.monotonic() + delay_ms / 1000
-        self._cleaning = self._timers.schedule(deadline, lambda: self._clean(self._cleanable()))
-
-    def _cleanable(self) -> Iterator[tuple[_Lane, str]]:
-        for lane in self._lanes.values():
-            for group_id in [*lane.shard.groups]:
-                if lane.refusal is None:
-                    yield lane, group_id
-
-    def _clean(self, groups: Iterator[tuple[_Lane, str]]) -> None:
-        """Clean some groups; the rest follow as soon as other work had its turn."""
-        for count, (lane, group_id) in enumerate(groups, 1):
-            self._submit(lane, group_id, Event(partial(_clean, group_id)))
-            if count == GROUPS_PER_STEP:
-                self._cleaning = self._timers.schedule(self._clock.monotonic(), lambda: self._clean(groups))
-                return
-        self._clean_later(self.settings.offsets_retention_check_interval_ms)
+    def _revival(self, key: str) -> Event[S, Record]:
+        return Event(lambda shard, now: shard.revive(key, now))
 
 
-def _refuse(event: Event, code: ErrorCode) -> None:
+def _refuse(event: Event[Any, Any], code: ErrorCode) -> None:
     if event.asked is not None:
         event.asked.refuse(code)
-
-
-def _pass_on(done: Promise[Appended], appending: Promise[Appended]) -> None:
-    try:
-        appending.resolve(done.result())
-    except Exception as error:  # as above
-        appending.fail(error)
-
-
-def _revive(group_id: str, shard: GroupShard, now: Now) -> Decision:
-    return shard.revive(group_id, now)
-
-
-def _expire(group_id: str, shard: GroupShard, now: Now) -> Decision:
-    return shard.expire(group_id, now)
-
-
-def _clean(group_id: str, shard: GroupShard, now: Now) -> Decision:
-    return shard.clean(group_id, now)
-
-
-def _forget_topic(group_id: str, topic: str, topic_id: bytes, shard: GroupShard, _: Now) -> Decision:
-    return shard.forget_topic(group_id, topic, topic_id)

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
+from ottla.broker.coordinators.engine.decision import Asked, Now
 from ottla.broker.coordinators.engine.java_strings import string_length
-from ottla.broker.coordinators.groups.classic.classic_group import ClassicGroup
-from ottla.broker.coordinators.groups.classic.members import Identity
-from ottla.broker.coordinators.groups.group_records import offset_record
+from ottla.broker.coordinators.groups.group import Group, Identity
+from ottla.broker.coordinators.groups.group_records import GroupDecision, offset_record
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.broker.coordinators.groups.offsets import CommittedOffset, Offsets
 from ottla.wire.codes import ErrorCode
@@ -64,9 +63,9 @@ class Commit:
         self.is_told_of_missing_groups = is_told_of_missing_groups
         """The client knows GROUP_ID_NOT_FOUND; before, it was told ILLEGAL_GENERATION."""
 
-    def decide(self, group: ClassicGroup | None, settings: GroupSettings, now: Now) -> Decision:
+    def decide(self, group: Group | None, settings: GroupSettings, now: Now) -> GroupDecision:
         """Check who commits, then what."""
-        decision = Decision()
+        decision = GroupDecision()
         request = self.request
         try:
             self._check(group, now)
@@ -95,7 +94,7 @@ class Commit:
         decision.reply(self.asked, response)
         return decision
 
-    def _check(self, group: ClassicGroup | None, now: Now) -> None:
+    def _check(self, group: Group | None, now: Now) -> None:
         generation = self.request.generation_id_or_member_epoch
         if group is not None:
             group.check_commit(Identity(self.request.member_id, self.request.group_instance_id), generation, now)
@@ -142,11 +141,11 @@ def delete(
     asked: Asked[OffsetDeleteResponse],
     request: OffsetDeleteRequest,
     *,
-    group: ClassicGroup | None,
+    group: Group | None,
     offsets: Offsets,
-) -> Decision:
+) -> GroupDecision:
     """Forget the offsets that a client names, except those of topics that members may read."""
-    decision = Decision()
+    decision = GroupDecision()
     code = ErrorCode.GROUP_ID_NOT_FOUND if group is None else group.check_offset_delete()
     if group is None or code is not ErrorCode.NONE:
         decision.refuse(asked, code)
@@ -168,9 +167,9 @@ def delete(
     return decision
 
 
-def forget(group_id: str, partitions: Iterator[tuple[str, int]]) -> Decision:
+def forget(group_id: str, partitions: Iterator[tuple[str, int]]) -> GroupDecision:
     """Forget these partitions' offsets, some at a time."""
-    decision = Decision()
+    decision = GroupDecision()
     for topic, partition in islice(partitions, RECORDS_PER_BATCH):
         decision.records.append(offset_record(group_id, topic, partition, None))
     if len(decision.records) == RECORDS_PER_BATCH:
@@ -178,7 +177,7 @@ def forget(group_id: str, partitions: Iterator[tuple[str, int]]) -> Decision:
     return decision
 
 
-def expired(group: ClassicGroup, offsets: Offsets, now: Now) -> list[tuple[str, int]]:
+def expired(group: Group, offsets: Offsets, now: Now) -> list[tuple[str, int]]:
     """Return the partitions whose offsets are too old: by their own expiry, or by retention (KIP-211)."""
     age_of = group.retention_begins()
     if age_of is None:

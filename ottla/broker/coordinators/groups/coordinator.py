@@ -1,16 +1,24 @@
 """The group coordinator as handlers know it: one method per API, answered now or later. Checks what needs no group."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import TypeVar
 from uuid import UUID
 
-from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
-from ottla.broker.coordinators.engine.runtime import OFFSETS_TOPIC, Event, GroupRuntime
+from ottla.broker.coordinators.engine.decision import Asked, Now
+from ottla.broker.coordinators.engine.runtime import CoordinatorRuntime, Event
+from ottla.broker.coordinators.engine.shard import RecordTopic
 from ottla.broker.coordinators.groups.classic.members import JoinAsked
 from ottla.broker.coordinators.groups.commits import Commit
+from ottla.broker.coordinators.groups.group_records import CoordinatorRecord, GroupDecision
+from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.broker.coordinators.groups.shard import GroupShard, missing_group
+from ottla.broker.topics.names import OFFSETS_TOPIC
+from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise, gather, then
+from ottla.scheduling.steps import Steps
+from ottla.scheduling.timers import Timer, Timers
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.groups import (
@@ -36,13 +44,65 @@ from ottla.wire.messages.groups import (
 
 R = TypeVar("R")
 
+GROUPS_PER_STEP = 100
+
 
 class GroupCoordinator:
     """All groups that this node coordinates."""
 
-    def __init__(self, runtime: GroupRuntime, random: Random) -> None:
-        self.runtime = runtime
+    def __init__(
+        self,
+        *,
+        settings: GroupSettings,
+        topic: RecordTopic,
+        clock: Clock,
+        timers: Timers,
+        random: Random,
+        is_alone: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.runtime: CoordinatorRuntime[GroupShard, CoordinatorRecord] = CoordinatorRuntime(
+            topic=topic,
+            new_shard=lambda: GroupShard(settings),
+            partition_count=settings.offsets_topic_partitions,
+            clock=clock,
+            timers=timers,
+            is_alone=is_alone,
+        )
+        self._clock = clock
+        self._timers = timers
         self._random = random
+        self._cleaning: Timer | None = None
+
+    # --- from start to stop ------------------------------------------------------------------------------------------
+
+    def start(self, partition_count: int | None) -> Steps[None]:
+        """Take over the groups (``CoordinatorRuntime.start``), and forget from time to time what is too old in them."""
+        self._clean_later()
+        return self.runtime.start(partition_count)
+
+    def stop(self) -> None:
+        """Refuse all who wait, and whoever comes from now on."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+        self.runtime.stop()
+
+    def _clean_later(self) -> None:
+        deadline = self._clock.monotonic() + self.settings.offsets_retention_check_interval_ms / 1000
+        self._cleaning = self._timers.schedule(deadline, lambda: self._clean(self._cleanable()))
+
+    def _cleanable(self) -> Iterator[str]:
+        for shard in self.runtime.loaded_shards():
+            yield from [*shard.groups]
+
+    def _clean(self, group_ids: Iterator[str]) -> None:
+        """Clean some groups; the rest follow as soon as other work had its turn."""
+        for count, group_id in enumerate(group_ids, 1):
+            self.runtime.submit(group_id, Event(partial(_clean, group_id)))
+            if count == GROUPS_PER_STEP:
+                self._cleaning = self._timers.schedule(self._clock.monotonic(), lambda: self._clean(group_ids))
+                return
+        self._clean_later()
 
     def prepare(self) -> None:
         """Begin to create the offsets topic, since a client is about to need it. Raises KafkaError if that fails."""
@@ -54,7 +114,7 @@ class GroupCoordinator:
         self, request: JoinGroupRequest, *, version: int, client_id: str, client_host: str
     ) -> JoinGroupResponse | Promise[JoinGroupResponse]:
         """Let a member join its group; the answer comes when a generation begins."""
-        settings = self.runtime.settings
+        settings = self.settings
         named_after = client_id if request.group_instance_id is None else request.group_instance_id
         asked = JoinAsked(
             request,
@@ -126,7 +186,9 @@ class GroupCoordinator:
         if topic == OFFSETS_TOPIC:
             self.runtime.forget_everything()
         else:
-            self.runtime.forget_topic(topic, topic_id)
+            for shard in self.runtime.loaded_shards():
+                for group_id in shard.state.offsets.groups_with(topic):
+                    self.runtime.submit(group_id, Event(partial(_forget_topic, group_id, topic, topic_id)))
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
@@ -178,7 +240,9 @@ class GroupCoordinator:
         asked: Asked[ErrorCode] = Asked(lambda code: code)
         return self._ask(group_id, asked, lambda shard, _: shard.delete_group(asked, group_id))
 
-    def _ask(self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], Decision]) -> R | Promise[R]:
+    def _ask(
+        self, group_id: str, asked: Asked[R], decide: Callable[[GroupShard, Now], GroupDecision]
+    ) -> R | Promise[R]:
         self.runtime.submit(group_id, Event(decide, asked))
         return asked.answer
 
@@ -191,3 +255,11 @@ def _refuse_heartbeat(code: ErrorCode) -> HeartbeatResponse:
     if code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
         code = ErrorCode.NONE
     return HeartbeatResponse(error_code=code)
+
+
+def _clean(group_id: str, shard: GroupShard, now: Now) -> GroupDecision:
+    return shard.clean(group_id, now)
+
+
+def _forget_topic(group_id: str, topic: str, topic_id: bytes, shard: GroupShard, _: Now) -> GroupDecision:
+    return shard.forget_topic(group_id, topic, topic_id)

@@ -7,6 +7,7 @@ says. Written as Apache 4.3.1 does: OffsetCommitValue 4 (1 where the commit carr
 from struct import Struct
 from typing import NamedTuple
 
+from ottla.broker.coordinators.engine.decision import Decision
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.group_records import (
     GroupMetadataKey,
@@ -43,6 +44,12 @@ class GroupRecord(NamedTuple):
 
 
 CoordinatorRecord = OffsetRecord | GroupRecord
+
+
+class GroupDecision(Decision[CoordinatorRecord]):
+    """A decision about a group or its offsets."""
+
+    __slots__ = ()
 
 
 def group_record(group_id: str, value: GroupMetadataValue | None) -> GroupRecord:

@@ -1,19 +1,29 @@
 """All groups of one partition of `__consumer_offsets`: finds the group that a request is about, and lets it decide.
 
-``state`` is what the log says; ``groups`` is what lives beside it: who waits, and until when.
+``state`` is the log's; ``groups`` lives beside it: the members that wait, and until when.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
+from ottla.broker.coordinators.engine.decision import Asked, Now
 from ottla.broker.coordinators.groups import commits
 from ottla.broker.coordinators.groups.classic.classic_group import ClassicGroup
-from ottla.broker.coordinators.groups.classic.members import Identity, JoinAsked, SyncAsked
+from ottla.broker.coordinators.groups.classic.members import JoinAsked, SyncAsked
 from ottla.broker.coordinators.groups.classic.rebalance import GroupState
-from ottla.broker.coordinators.groups.group_records import CoordinatorRecord, GroupRecord, group_record, offset_record
+from ottla.broker.coordinators.groups.group import Identity
+from ottla.broker.coordinators.groups.group_records import (
+    CoordinatorRecord,
+    GroupDecision,
+    GroupRecord,
+    OffsetRecord,
+    decode,
+    encode,
+    group_record,
+    offset_record,
+)
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
-from ottla.broker.coordinators.groups.state import CoordinatorState
+from ottla.broker.coordinators.groups.offsets import Offsets
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.group_records import GroupMetadataValue
 from ottla.wire.messages.groups import (
@@ -30,9 +40,32 @@ from ottla.wire.messages.groups import (
     SyncGroupRequest,
 )
 
-CLASSIC = "classic"
 DEAD = "Dead"
 DescribedGroup = DescribeGroupsResponse.Group
+
+
+class CoordinatorState:
+    """The groups and committed offsets of one partition of `__consumer_offsets`."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, GroupMetadataValue | None] = {}
+        """What each group was when it was last written; None for one that only ever committed offsets."""
+        self.offsets = Offsets()
+
+    def apply(self, record: CoordinatorRecord, *, record_offset: int, producer_id: int = -1) -> None:
+        """Take over one record of the log, at ``record_offset``."""
+        if isinstance(record, OffsetRecord):
+            if record.value is not None:
+                self.groups.setdefault(record.key.group, None)
+            self.offsets.apply(record.key, record.value, record_offset=record_offset, producer_id=producer_id)
+        elif record.value is None:
+            self.groups.pop(record.key.group, None)
+        else:
+            self.groups[record.key.group] = record.value
+
+    def end_transaction(self, producer_id: int, *, committed: bool) -> None:
+        """Take over a transaction's marker."""
+        self.offsets.end_transaction(producer_id, committed=committed)
 
 
 class GroupShard:
@@ -43,7 +76,27 @@ class GroupShard:
         self.state = CoordinatorState()
         self.groups: dict[str, ClassicGroup] = {}
 
-    # --- what the log says -------------------------------------------------------------------------------------------
+    # --- the engine's shard -------------------------------------------------------------------------------------------
+
+    def encode(self, record: CoordinatorRecord) -> tuple[bytes, bytes | None]:
+        """Return a record's key and value as they stand in the log."""
+        return encode(record)
+
+    def decode(self, key: bytes | None, value: bytes | None) -> CoordinatorRecord | int:
+        """Read a record; one of an unknown type gives the number of the type. Raises ProtocolError."""
+        return decode(key, value)
+
+    def replay(self, record: CoordinatorRecord, *, record_offset: int, producer_id: int) -> None:
+        """Take over a record of the log on load."""
+        self.state.apply(record, record_offset=record_offset, producer_id=producer_id)
+
+    def end_transaction(self, producer_id: int, *, committed: bool) -> None:
+        """Take over the marker that ends a producer's transaction."""
+        self.state.end_transaction(producer_id, committed=committed)
+
+    def keys(self) -> Iterable[str]:
+        """Return the ids of all groups that the log knows."""
+        return self.state.groups
 
     def apply(self, record: CoordinatorRecord, *, record_offset: int) -> None:
         """Take over a record that was just written."""
@@ -59,7 +112,7 @@ class GroupShard:
         if isinstance(record, GroupRecord):
             group.adopt(record.value)
 
-    def revive(self, group_id: str, now: Now) -> Decision:
+    def revive(self, group_id: str, now: Now) -> GroupDecision:
         """Let a group live that was loaded: its members have their session timeout to show up."""
         group = self.groups[group_id] = ClassicGroup(group_id, self.settings)
         image = self.state.groups[group_id]
@@ -67,11 +120,21 @@ class GroupShard:
             group.adopt(image)
         return group.loaded(now)
 
+    def wake_at(self, key: str) -> float | None:
+        """Return when a group has to act next."""
+        group = self.groups.get(key)
+        return None if group is None else group.wake_at
+
+    def close(self, code: ErrorCode) -> None:
+        """Refuse all members that wait to join or sync."""
+        for group in self.groups.values():
+            group.refuse_waiting(code)
+
     # --- members -----------------------------------------------------------------------------------------------------
 
-    def join(self, asked: JoinAsked, now: Now) -> Decision:
+    def join(self, asked: JoinAsked, now: Now) -> GroupDecision:
         """Let a member join; its group comes into being by that."""
-        decision = Decision()
+        decision = GroupDecision()
         request = asked.request
         group = self.groups.get(request.group_id)
         if group is not None:
@@ -84,32 +147,32 @@ class GroupShard:
         decision.on_failed = lambda code, _: _refusal(asked, code)
         return decision
 
-    def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> Decision:
+    def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> GroupDecision:
         """Give a member its assignment."""
         group = self.groups.get(request.group_id)
         if group is None:
             return _refusal(asked, ErrorCode.UNKNOWN_MEMBER_ID)
         return group.sync(asked, request, now)
 
-    def heartbeat(self, asked: Asked[HeartbeatResponse], request: HeartbeatRequest, now: Now) -> Decision:
+    def heartbeat(self, asked: Asked[HeartbeatResponse], request: HeartbeatRequest, now: Now) -> GroupDecision:
         """Note that a member lives."""
         group = self.groups.get(request.group_id)
         code = ErrorCode.UNKNOWN_MEMBER_ID
         if group is not None:
             identity = Identity(request.member_id, request.group_instance_id)
             code = group.heartbeat(identity, request.generation_id, now)
-        decision = Decision()
+        decision = GroupDecision()
         decision.reply(asked, HeartbeatResponse(error_code=code))
         return decision
 
     def leave(
         self, asked: Asked[LeaveGroupResponse], group_id: str, leaving: list[LeaveGroupRequest.Member], *, now: Now
-    ) -> Decision:
+    ) -> GroupDecision:
         """Take members out."""
         group = self.groups.get(group_id)
         if group is not None:
             return group.leave(asked, leaving, now)
-        decision = Decision()
+        decision = GroupDecision()
         answers = [
             LeaveGroupResponse.Member(
                 member_id=each.member_id,
@@ -121,14 +184,14 @@ class GroupShard:
         decision.reply(asked, LeaveGroupResponse(members=answers))
         return decision
 
-    def expire(self, group_id: str, now: Now) -> Decision:
+    def expire(self, group_id: str, now: Now) -> GroupDecision:
         """Act on a group's deadlines."""
         group = self.groups.get(group_id)
-        return Decision() if group is None else group.expire(now)
+        return GroupDecision() if group is None else group.expire(now)
 
     # --- offsets -----------------------------------------------------------------------------------------------------
 
-    def commit_offsets(self, commit: commits.Commit, now: Now) -> Decision:
+    def commit_offsets(self, commit: commits.Commit, now: Now) -> GroupDecision:
         """Commit offsets; a group that only does that comes into being by it."""
         return commit.decide(self.groups.get(commit.request.group_id), self.settings, now)
 
@@ -138,44 +201,44 @@ class GroupShard:
 
     def fetch_stable_offsets(
         self, asked: Asked[OffsetFetchResponse.Group], request: OffsetFetchRequest.Group
-    ) -> Decision:
+    ) -> GroupDecision:
         """Read committed offsets, except where a transaction may still change them (KIP-447)."""
-        decision = Decision()
+        decision = GroupDecision()
         decision.reply(asked, commits.fetch(self.state.offsets, request, require_stable=True))
         return decision
 
-    def delete_offsets(self, asked: Asked[OffsetDeleteResponse], request: OffsetDeleteRequest) -> Decision:
+    def delete_offsets(self, asked: Asked[OffsetDeleteResponse], request: OffsetDeleteRequest) -> GroupDecision:
         """Forget committed offsets."""
         group = self.groups.get(request.group_id)
         return commits.delete(asked, request, group=group, offsets=self.state.offsets)
 
-    def forget_topic(self, group_id: str, topic: str, topic_id: bytes) -> Decision:
+    def forget_topic(self, group_id: str, topic: str, topic_id: bytes) -> GroupDecision:
         """Forget a group's offsets of a topic that is gone."""
         partitions = commits.of_deleted_topic(self.state.offsets, group_id, topic, topic_id)
         return commits.forget(group_id, iter(partitions))
 
-    def clean(self, group_id: str, now: Now) -> Decision:
+    def clean(self, group_id: str, now: Now) -> GroupDecision:
         """Forget a group's offsets that are too old, and the group itself if nothing is left of it."""
         group = self.groups.get(group_id)
         if group is None:
-            return Decision()
+            return GroupDecision()
         too_old = commits.expired(group, self.state.offsets, now)
         kept = set(self.state.offsets.partitions_of(group_id)).difference(too_old)
         decision = commits.forget(group_id, iter(too_old))
-        if not kept and decision.on_applied is None and group.state is GroupState.EMPTY:
+        if not kept and decision.on_applied is None and group.is_empty:
             decision.records.append(group_record(group_id, None))
         return decision
 
     # --- groups ------------------------------------------------------------------------------------------------------
 
-    def delete_group(self, asked: Asked[ErrorCode], group_id: str) -> Decision:
+    def delete_group(self, asked: Asked[ErrorCode], group_id: str) -> GroupDecision:
         """Forget a group that has no members, with all its offsets."""
         group = self.groups.get(group_id)
         if group is None:
             return _refusal(asked, ErrorCode.GROUP_ID_NOT_FOUND)
-        if group.state is not GroupState.EMPTY:
+        if not group.is_empty:
             return _refusal(asked, ErrorCode.NON_EMPTY_GROUP)
-        decision = Decision()
+        decision = GroupDecision()
         for topic, partition in self.state.offsets.partitions_of(group_id):
             decision.records.append(offset_record(group_id, topic, partition, None))
         decision.records.append(group_record(group_id, None))
@@ -209,12 +272,7 @@ class GroupShard:
     def listed(self) -> Iterator[ListGroupsResponse.Group]:
         """Yield every group as ListGroups shows it."""
         for group in self.groups.values():
-            yield ListGroupsResponse.Group(
-                group_id=group.group_id,
-                protocol_type=group.protocol_type or "",
-                group_state=group.state,
-                group_type=CLASSIC,
-            )
+            yield group.listed()
 
 
 def missing_group(group_id: str) -> DescribedGroup:
@@ -233,7 +291,7 @@ def _new_group(now: Now) -> GroupMetadataValue:
     )
 
 
-def _refusal(asked: Asked[Any], code: ErrorCode) -> Decision:
-    decision = Decision()
+def _refusal(asked: Asked[Any], code: ErrorCode) -> GroupDecision:
+    decision = GroupDecision()
     decision.refuse(asked, code)
     return decision

@@ -1,478 +1,220 @@
-"""How decisions are carried out: written first, then true; and what a restart brings back."""
+"""The engine (runtime, shard, decision, replay) with a coordinator that only counts: it needs nothing of groups."""
 
-from random import Random
+import math
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import pytest
 
-from ottla.broker.coordinators.engine.java_strings import partition_for, string_hash
-from ottla.broker.coordinators.engine.runtime import GroupRuntime
-from ottla.broker.coordinators.groups.classic.classic_group import ClassicGroup
-from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
-from ottla.broker.coordinators.groups.shard import GroupShard
+from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
+from ottla.broker.coordinators.engine.runtime import CoordinatorRuntime, Event
+from ottla.scheduling.timers import Timers
 from ottla.wire.codes import ErrorCode
-from ottla.wire.messages.groups import DeleteGroupsResponse, ListGroupsRequest
-from tests.stage.groups import (
-    GROUP,
-    SETTINGS,
-    MemoryTopic,
-    Scenario,
-    answered,
-    commit_error,
-    subscription,
-    sync_answer,
-    waits,
-)
-
-
-def error_of(answer) -> ErrorCode:
-    return ErrorCode(answered(answer).error_code)
-
-
-def delete(scenario, *names) -> list[ErrorCode]:
-    response: DeleteGroupsResponse = answered(scenario.coordinator.delete_groups([*names]))
-    assert [result.group_id for result in response.results] == [*dict.fromkeys(names)]
-    return [ErrorCode(result.error_code) for result in response.results]
-
-
-def listed(scenario, states=(), types=()) -> dict[str, str]:
-    request = ListGroupsRequest(states_filter=[*states], types_filter=[*types])
-    return {group.group_id: group.group_state for group in scenario.coordinator.list_groups(request).groups}
-
-
-# --- writing
-
-
-def test_nothing_is_true_before_it_is_written():
-    scenario = Scenario()
-    client = scenario.client()
-    client.commit(1, alone=True)
-    scenario.topic.slow = True
-    commit = client.commit(2, alone=True)
-    assert waits(commit)
-    assert client.fetch().committed_offset == 1
-    scenario.topic.finish()
-    assert commit_error(commit) == ErrorCode.NONE
-    assert client.fetch().committed_offset == 2
-
-
-def test_while_an_append_is_under_way_the_groups_next_events_queue():
-    scenario = Scenario()
-    a, b = scenario.client("a"), scenario.client("b")
-    joins = [a.join(), b.join()]
-    scenario.advance(0)
-    a.joined(joins[0])
-    b.joined(joins[1])
-    scenario.topic.slow = True
-    syncs = [a.sync(), b.sync()]
-    commit = a.commit()
-    assert waits(syncs[0])
-    assert waits(syncs[1])
-    assert waits(commit)
-    assert scenario.state() == "CompletingRebalance"
-    scenario.topic.finish()
-    assert [sync_answer(sync).assignment for sync in syncs] == [a.member_id.encode(), b.member_id.encode()]
-    assert scenario.state() == "Stable"
-    scenario.topic.finish()
-    assert commit_error(commit) == ErrorCode.NONE
-
-
-def test_another_group_does_not_wait_for_an_append():
-    scenario = Scenario()
-    other = scenario.client(group_id="another group")
-    other.commit(1, alone=True)
-    scenario.topic.slow = True
-    scenario.client().commit(1, alone=True)
-    assert other.fetch(require_stable=True).committed_offset == 1
-
-
-def test_stable_offsets_are_read_after_the_commits_that_are_under_way():
-    scenario = Scenario()
-    client = scenario.client()
-    scenario.topic.slow = True
-    client.commit(1, alone=True)
-    scenario.topic.slow = False
-    assert client.fetch().committed_offset == -1
-    with pytest.raises(AssertionError, match="no answer yet"):
-        client.fetch(require_stable=True)
-    scenario.topic.finish()
-    assert client.fetch(require_stable=True).committed_offset == 1
-
-
-def test_a_deadline_that_comes_while_an_append_is_under_way_is_acted_on_afterwards():
-    scenario = Scenario()
-    (a,) = scenario.stable_group("a")
-    scenario.topic.slow = True
-    commit = a.commit()
-    scenario.advance(11)
-    assert scenario.state() == "Stable"
-    scenario.topic.finish()
-    assert commit_error(commit) == ErrorCode.NONE
-    scenario.topic.finish()  # the group's last member is gone
-    assert scenario.state() == "Empty"
-
-
-@pytest.mark.parametrize("slow", [False, True])
-@pytest.mark.parametrize(
-    ("of_log", "of_group"),
-    [
-        (ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.COORDINATOR_NOT_AVAILABLE),
-        (ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_COORDINATOR),
-        (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.UNKNOWN_SERVER_ERROR),
-        (ErrorCode.POLICY_VIOLATION, ErrorCode.POLICY_VIOLATION),
-    ],
-)
-def test_an_assignment_that_cannot_be_written_makes_all_join_again(slow, of_log, of_group):
-    scenario = Scenario()
-    a, b = scenario.client("a"), scenario.client("b")
-    joins = [a.join(), b.join()]
-    scenario.advance(0)
-    a.joined(joins[0])
-    b.joined(joins[1])
-    scenario.topic.slow, scenario.topic.error = slow, of_log
-    syncs = [b.sync(), a.sync()]
-    if slow:
-        scenario.topic.finish()
-    assert [error_of(sync) for sync in syncs] == [of_group, of_group]
-    assert a.heartbeat() == b.heartbeat() == ErrorCode.REBALANCE_IN_PROGRESS
-    scenario.topic.slow, scenario.topic.error = False, None
-    scenario.rebalance([a, b])
-    assert scenario.state() == "Stable"
-
-
-def test_a_commit_that_cannot_be_written_is_refused_and_forgotten():
-    scenario = Scenario()
-    client = scenario.client()
-    client.commit(1, alone=True)
-    scenario.topic.error = ErrorCode.KAFKA_STORAGE_ERROR
-    assert commit_error(client.commit(2, alone=True)) == ErrorCode.NOT_COORDINATOR
-    assert client.fetch().committed_offset == 1
-
-
-def test_a_group_that_cannot_be_written_does_not_come_into_being():
-    scenario = Scenario()
-    scenario.topic.error = ErrorCode.KAFKA_STORAGE_ERROR
-    assert error_of(scenario.client().ask_to_join()) == ErrorCode.NOT_COORDINATOR
-    assert scenario.state() == "Dead"
-
-
-def test_a_static_member_whose_place_cannot_be_taken_keeps_it():
-    scenario = Scenario()
-    a, b = scenario.client("a", instance="one"), scenario.client("b")
-    scenario.rebalance([a, b])
-    scenario.topic.error = ErrorCode.KAFKA_STORAGE_ERROR
-    twin = scenario.client("twin", instance="one")
-    assert error_of(twin.join()) == ErrorCode.NOT_COORDINATOR
-    assert a.heartbeat() == ErrorCode.NONE
-    scenario.topic.error = None
-    twin.joined(twin.join())
-    assert a.heartbeat() == ErrorCode.FENCED_INSTANCE_ID
-
-
-def test_a_group_left_by_all_is_empty_even_if_that_cannot_be_written():
-    scenario = Scenario()
-    (a,) = scenario.stable_group("a")
-    scenario.topic.error = ErrorCode.KAFKA_STORAGE_ERROR
-    assert error_of(a.leave()) == ErrorCode.NOT_COORDINATOR
-    assert scenario.state() == "Empty"
-    scenario.topic.error = None
-    (b,) = scenario.stable_group("b")
-    assert b.generation == 3
-
-
-def test_a_bug_in_a_decision_refuses_that_request_only(monkeypatch, caplog):
-    scenario = Scenario()
-    (a,) = scenario.stable_group("a")
-    a.generation = "one"  # no codec would let this through
-    assert commit_error(a.commit()) == ErrorCode.UNKNOWN_SERVER_ERROR
-    assert "cannot decide" in caplog.text
-    a.generation = 1
-    assert commit_error(a.commit()) == ErrorCode.NONE
-
-
-def test_a_reply_whose_callback_fails_holds_up_nobody_in_its_group(caplog):
-    scenario = Scenario()
-    (member,) = scenario.stable_group("member")
-    scenario.topic.slow = True
-    member.commit().add_done_callback(lambda _: 1 / 0)
-    queued = member.commit(6)
-    scenario.topic.finish()
-    scenario.topic.finish()
-    assert commit_error(queued) == ErrorCode.NONE
-    assert member.heartbeat() == ErrorCode.NONE
-    assert "ZeroDivisionError" in caplog.text
-
-
-@pytest.mark.parametrize("slow", [False, True])
-def test_a_bug_while_records_are_applied_refuses_that_request_only(monkeypatch, caplog, slow):
-    scenario = Scenario()
-    (member,) = scenario.stable_group("member")
-    monkeypatch.setattr(GroupShard, "apply", lambda *_, **__: 1 / 0)
-    scenario.topic.slow = slow
-    first = member.commit(5)
-    if slow:
-        scenario.topic.finish()
-    monkeypatch.undo()
-    second = member.commit(6)
-    if slow:
-        scenario.topic.finish()
-    assert commit_error(first) == ErrorCode.UNKNOWN_SERVER_ERROR
-    assert "ZeroDivisionError" in caplog.text
-    assert commit_error(second) == ErrorCode.NONE
-    assert member.heartbeat() == ErrorCode.NONE
-    assert member.fetch().committed_offset == 6
-
-
-@pytest.mark.parametrize("slow", [False, True])
-def test_a_bug_in_what_follows_an_append_answers_who_asked(monkeypatch, caplog, slow):
-    scenario = Scenario()
-    monkeypatch.setattr(ClassicGroup, "join", lambda *_: 1 / 0)
-    scenario.topic.slow = slow
-    client = scenario.client()
-    join = client.ask_to_join()
-    if slow:
-        scenario.topic.finish()
-    assert error_of(join) == ErrorCode.UNKNOWN_SERVER_ERROR
-    assert "ZeroDivisionError" in caplog.text
-    monkeypatch.undo()
-    scenario.topic.slow = False
-    scenario.rebalance([client])
-    assert scenario.state() == "Stable"
-
-
-def test_a_record_that_cannot_be_encoded_refuses_that_request_only(caplog):
-    scenario = Scenario()
-    (member,) = scenario.stable_group("member")
-    too_long = member.commit(5, metadata="m" * 4096, topic="t" * 40_000)
-    assert commit_error(too_long) == ErrorCode.UNKNOWN_SERVER_ERROR
-    assert member.heartbeat() == ErrorCode.NONE
-    assert commit_error(member.commit(6)) == ErrorCode.NONE
-
-
-def test_the_topic_is_made_when_it_is_first_needed():
-    scenario = Scenario()
-    assert not scenario.topic.is_there
-    scenario.coordinator.prepare()
-    assert scenario.topic.is_there
-
-
-# --- restart
-
-
-def test_a_restart_brings_back_members_and_offsets():
-    scenario = Scenario()
-    a, b = scenario.stable_group("a", "b")
-    a.commit(7, metadata="m", leader_epoch=2)
-    scenario.client(group_id="simple").commit(3, alone=True)
-    before = scenario.durable()
-    scenario.restart()
-    assert scenario.durable() == before
-    assert listed(scenario) == {GROUP: "Stable", "simple": "Empty"}
-    assert a.heartbeat() == b.heartbeat() == ErrorCode.NONE
-    assert sync_answer(b.sync()).assignment == b.member_id.encode()
-    assert a.fetch().committed_offset == 7
-    assert a.delete_offset().topics[0].partitions[0].error_code == ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
-    assert commit_error(a.commit(8)) == ErrorCode.NONE
-
-
-def test_after_a_restart_members_have_their_session_timeout_to_show_up():
-    scenario = Scenario()
-    a, b = scenario.stable_group("a", "b")
-    scenario.restart()
-    scenario.advance(9)
-    a.heartbeat()
-    scenario.advance(2)
-    assert a.heartbeat() == ErrorCode.REBALANCE_IN_PROGRESS
-    assert b.heartbeat() == ErrorCode.UNKNOWN_MEMBER_ID
-
-
-def test_a_restart_forgets_a_rebalance_that_was_under_way():
-    scenario = Scenario()
-    a, _ = scenario.stable_group("a", "b")
-    join = scenario.client("c").join()
-    scenario.restart()
-    assert error_of(join) == ErrorCode.NOT_COORDINATOR
-    assert scenario.state() == "Stable"
-    assert a.heartbeat() == ErrorCode.NONE
-
-
-def test_a_loaded_group_that_is_too_large_by_now_rebalances():
-    scenario = Scenario()
-    a, b = scenario.stable_group("a", "b")
-    scenario.settings = SETTINGS._replace(max_size=1)
-    scenario.restart()
-    assert scenario.state() == "PreparingRebalance"
-    join = a.join()
-    response = answered(b.join())
-    assert (response.error_code, response.member_id) == (ErrorCode.GROUP_MAX_SIZE_REACHED, "")
-    scenario.advance(60)
-    assert a.joined(join).generation_id == 2
-
-
-def test_until_a_partition_is_loaded_its_groups_are_refused_but_heartbeats_are_not():
-    scenario = Scenario()
-    (a,) = scenario.stable_group("a")
-    a.commit()
-    runtime = scenario.coordinator.runtime
-    loading = runtime.start(SETTINGS.offsets_topic_partitions)
-    next(loading)
-    assert a.heartbeat() == ErrorCode.NONE
-    for answer in (a.ask_to_join(), a.sync(), a.leave()):
-        assert error_of(answer) == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-    assert commit_error(a.commit()) == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-    assert scenario.coordinator.list_groups(ListGroupsRequest()).error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-    assert scenario.coordinator.describe(GROUP, version=6).error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-    assert delete(scenario, GROUP) == [ErrorCode.COORDINATOR_LOAD_IN_PROGRESS]
-    for _ in loading:
-        pass
-    assert scenario.state() == "Stable"
-
-
-def test_loading_a_large_log_happens_in_many_steps():
-    scenario = Scenario()
-    client = scenario.client()
-    for partition in range(1000):
-        client.commit(1, partition=partition, alone=True)
-    steps = sum(1 for _ in scenario.coordinator.runtime.start(SETTINGS.offsets_topic_partitions))
-    assert steps > 1000
-
-
-def test_a_partition_that_cannot_be_read_is_not_coordinated_and_the_others_are(caplog):
-    scenario = Scenario()
-    names = [f"group {number}" for number in range(20)]
-    for name in names:
-        scenario.client(group_id=name).commit(1, alone=True)
-    broken = partition_for(names[0], SETTINGS.offsets_topic_partitions)
-    batch = bytearray(scenario.topic.batches[broken][0])
-    batch[61 + 8] ^= 0x7F  # the type in the first record's key
-    batch[61 + 2] = 0x55
-    scenario.topic.batches[broken][0] = bytes(batch)
-    scenario.restart()
-    codes = {name: commit_error(scenario.client(group_id=name).commit(2, alone=True)) for name in names}
-    assert codes[names[0]] == ErrorCode.NOT_COORDINATOR
-    assert ErrorCode.NONE in codes.values()
-    assert "cannot be loaded" in caplog.text
-
-
-# --- groups
-
-
-def test_groups_are_listed_by_state_and_type():
-    scenario = Scenario()
-    scenario.stable_group("a")
-    scenario.client(group_id="simple").commit(3, alone=True)
-    assert listed(scenario, states=[" STABLE"]) == {GROUP: "Stable"}
-    assert listed(scenario, types=["Classic"], states=["empty"]) == {"simple": "Empty"}
-    assert listed(scenario, types=["consumer"]) == {}
-    assert listed(scenario, states=["nonsense"]) == {}
-
-
-def test_only_empty_groups_can_be_deleted():
-    scenario = Scenario()
-    (a,) = scenario.stable_group("a")
-    a.commit()
-    assert delete(scenario, GROUP, "nobody", GROUP) == [ErrorCode.NON_EMPTY_GROUP, ErrorCode.GROUP_ID_NOT_FOUND]
-    a.leave()
-    assert delete(scenario, GROUP) == [ErrorCode.NONE]
-    assert scenario.state() == "Dead"
-    assert scenario.durable() == {}
-    scenario.restart()
-    assert scenario.durable() == {}
-    assert a.fetch().committed_offset == -1
-
-
-def test_deleting_several_groups_is_answered_when_the_last_is_gone():
-    scenario = Scenario()
-    for name in ("x", "y"):
-        scenario.client(group_id=name).commit(1, alone=True)
-    scenario.topic.slow = True
-    answer = scenario.coordinator.delete_groups(["x", "nobody", "y"])
-    scenario.topic.finish()
+from ottla.wire.errors import KafkaError
+from ottla.wire.markers import Marker, build_marker
+from tests.stage.groups import MemoryTopic, SteppedClock, answered, waits
+
+PARTITIONS = 3
+LIFETIME_S = 10
+
+
+class Added(NamedTuple):
+    """A record: so much was added to a counter."""
+
+    counter: str
+    amount: int
+
+
+class Counters:
+    """Counters by name. One that is not added to for ten seconds is set back to 0."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.uncommitted: dict[int, list[Added]] = {}
+        self.deadlines: dict[str, float] = {}
+        self.waiting: list[Asked[int]] = []
+
+    def encode(self, record: Added) -> tuple[bytes, bytes | None]:
+        if record.amount > 1000:
+            raise ValueError("too much for a record")
+        return record.counter.encode(), str(record.amount).encode()
+
+    def decode(self, key: bytes | None, value: bytes | None) -> Added | int:
+        assert key is not None
+        assert value is not None
+        return Added(key.decode(), int(value))
+
+    def replay(self, record: Added, *, record_offset: int, producer_id: int) -> None:
+        if producer_id == -1:
+            self.apply(record, record_offset=record_offset)
+        else:
+            self.uncommitted.setdefault(producer_id, []).append(record)
+
+    def apply(self, record: Added, *, record_offset: int) -> None:
+        self.counts[record.counter] = self.counts.get(record.counter, 0) + record.amount
+
+    def end_transaction(self, producer_id: int, *, committed: bool) -> None:
+        for record in self.uncommitted.pop(producer_id, []):
+            if committed:
+                self.apply(record, record_offset=-1)
+
+    def keys(self) -> Iterable[str]:
+        return self.counts
+
+    def revive(self, key: str, now: Now) -> Decision[Added]:
+        self.deadlines[key] = now.monotonic + LIFETIME_S
+        return Decision()
+
+    def wake_at(self, key: str) -> float | None:
+        return self.deadlines.get(key, math.inf) if key in self.counts else None
+
+    def expire(self, key: str, now: Now) -> Decision[Added]:
+        decision: Decision[Added] = Decision()
+        if self.deadlines.get(key, math.inf) <= now.monotonic:
+            del self.deadlines[key]
+            decision.records.append(Added(key, -self.counts[key]))
+        return decision
+
+    def close(self, code: ErrorCode) -> None:
+        for asked in self.waiting:
+            asked.refuse(code)
+
+    def add(self, asked: Asked[int], counter: str, amounts: tuple[int, ...], now: Now) -> Decision[Added]:
+        decision: Decision[Added] = Decision()
+        decision.records.extend(Added(counter, amount) for amount in amounts)
+
+        def applied(now: Now) -> Decision[Added]:
+            self.deadlines[counter] = now.monotonic + LIFETIME_S
+            then: Decision[Added] = Decision()
+            then.reply(asked, self.counts[counter])
+            return then
+
+        def failed(code: ErrorCode, _: Now) -> None:
+            asked.refuse(code)
+
+        decision.on_applied, decision.on_failed = applied, failed
+        return decision
+
+
+class Counting:
+    """A runtime over counters, and the questions that a client may ask it."""
+
+    def __init__(self, topic: MemoryTopic | None = None) -> None:
+        self.clock, self.timers, self.topic = SteppedClock(), Timers(), topic or MemoryTopic()
+        self.runtime: CoordinatorRuntime[Counters, Added] = CoordinatorRuntime(
+            topic=self.topic,
+            new_shard=Counters,
+            partition_count=PARTITIONS,
+            clock=self.clock,
+            timers=self.timers,
+        )
+        for _ in self.runtime.start(PARTITIONS if self.topic.batches else None):
+            pass
+
+    def add(self, counter: str, *amounts: int):
+        asked: Asked[int] = Asked(lambda code: -int(code))
+        self.runtime.submit(counter, Event(lambda shard, now: shard.add(asked, counter, amounts, now), asked))
+        return asked.answer
+
+    def count(self, counter: str) -> int | None:
+        return self.runtime.shard_of(counter).counts.get(counter)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.timers.run_due(self.clock.now)
+
+
+def test_a_decision_is_appended_then_applied_then_answered():
+    counting = Counting()
+    counting.topic.slow = True
+    answer = counting.add("a", 1, 2)
     assert waits(answer)
-    scenario.topic.finish()
-    assert [result.error_code for result in answered(answer).results] == [0, ErrorCode.GROUP_ID_NOT_FOUND, 0]
+    assert counting.count("a") is None
+    counting.topic.finish()
+    assert answered(answer) == 3
 
 
-def test_a_group_is_described_in_full_only_while_it_is_stable():
-    scenario = Scenario()
-    a, b = scenario.stable_group("a", "b")
-    described = scenario.coordinator.describe(GROUP, version=6)
-    assert (described.group_state, described.protocol_type, described.protocol_data) == ("Stable", "consumer", "range")
-    assert described.members[0].member_metadata == subscription("topic")
-    assert described.members[0].client_host == "/10.0.0.1"
-    assert [member.member_assignment for member in described.members] == [a.member_id.encode(), b.member_id.encode()]
-    a.join()
-    described = scenario.coordinator.describe(GROUP, version=6)
-    assert (described.group_state, described.protocol_data) == ("PreparingRebalance", "")
-    assert described.members[0].member_metadata == b""
-    assert described.members[0].member_assignment == a.member_id.encode()
+def test_events_of_one_key_queue_and_those_of_others_do_not():
+    counting = Counting()
+    counting.topic.slow = True
+    first, second = counting.add("a", 1), counting.add("a", 2)
+    assert len(counting.topic.waiting) == 1
+    counting.topic.slow = False
+    assert answered(counting.add("b", 5)) == 5
+    counting.topic.finish()
+    assert (answered(first), answered(second)) == (1, 3)
 
 
-def test_a_missing_group_looks_dead_and_newer_clients_are_told_that_it_is_missing():
-    scenario = Scenario()
-    old, new = (scenario.coordinator.describe("nobody", version=version) for version in (5, 6))
-    assert old.group_state == new.group_state == "Dead"
-    assert (old.error_code, old.error_message) == (ErrorCode.NONE, None)
-    assert (new.error_code, new.error_message) == (ErrorCode.GROUP_ID_NOT_FOUND, "Group nobody not found.")
+def test_a_failed_append_changes_nothing_and_is_told():
+    counting = Counting()
+    counting.topic.error = ErrorCode.NOT_ENOUGH_REPLICAS
+    assert answered(counting.add("a", 1)) == -ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert counting.count("a") is None
+    counting.topic.error = None
+    assert answered(counting.add("a", 1)) == 1
 
 
-def test_a_stopped_coordinator_refuses_everybody():
-    scenario = Scenario()
-    a, _ = scenario.stable_group("a", "b")
-    join = a.join()
-    scenario.coordinator.runtime.stop()
-    assert error_of(join) == ErrorCode.NOT_COORDINATOR
-    assert a.heartbeat() == ErrorCode.NOT_COORDINATOR
-    assert commit_error(a.commit()) == ErrorCode.NOT_COORDINATOR
-    scenario.advance(100)
+def test_a_record_that_cannot_be_encoded_refuses_its_event_and_releases_the_key():
+    counting = Counting()
+    assert answered(counting.add("a", 1001)) == -ErrorCode.UNKNOWN_SERVER_ERROR
+    assert answered(counting.add("a", 1)) == 1
 
 
-def test_before_it_is_started_a_coordinator_is_not_available():
-    scenario = Scenario()
-    runtime = GroupRuntime(settings=SETTINGS, clock=scenario.clock, timers=scenario.timers, topic=scenario.topic)
-    scenario.coordinator = GroupCoordinator(runtime, Random(1))
-    assert error_of(scenario.client().ask_to_join()) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_restart_replays_records_and_ends_of_transactions(committed):
+    before = Counting()
+    answered(before.add("a", 1, 2))
+    ((partition, batches),) = before.topic.batches.items()
+    in_transaction = bytearray(batches[0])
+    in_transaction[22] |= 0x10  # transactional
+    in_transaction[43:51] = (7).to_bytes(8)  # the producer's id
+    marker = build_marker(Marker(committed, 0), producer_id=7, producer_epoch=0, timestamp_ms=0)
+    batches += [bytes(in_transaction), bytes(marker)]
+    after = Counting(before.topic)
+    assert after.count("a") == (6 if committed else 3)
+    assert set(before.topic.batches) == {partition}
 
 
-def test_deleting_the_topic_that_holds_groups_forgets_them_all():
-    scenario = Scenario()
-    a, _ = scenario.stable_group("a", "b")
-    join = a.join()
-    scenario.topic.batches.clear()
-    scenario.coordinator.forget_topic("__consumer_offsets", b"")
-    assert error_of(join) == ErrorCode.NOT_COORDINATOR
-    assert listed(scenario) == {}
-    scenario.advance(100)
-    assert scenario.topic.batches == {}
-    scenario.stable_group("a")
+def test_keys_live_again_after_a_restart():
+    before = Counting()
+    answered(before.add("a", 1))
+    after = Counting(before.topic)
+    after.advance(LIFETIME_S - 1)
+    assert after.count("a") == 1
+    after.advance(1)
+    assert after.count("a") == 0
 
 
-def test_members_that_died_while_their_partition_was_loaded_are_missed():
-    scenario = Scenario()
-    scenario.stable_group("a")
-    for number in range(300):
-        scenario.client(group_id=f"group {number}").commit(1, alone=True)
-    loading = scenario.coordinator.runtime.start(SETTINGS.offsets_topic_partitions)
-    for _ in loading:
-        scenario.advance(1)
-    assert scenario.state() == "Empty"
+def test_a_key_is_woken_when_it_wishes():
+    counting = Counting()
+    answered(counting.add("a", 1))
+    counting.advance(LIFETIME_S - 1)
+    answered(counting.add("a", 1))
+    counting.advance(1)
+    assert counting.count("a") == 2
+    counting.advance(LIFETIME_S - 1)
+    assert counting.count("a") == 0
+    assert len(counting.timers) == 0
 
 
-# --- partitions
+def test_a_stopped_runtime_refuses_who_waits_in_queues_and_in_shards():
+    counting = Counting()
+    counting.topic.slow = True
+    counting.add("a", 1)
+    queued = counting.add("a", 1)
+    in_shard: Asked[int] = Asked(lambda code: -int(code))
+    counting.runtime.shard_of("a").waiting.append(in_shard)
+    counting.runtime.stop()
+    assert answered(queued) == answered(in_shard.answer) == -ErrorCode.NOT_COORDINATOR
+    with pytest.raises(KafkaError, match="NOT_COORDINATOR"):
+        counting.runtime.shard_of("a")
 
 
-@pytest.mark.parametrize(("text", "number"), [("", 0), ("group-hash-1", -1955548608), ("𝄞", 1772394), ("nnn", 109230)])
-def test_strings_are_hashed_as_in_java(text, number):
-    assert string_hash(text) == number
-
-
-def test_a_groups_partition_is_the_absolute_hash_as_apache_4_3_1_has_it():
-    assert partition_for("group-hash-1", 50) == 8  # not 40, which a masked sign would give
-    assert partition_for("g1", 50) == 42
-    assert partition_for("polygenelubricants", 50) == 0  # its hash is the int32 whose absolute value is none
-
-
-def test_the_log_holds_one_topic_for_all():
-    scenario = Scenario(topic=MemoryTopic())
-    for number in range(10):
-        scenario.client(group_id=f"group {number}").commit(1, alone=True)
-    assert set(scenario.topic.batches) == {0, 1, 2}
+def test_the_engine_needs_no_group():
+    code = (
+        "import sys, ottla.broker.coordinators.engine.runtime\n"
+        "assert not [name for name in sys.modules if 'coordinators.groups' in name or 'messages.group' in name]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

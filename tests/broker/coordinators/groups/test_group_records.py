@@ -13,7 +13,8 @@ from ottla.broker.coordinators.groups.group_records import (
     group_record,
     offset_record,
 )
-from ottla.broker.coordinators.groups.state import CoordinatorState
+from ottla.broker.coordinators.groups.group_settings import GroupSettings
+from ottla.broker.coordinators.groups.shard import GroupShard
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.group_records import GroupMetadataValue, OffsetCommitValue
 from ottla.wire.records import Record, build_batch, read_records
@@ -51,8 +52,10 @@ def test_apaches_records_say_what_happened():
 
 
 def test_a_log_of_apaches_is_replayed_to_what_it_ended_with():
-    state = CoordinatorState()
-    for _ in replay(BATCHES, state):
+    shard = GroupShard(GroupSettings())
+    state = shard.state
+
+    for _ in replay(BATCHES, shard):
         pass
     assert state.groups["g1"].generation == 4
     assert state.offsets.of_group("g1") == {}
@@ -91,9 +94,11 @@ def test_the_oldest_keys_of_offsets_are_read():
 
 
 def test_records_of_other_types_are_left_alone(caplog):
-    state = CoordinatorState()
+    shard = GroupShard(GroupSettings())
+    state = shard.state
+
     batch = build_batch([Record(0, 0, b"\0\x05\0\x01g", b"\0\0")])
-    assert sum(1 for _ in replay([batch], state)) == 1
+    assert sum(1 for _ in replay([batch], shard)) == 1
     assert state.groups == {}
     assert "[5]" in caplog.text
 
@@ -112,11 +117,15 @@ def test_offsets_of_transactions_count_from_their_marker_on():
         offset_record("group", "topic", 0, OffsetCommitValue(offset=4, metadata="", commit_timestamp=1))
     )
     commit = build_batch([Record(0, 0, key, value)], producer_id=5, producer_epoch=0, is_transactional=True)
-    state = CoordinatorState()
-    list(replay([commit], state))
+    shard = GroupShard(GroupSettings())
+    state = shard.state
+
+    list(replay([commit], shard))
     assert state.offsets.of_group("group") == {}
     for kind, expected in ((0, {}), (1, {"topic"})):
-        state = CoordinatorState()
+        shard = GroupShard(GroupSettings())
+        state = shard.state
+
         marker = build_batch(
             [Record(0, 0, b"\0\0" + kind.to_bytes(2), b"\0\0\0\0\0\0")],
             producer_id=5,
@@ -124,5 +133,5 @@ def test_offsets_of_transactions_count_from_their_marker_on():
             is_transactional=True,
             is_control=True,
         )
-        list(replay([commit, marker], state))
+        list(replay([commit, marker], shard))
         assert state.offsets.of_group("group").keys() == set(expected)

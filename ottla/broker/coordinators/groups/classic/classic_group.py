@@ -1,14 +1,15 @@
-"""What clients ask of a classic group: join, sync, heartbeat, leave, commit. Checks who asks, then sets things going.
+"""A classic group: join, sync, heartbeat, leave, commit. Checks who asks, then sets things going.
 
 Behaviour: Apache's GroupMetadataManager and ClassicGroup; KIP-345 (static members), KIP-394 (ids first), KIP-814.
 """
 
 from collections.abc import Callable
 
-from ottla.broker.coordinators.engine.decision import Asked, Decision, Now
-from ottla.broker.coordinators.groups.classic.members import Identity, JoinAsked, Member, SyncAsked, metadata_for
+from ottla.broker.coordinators.engine.decision import Asked, Now
+from ottla.broker.coordinators.groups.classic.members import JoinAsked, Member, SyncAsked, metadata_for
 from ottla.broker.coordinators.groups.classic.rebalance import CONSUMER_PROTOCOL_TYPE, GroupState, Rebalance
-from ottla.broker.coordinators.groups.group_records import group_record
+from ottla.broker.coordinators.groups.group import Identity
+from ottla.broker.coordinators.groups.group_records import GroupDecision, group_record
 from ottla.broker.coordinators.groups.offsets import CommittedOffset
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -16,16 +17,41 @@ from ottla.wire.messages.groups import (
     JoinGroupRequest,
     LeaveGroupRequest,
     LeaveGroupResponse,
+    ListGroupsResponse,
     SyncGroupRequest,
 )
 
+CLASSIC = "classic"
+"""The type of such a group in ListGroups."""
+
 
 class ClassicGroup(Rebalance):
-    """What clients ask of one group."""
+    """One group, as its members and its coordinator ask it."""
 
-    def join(self, asked: JoinAsked, now: Now) -> Decision:
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no members."""
+        return self.state is GroupState.EMPTY
+
+    def listed(self) -> ListGroupsResponse.Group:
+        """Return the group as ListGroups shows it."""
+        return ListGroupsResponse.Group(
+            group_id=self.group_id,
+            protocol_type=self.protocol_type or "",
+            group_state=self.state,
+            group_type=CLASSIC,
+        )
+
+    def refuse_waiting(self, code: ErrorCode) -> None:
+        """Refuse all members that wait to join or sync."""
+        for member in self.members:
+            for asked in (member.joining, member.syncing):
+                if asked is not None:
+                    asked.refuse(code)
+
+    def join(self, asked: JoinAsked, now: Now) -> GroupDecision:
         """Let a member join or join again; it is answered when the generation begins, if it changes anything."""
-        decision = Decision()
+        decision = GroupDecision()
         member_id = asked.request.member_id
         if not self._has_room_for(member_id):
             self._dismiss(member_id, decision)
@@ -38,9 +64,9 @@ class ClassicGroup(Rebalance):
             self._join_first(asked, now, decision)
         return decision
 
-    def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> Decision:
+    def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> GroupDecision:
         """Give a member its assignment, as soon as the leader brought it and it is written."""
-        decision = Decision()
+        decision = GroupDecision()
         try:
             member = self._check_sync(request)
         except KafkaError as error:
@@ -70,9 +96,11 @@ class ClassicGroup(Rebalance):
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
 
-    def leave(self, asked: Asked[LeaveGroupResponse], leaving: list[LeaveGroupRequest.Member], now: Now) -> Decision:
+    def leave(
+        self, asked: Asked[LeaveGroupResponse], leaving: list[LeaveGroupRequest.Member], now: Now
+    ) -> GroupDecision:
         """Take members out, and let the others rebalance."""
-        decision = Decision()
+        decision = GroupDecision()
         answers = [
             LeaveGroupResponse.Member(
                 member_id=each.member_id,
@@ -133,7 +161,7 @@ class ClassicGroup(Rebalance):
 
     # --- joining ------------------------------------------------------------------------------------------------------
 
-    def _join_first(self, asked: JoinAsked, now: Now, decision: Decision) -> None:
+    def _join_first(self, asked: JoinAsked, now: Now, decision: GroupDecision) -> None:
         group_instance_id = asked.request.group_instance_id
         replaced = self.members.static_member_id(group_instance_id)
         if replaced is not None:
@@ -144,7 +172,7 @@ class ClassicGroup(Rebalance):
         else:
             self._add(asked.new_member_id, asked, now=now, decision=decision)
 
-    def _join_again(self, asked: JoinAsked, now: Now, decision: Decision) -> None:
+    def _join_again(self, asked: JoinAsked, now: Now, decision: GroupDecision) -> None:
         request = asked.request
         if request.member_id in self.members.promised:
             if request.group_instance_id is not None:  # a promised id is never a static member's
@@ -170,7 +198,7 @@ class ClassicGroup(Rebalance):
             with_members = self.state is GroupState.COMPLETING_REBALANCE and is_leader
             decision.reply(asked, self._generation_for(member.member_id, with_members=with_members))
 
-    def _add(self, member_id: str, asked: JoinAsked, *, now: Now, decision: Decision) -> None:
+    def _add(self, member_id: str, asked: JoinAsked, *, now: Now, decision: GroupDecision) -> None:
         request = asked.request
         member = Member(
             member_id=member_id,
@@ -190,7 +218,7 @@ class ClassicGroup(Rebalance):
         self._extend(member, now, self.settings.new_member_join_timeout_ms)
         self._rebalance(now, decision)
 
-    def _update(self, member: Member, asked: JoinAsked, decision: Decision) -> None:
+    def _update(self, member: Member, asked: JoinAsked, decision: GroupDecision) -> None:
         self.members.set_protocols(member, asked.request.protocols)
         member.rebalance_timeout_ms = asked.rebalance_timeout_ms
         member.session_timeout_ms = asked.request.session_timeout_ms
@@ -198,7 +226,7 @@ class ClassicGroup(Rebalance):
         if before is not None:
             decision.refuse(before, ErrorCode.REBALANCE_IN_PROGRESS)
 
-    def _replace_static(self, old: Member, asked: JoinAsked, *, now: Now, decision: Decision) -> None:
+    def _replace_static(self, old: Member, asked: JoinAsked, *, now: Now, decision: GroupDecision) -> None:
         """A static member's client restarted: its new id takes over, without a rebalance if nothing else changes."""
         if self.state is GroupState.STABLE and self._selects_same_protocol(old, asked.request):
             self._replace_in_log(old, asked, decision)
@@ -212,7 +240,7 @@ class ClassicGroup(Rebalance):
         else:
             self._prepare_rebalance(now, decision)
 
-    def _replace_in_log(self, old: Member, asked: JoinAsked, decision: Decision) -> None:
+    def _replace_in_log(self, old: Member, asked: JoinAsked, decision: GroupDecision) -> None:
         """Write the group with the new id in the old one's place; only then is it a member."""
         protocols = asked.request.protocols
         is_leader = old.member_id == self.members.leader
@@ -226,7 +254,7 @@ class ClassicGroup(Rebalance):
         decision.records.append(group_record(self.group_id, image))
         self._fence(old, decision)
 
-        def taken_over(now: Now) -> Decision:
+        def taken_over(now: Now) -> GroupDecision:
             member = self.members[asked.new_member_id]
             self.members.set_protocols(member, protocols)
             self._extend(member, now)
@@ -235,12 +263,12 @@ class ClassicGroup(Rebalance):
             answer.skip_assignment = may_skip
             if is_leader and not may_skip:
                 answer.leader = old.member_id  # it would assign again if it took itself for the leader
-            then = Decision()
+            then = GroupDecision()
             then.reply(asked, answer)
             return then
 
-        def not_taken_over(code: ErrorCode, _: Now) -> Decision:
-            then = Decision()
+        def not_taken_over(code: ErrorCode, _: Now) -> GroupDecision:
+            then = GroupDecision()
             then.refuse(asked, code)
             return then
 
@@ -285,7 +313,7 @@ class ClassicGroup(Rebalance):
             raise KafkaError(ErrorCode.REBALANCE_IN_PROGRESS)
         return member
 
-    def _leave_one(self, identity: Identity, decision: Decision) -> ErrorCode:
+    def _leave_one(self, identity: Identity, decision: GroupDecision) -> ErrorCode:
         member_id = identity.member_id
         if not member_id:
             static_id = self.members.static_member_id(identity.group_instance_id)
@@ -300,7 +328,7 @@ class ClassicGroup(Rebalance):
         self._dismiss(member_id, decision)
         return ErrorCode.NONE
 
-    def _fence(self, member: Member, decision: Decision) -> None:
+    def _fence(self, member: Member, decision: GroupDecision) -> None:
         """Tell the client that another one took its instance id over."""
         joining, syncing = self.members.set_joining(member, None), member.syncing
         member.syncing = None

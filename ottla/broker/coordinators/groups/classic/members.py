@@ -1,10 +1,10 @@
-"""Who is in a classic group, and what each member waits for. Counts and looks up; decides nothing, answers nobody."""
+"""The members of a classic group, and the answer that each waits for. Looks up; decides nothing, answers nobody."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from ottla.broker.coordinators.engine.decision import Asked
 from ottla.broker.coordinators.engine.java_strings import map_order
+from ottla.broker.coordinators.groups.group import Identity
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.group_records import GroupMetadataValue
@@ -122,13 +122,6 @@ class Member:
 def metadata_for(protocol: str | None, protocols: Protocols) -> bytes:
     """Return what a member says under ``protocol``, nothing if it is not among these."""
     return next((each.metadata for each in protocols if each.name == protocol), b"")
-
-
-class Identity(NamedTuple):
-    """How a request names a member."""
-
-    member_id: str
-    group_instance_id: str | None
 
 
 class Members:

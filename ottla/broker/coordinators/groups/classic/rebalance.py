@@ -15,10 +15,10 @@ import math
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 
-from ottla.broker.coordinators.engine.decision import Decision, Now
+from ottla.broker.coordinators.engine.decision import Now
 from ottla.broker.coordinators.groups.classic.members import Member, Members
 from ottla.broker.coordinators.groups.classic.subscriptions import subscribed_topics
-from ottla.broker.coordinators.groups.group_records import group_record
+from ottla.broker.coordinators.groups.group_records import GroupDecision, group_record
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.group_records import GroupMetadataValue
@@ -75,9 +75,9 @@ class Rebalance:
         if not known:
             self._learn_subscriptions()
 
-    def loaded(self, now: Now) -> Decision:
+    def loaded(self, now: Now) -> GroupDecision:
         """Begin to watch the members that the log named; if they are too many, let them join again."""
-        decision = Decision()
+        decision = GroupDecision()
         for member in self.members:
             self._extend(member, now)
         if len(self.members) > self.settings.max_size:
@@ -86,9 +86,9 @@ class Rebalance:
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def expire(self, now: Now) -> Decision:
+    def expire(self, now: Now) -> GroupDecision:
         """Act on the deadlines that have come, up to the first that must write something."""
-        decision = Decision()
+        decision = GroupDecision()
         for deadline, event in sorted(self._due(now.monotonic), key=lambda each: each[0]):
             if decision.records:
                 break
@@ -100,7 +100,7 @@ class Rebalance:
         self.wake_at = min(self._deadlines(), default=math.inf)
         return decision
 
-    def _due(self, now: float) -> Iterator[tuple[float, "Member | Callable[[float, Now, Decision], None]"]]:
+    def _due(self, now: float) -> Iterator[tuple[float, "Member | Callable[[float, Now, GroupDecision], None]"]]:
         if self._join_deadline is not None and self._join_deadline <= now:
             yield self._join_deadline, self._joining_ended
         if self._sync_deadline is not None and self._sync_deadline <= now:
@@ -119,20 +119,20 @@ class Rebalance:
             if member.deadline is not None:
                 yield member.deadline
 
-    def _member_expired(self, member: Member, now: Now, decision: Decision) -> None:
+    def _member_expired(self, member: Member, now: Now, decision: GroupDecision) -> None:
         member.deadline = None
         if member.must_not_expire:
             return  # it gets a new deadline together with its answer
         self._dismiss(member.member_id, decision)
         self._rebalance(now, decision, even_if_initial=True)
 
-    def _promises_expired(self, _: float, now: Now, decision: Decision) -> None:
+    def _promises_expired(self, _: float, now: Now, decision: GroupDecision) -> None:
         for member_id in [each for each, deadline in self.members.promised.items() if deadline <= now.monotonic]:
             self.members.remove(member_id)
         if self.state is GroupState.PREPARING_REBALANCE and self.members.all_joined:
             self._complete_join(now, decision)
 
-    def _joining_ended(self, deadline: float, now: Now, decision: Decision) -> None:
+    def _joining_ended(self, deadline: float, now: Now, decision: GroupDecision) -> None:
         if self._join_deadline != deadline:
             return
         if not (self._is_initial and self._newcomer_arrived and self._remaining_delay_ms):
@@ -144,7 +144,7 @@ class Rebalance:
         self._remaining_delay_ms = max(self._remaining_delay_ms - elapsed_ms, 0)
         self._join_deadline = self._after(self._delay_ms, now)
 
-    def _syncing_ended(self, deadline: float, now: Now, decision: Decision) -> None:
+    def _syncing_ended(self, deadline: float, now: Now, decision: GroupDecision) -> None:
         if self._sync_deadline != deadline:
             return
         self._sync_deadline = None
@@ -154,7 +154,7 @@ class Rebalance:
 
     # --- from one state to the next -----------------------------------------------------------------------------------
 
-    def _rebalance(self, now: Now, decision: Decision, *, even_if_initial: bool = False) -> None:
+    def _rebalance(self, now: Now, decision: GroupDecision, *, even_if_initial: bool = False) -> None:
         """Go on because of a change: begin a rebalance, or end the joining that is under way if nobody is missing."""
         if self.state is not GroupState.PREPARING_REBALANCE:
             self._prepare_rebalance(now, decision)
@@ -163,7 +163,7 @@ class Rebalance:
         else:
             self._complete_if_all_joined(now, decision)
 
-    def _prepare_rebalance(self, now: Now, decision: Decision) -> None:
+    def _prepare_rebalance(self, now: Now, decision: GroupDecision) -> None:
         if self.state is GroupState.COMPLETING_REBALANCE:
             for member in self.members:
                 member.assignment = b""
@@ -185,11 +185,11 @@ class Rebalance:
         else:
             self._join_deadline = self._after(self.members.rebalance_timeout_ms, now)
 
-    def _complete_if_all_joined(self, now: Now, decision: Decision) -> None:
+    def _complete_if_all_joined(self, now: Now, decision: GroupDecision) -> None:
         if not self._is_initial and self.members.all_joined:
             self._complete_join(now, decision)
 
-    def _complete_join(self, now: Now, decision: Decision) -> None:
+    def _complete_join(self, now: Now, decision: GroupDecision) -> None:
         """Begin a generation of those who joined; static members stay even if they did not."""
         self._join_deadline = None
         for member in [each for each in self.members if each.joining is None and not each.is_static]:
@@ -201,7 +201,7 @@ class Rebalance:
         else:
             self._join_deadline = self._after(self.members.rebalance_timeout_ms, now)
 
-    def _become_empty(self, now: Now, decision: Decision) -> None:
+    def _become_empty(self, now: Now, decision: GroupDecision) -> None:
         image = GroupMetadataValue(
             protocol_type=self.protocol_type or "",
             generation=self.generation + 1,
@@ -214,7 +214,7 @@ class Rebalance:
         # Nobody is left who could try again: the group is empty even if that is not written.
         decision.on_failed = lambda _code, _now: self.adopt(image)
 
-    def _begin_generation(self, now: Now, decision: Decision) -> None:
+    def _begin_generation(self, now: Now, decision: GroupDecision) -> None:
         self.generation += 1
         self.protocol = self.members.select_protocol()
         self._learn_subscriptions()
@@ -229,7 +229,7 @@ class Rebalance:
                 decision.reply(joining, self._generation_for(member.member_id, with_members=is_leader))
         self._sync_deadline = self._after(self.members.rebalance_timeout_ms, now)
 
-    def _assign(self, assignments: dict[str, bytes], decision: Decision) -> None:
+    def _assign(self, assignments: dict[str, bytes], decision: GroupDecision) -> None:
         """Write the leader's assignment; once that is done the group is stable, and all who wait get theirs."""
         image = self._image()
         for each in image.members:
@@ -245,9 +245,9 @@ class Rebalance:
                 member.syncing = None
                 self._extend(member, now)
 
-        def not_assigned(_: ErrorCode, now: Now) -> Decision:
+        def not_assigned(_: ErrorCode, now: Now) -> GroupDecision:
             assigned(now)
-            then = Decision()
+            then = GroupDecision()
             self._prepare_rebalance(now, then)
             return then
 
@@ -266,7 +266,7 @@ class Rebalance:
         if not self.members.yet_to_sync:
             self._sync_deadline = None
 
-    def _dismiss(self, member_id: str, decision: Decision) -> None:
+    def _dismiss(self, member_id: str, decision: GroupDecision) -> None:
         """Take out a member; what it waits for does not come any more."""
         member = self.members.remove(member_id)
         if member is None:
