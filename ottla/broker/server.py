@@ -16,14 +16,14 @@ import trio
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.control.local_socket import Command, serve_commands
-from ottla.broker.control.node_commands import Nodes
+from ottla.broker.control.node_commands import NodeCommands
 from ottla.broker.monitoring.clients import describe
 from ottla.broker.network.endpoints import open_doors
 from ottla.broker.network.loop import STALL_S, Loop
 from ottla.broker.process.disk_threads import DiskThreads
 from ottla.broker.process.housekeeping import Housekeeping
 from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
-from ottla.broker.process.options import Ready, ServeOptions, StartError
+from ottla.broker.process.options import Ready, ReadyNode, ServeOptions, StartError
 from ottla.broker.settings.acknowledgement import acknowledgement
 from ottla.scheduling.clock import Clock, SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
@@ -70,7 +70,7 @@ async def _serve(options: ServeOptions) -> None:
                 max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
             disk_threads.serve_in(loop)
-            nodes = Nodes(cluster, loop, dict(zip(cluster.nodes.by_id, doors, strict=True)))
+            nodes = NodeCommands(cluster, loop, dict(zip(cluster.nodes.by_id, doors, strict=True)))
             nodes.listen()
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
@@ -85,7 +85,10 @@ async def _serve(options: ServeOptions) -> None:
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
             options.on_ready(
                 Ready(
-                    nodes=nodes.ready(),
+                    nodes=tuple(
+                        ReadyNode(node.id, door.advertised, door.listening, node.rack)
+                        for node, door in zip(cluster.nodes.by_id.values(), doors, strict=True)
+                    ),
                     data_dir=options.data_dir,
                     cluster_id=cluster.id,
                     acknowledgement=acknowledgement(options.config, ephemeral=options.ephemeral),
@@ -110,7 +113,7 @@ def _repeat_elections(cluster: Cluster) -> None:
     _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
 
 
-def _commands(loop: Loop, nodes: Nodes) -> dict[str, Command]:
+def _commands(loop: Loop, nodes: NodeCommands) -> dict[str, Command]:
     """What programs may ask this broker, or tell it to do (``broker/control/local_socket``)."""
     return {
         "clients": lambda: describe(connection.context.client for connection in loop.connections.values()),

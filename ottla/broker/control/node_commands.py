@@ -1,4 +1,4 @@
-"""The nodes of a running broker, as ``ottla nodes`` and tests know them: lists, stops and starts them.
+"""The commands of ``ottla nodes`` to a running broker: lists, stops and starts its nodes.
 
 A stop is Apache's controlled shutdown: leaders move first, then the node is gone for its clients.
 """
@@ -12,14 +12,14 @@ from ottla.broker.cluster.nodes import Node
 from ottla.broker.control.local_socket import CommandError
 from ottla.broker.network.endpoints import Door
 from ottla.broker.network.loop import Loop
-from ottla.broker.process.options import ReadyNode, StartError
+from ottla.broker.process.options import StartError
 from ottla.broker.requests.context import Context, Contexts
 
 log = logging.getLogger(__name__)
 
 
-class Nodes:
-    """All nodes of one process, with their doors."""
+class NodeCommands:
+    """Works on the nodes of one process by their doors."""
 
     def __init__(self, cluster: Cluster, loop: Loop, doors: Mapping[int, Door]) -> None:
         self._cluster = cluster
@@ -34,13 +34,6 @@ class Nodes:
         """Let every node accept connections."""
         for node in self._cluster.nodes.by_id.values():
             self._doors[node.id].listen(self._loop, self._context_maker(node))
-
-    def ready(self) -> tuple[ReadyNode, ...]:
-        """Tell where each node listens."""
-        return tuple(
-            ReadyNode(node.id, self._doors[node.id].advertised, self._doors[node.id].listening, node.rack)
-            for node in self._cluster.nodes.by_id.values()
-        )
 
     def list(self) -> list[dict[str, Any]]:
         """Tell what each node is and does: values that JSON can hold."""
@@ -70,7 +63,7 @@ class Nodes:
         for connection in list(self._loop.connections.values()):
             if connection.context.node is node:
                 connection.close(f"node {node_id} stops")
-        log.info("node %d is stopped", node_id)
+        log.info("Node %d is stopped", node_id)
 
     def start(self, node_id: int) -> None:
         """Start a node that was stopped, on the same ports. Raises CommandError."""
@@ -84,7 +77,7 @@ class Nodes:
             raise CommandError(str(error)) from None
         door.listen(self._loop, self._context_maker(node))
         self._cluster.elections.start(node)
-        log.info("node %d is started", node_id)
+        log.info("Node %d is started", node_id)
 
     def _context_maker(self, node: Node) -> Callable[[int, str], Context]:
         return lambda listener, host: self._contexts.make(node, host, listener=listener)

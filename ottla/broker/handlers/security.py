@@ -1,4 +1,4 @@
-"""Who may do what: on a plain listener, without an authorizer, nobody is kept out and there is nothing to alter.
+"""Users and rights: on a plain listener, without an authorizer, nobody is kept out and there is nothing to alter.
 
 SASL, ACLs and delegation tokens get the answers of such a broker of Apache's; SCRAM credentials are kept.
 """
@@ -31,9 +31,6 @@ from ottla.wire.messages.security import (
     SaslHandshakeResponse,
 )
 
-PRINCIPAL_TYPE, PRINCIPAL_NAME = "User", "ANONYMOUS"
-"""Who everybody is on a plain listener."""
-
 DescribedUser = DescribeUserScramCredentialsResponse.Result
 AlteredUser = AlterUserScramCredentialsResponse.Result
 
@@ -41,7 +38,7 @@ _NO_AUTHORIZER = "There is no authorizer"
 
 
 def sasl_handshake(context: Context, request: SaslHandshakeRequest) -> SaslHandshakeResponse:
-    """Refuse: who is on a plain listener is let in already."""
+    """Refuse: clients of a plain listener are let in already."""
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE, mechanisms=[])
 
 
@@ -97,13 +94,14 @@ def create_delegation_token(
     request: CreateDelegationTokenRequest,
 ) -> CreateDelegationTokenResponse:
     """Refuse: a token is given to those who have said who they are (KIP-48)."""
+    principal = context.principal
     names_owner = bool(request.owner_principal_name)
     return CreateDelegationTokenResponse(
         error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED,
-        principal_type=(request.owner_principal_type or "") if names_owner else PRINCIPAL_TYPE,
-        principal_name=request.owner_principal_name or PRINCIPAL_NAME,
-        token_requester_principal_type=PRINCIPAL_TYPE,
-        token_requester_principal_name=PRINCIPAL_NAME,
+        principal_type=(request.owner_principal_type or "") if names_owner else principal.type,
+        principal_name=request.owner_principal_name or principal.name,
+        token_requester_principal_type=principal.type,
+        token_requester_principal_name=principal.name,
         issue_timestamp_ms=-1,
         expiry_timestamp_ms=-1,
         max_timestamp_ms=-1,

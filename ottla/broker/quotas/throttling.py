@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ottla.broker.requests.context import Context
     from ottla.broker.settings.broker_config import BrokerConfig
 
-ANONYMOUS = "ANONYMOUS"
-"""The user that everybody is on a plain listener."""
 MOST_IDLE_RATES = 1000
 
 
@@ -127,20 +125,20 @@ class Meter:
         self.throttling = throttling
         self._node_id = node_id
         self._limits: dict[str, Limit | None] = {}
-        self._known: tuple[int, str] | None = None
+        self._known: tuple[int, str, str] | None = None
         self._wait_ms = 0
 
     def route(self, context: "Context", api: Api, version: int) -> "MeteredRoute":
         """Make this connection's route for an API."""
         return MeteredRoute(api, version, context, self)
 
-    def begin(self, client_id: str | None) -> None:
+    def begin(self, user: str, client_id: str | None) -> None:
         """Begin with a request; a client may change its name from one to the next."""
         self._wait_ms = 0
-        known = (self.throttling.version, client_id or "")
+        known = (self.throttling.version, user, client_id or "")
         if known != self._known:
             self._known = known
-            self._limits = {key: self.throttling.quotas.limit(key, ANONYMOUS, known[1]) for key in CLIENT_KEYS}
+            self._limits = {key: self.throttling.quotas.limit(key, user, known[2]) for key in CLIENT_KEYS}
 
     def most_to_fetch(self, wanted: int) -> int:
         """Return how much of what a fetch wants it may have."""
@@ -232,7 +230,7 @@ class MeteredRoute(Route):
 
     def _handle(self, context: "Context", request: Any) -> Any:
         meter = self._meter
-        meter.begin(context.client.id)
+        meter.begin(context.principal.name, context.client.id)
         began = meter.throttling.stopwatch()
         try:
             response = self._answer(context, request)

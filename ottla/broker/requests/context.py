@@ -1,9 +1,10 @@
-"""What a handler knows besides its request: whose it is, over which connection it came, and in which version."""
+"""The context of a request: which node it came to, from which client over which connection, and in which version."""
 
 from typing import TYPE_CHECKING, Any
 
 from ottla.broker.monitoring.client import Client
 from ottla.broker.requests.metadata_cache import Answers
+from ottla.broker.security.principal import ANONYMOUS
 
 if TYPE_CHECKING:
     from ottla.broker.cluster.cluster import Cluster
@@ -28,6 +29,7 @@ class Context:
         "listener",
         "meter",
         "node",
+        "principal",
         "routes",
     )
 
@@ -41,6 +43,7 @@ class Context:
         self.listener = listener
         self.client_name: bytes | bytearray | None = None
         """The client id as it came with the latest request, so that it is decoded only when it changes."""
+        self.principal = ANONYMOUS
         self.api_version = 0
         self.meter: Meter | None = None
         """What measures this connection while quotas are set (``broker/quotas/throttling``)."""

@@ -1,1 +1,1 @@
-"""Who may do what: credentials and principals. Knows no socket and no request."""
+"""Principals and their credentials. Knows no socket and no request."""
