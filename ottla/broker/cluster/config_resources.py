@@ -1,7 +1,7 @@
-"""What has a configuration, by type and name: lists them, describes any of them, and changes it."""
+"""The things that have a configuration, by type and name: lists them, describes their settings and changes these."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.nodes import Node
@@ -27,6 +27,9 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 
 Change = tuple[str, int, str | None]
 """A setting's name, the operation on it, and the value."""
+
+Resource = tuple[int, str]
+"""A type and a name."""
 
 Overrides = Mapping[str, str]
 
@@ -80,102 +83,72 @@ def describe_resource(cluster: Cluster, node: Node, resource_type: ResourceType,
             return describe_group(cluster.config, cluster.catalog.configs(resource_type, name))
 
 
-def alter_resource(
-    cluster: Cluster, node: Node, resource: tuple[int, str], changes: Sequence[Change], *, validate_only: bool
+def change_resource(
+    cluster: Cluster,
+    node: Node,
+    resource: Resource,
+    changes: Sequence[Change],
+    *,
+    replaces: bool = False,
+    validate_only: bool,
 ) -> None:
     """Change some settings of a resource, all of them or none. Follows ``ConfigAdminManager``.
 
+    With ``replaces``, what the changes make of no settings at all becomes all the settings there are (KIP-133).
     Raises ``KafkaError``: INVALID_REQUEST, INVALID_CONFIG, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION.
     """
-    _check_changes([(name, value) for name, operation, value in changes if operation != Operation.DELETE])
-    keys = _keys(name for name, _, _ in changes)
+    _check_changes(changes)
     resource_type, name = resource
-    if resource_type == ResourceType.BROKER_LOGGER:
+    if resource_type == ResourceType.BROKER_LOGGER and not replaces:
         _check_broker(node, name)
         alter_loggers(changes, validate_only=validate_only)
         return
-
-    def change(before: Overrides, find: Callable[[str], Definition | None]) -> Overrides:
-        overrides = before
-        for key, operation, value in changes:
-            overrides = altered(overrides, key, find(key), operation=operation, value=value)
-        return overrides
-
-    _change(cluster, node, resource, keys, change, validate_only=validate_only)
-
-
-def replace_resource(
-    cluster: Cluster,
-    node: Node,
-    resource: tuple[int, str],
-    settings: Sequence[tuple[str, str | None]],
-    *,
-    validate_only: bool,
-) -> None:
-    """Let these be all the settings of a resource (KIP-133). Raises what ``alter_resource`` raises."""
-    _check_changes(settings)
-    keys = _keys(name for name, _ in settings)
-    texts = {name: value for name, value in settings if value is not None}
-    _change(cluster, node, resource, keys, lambda _before, _find: texts, validate_only=validate_only)
-
-
-def _check_changes(settings: Sequence[tuple[str, str | None]]) -> None:
-    for name, value in settings:
-        if value is None:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{name} has no value")
-
-
-def _keys(names: Iterable[str]) -> Collection[str]:
-    keys = list(names)
-    if len(set(keys)) < len(keys):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "A setting is changed more than once")
-    return keys
-
-
-_Changing = Callable[[Overrides, Callable[[str], Definition | None]], Overrides]
-"""Makes the new settings out of the old ones and of what is known about each name."""
-
-
-def _change(
-    cluster: Cluster,
-    node: Node,
-    resource: tuple[int, str],
-    keys: Collection[str],
-    change: _Changing,
-    *,
-    validate_only: bool,
-) -> None:
-    """Change a resource; ``keys`` are the settings that the client named."""
-    resource_type, name = resource
-    match resource_type:
-        case ResourceType.TOPIC:
-            _change_topic(cluster, name, change, validate_only=validate_only)
-            return
-        case ResourceType.BROKER:
-            before, after = _changed_broker(cluster, node, name, keys, change)
-        case ResourceType.CLIENT_METRICS:
-            _check_named(name)
-            before = cluster.catalog.configs(resource_type, name)
-            after = change(before, lambda _: None)
-            check_client_metrics(after)
-        case ResourceType.GROUP:
-            _check_named(name)
-            before = cluster.catalog.configs(resource_type, name)
-            after = change(before, lambda _: None)
+    if resource_type == ResourceType.TOPIC:
+        _change_topic(cluster, name, changes, replaces=replaces, validate_only=validate_only)
+        return
+    if resource_type == ResourceType.BROKER:
+        before, after = _changed_broker(cluster, node, name, changes, replaces=replaces)
+    elif resource_type in {ResourceType.CLIENT_METRICS, ResourceType.GROUP}:
+        _check_named(name)
+        before = cluster.catalog.configs(resource_type, name)
+        after = _changed(before, changes, lambda _: None, replaces=replaces)
+        if resource_type == ResourceType.GROUP:
             check_group(cluster.config, after)
-        case _:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
+        else:
+            check_client_metrics(after)
+    else:
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
     if after != before and not validate_only:
         cluster.configs.replace(resource_type, name, after)
 
 
-def _change_topic(cluster: Cluster, name: str, change: _Changing, *, validate_only: bool) -> None:
+def _check_changes(changes: Sequence[Change]) -> None:
+    for name, operation, value in changes:
+        if value is None and operation != Operation.DELETE:
+            raise KafkaError(ErrorCode.INVALID_REQUEST, f"{name} has no value")
+    if len({name for name, _, _ in changes}) < len(changes):
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A setting is changed more than once")
+
+
+def _changed(
+    before: Overrides, changes: Sequence[Change], find: Callable[[str], Definition | None], *, replaces: bool
+) -> Overrides:
+    """Return the new settings; ``find`` returns what is known about a name."""
+    overrides: Overrides = {} if replaces else before
+    for name, operation, value in changes:
+        overrides = altered(overrides, name, find(name), operation=operation, value=value)
+    return overrides
+
+
+def _change_topic(
+    cluster: Cluster, name: str, changes: Sequence[Change], *, replaces: bool, validate_only: bool
+) -> None:
     if not name:
         raise KafkaError(ErrorCode.INVALID_REQUEST, "Settings of all topics are settings of the broker")
     check_name(name)
     topic = cluster.topics.by_name.get(name)
     before: Overrides = {} if topic is None else topic.config.overrides
-    after = change(before, TOPIC_DEFINITIONS.get)
+    after = _changed(before, changes, TOPIC_DEFINITIONS.get, replaces=replaces)
     TopicConfig(cluster.config, after)
     # Apache looks for the topic last, too: a wrong value is named even where the topic is missing.
     if topic is None:
@@ -189,7 +162,7 @@ _ELR = "min.insync.replicas"
 
 
 def _changed_broker(
-    cluster: Cluster, node: Node, name: str, keys: Collection[str], change: _Changing
+    cluster: Cluster, node: Node, name: str, changes: Sequence[Change], *, replaces: bool
 ) -> tuple[Overrides, Overrides]:
     config = node.config if name else cluster.config
     if name:
@@ -201,10 +174,10 @@ def _changed_broker(
     def find(key: str) -> Definition | None:
         return None if config.base_name(key) is None else config.definition(key)
 
-    after = change(before, find)
+    after = _changed(before, changes, find, replaces=replaces)
     check_dynamic(config, after, whole_cluster=not name)
     always_set = cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0
-    if always_set and ((name and _ELR in keys) or (not name and _ELR not in after)):
+    if always_set and ((name and any(key == _ELR for key, _, _ in changes)) or (not name and _ELR not in after)):
         raise KafkaError(ErrorCode.INVALID_CONFIG, f"{_ELR} is set for the cluster: for no single broker, and always")
     return before, after
 

@@ -1,16 +1,18 @@
 """Configurations: DescribeConfigs, AlterConfigs, IncrementalAlterConfigs, ListConfigResources."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from ottla.broker.cluster.config_resources import (
-    alter_resource,
+    Change,
+    Resource,
+    change_resource,
     describe_resource,
     list_resources,
-    replace_resource,
 )
 from ottla.broker.requests.context import Context
+from ottla.broker.settings.operations import Operation
 from ottla.broker.settings.types import Source
 from ottla.broker.settings.values import Description
 from ottla.wire.codes import ErrorCode, ResourceType
@@ -28,7 +30,6 @@ from ottla.wire.messages.configs import (
 
 DescribedResource = DescribeConfigsResponse.Resource
 DescribedConfig = DescribedResource.Config
-Asked = TypeVar("Asked", AlterConfigsRequest.Resource, IncrementalAlterConfigsRequest.Resource)
 Answer = TypeVar("Answer", AlterConfigsResponse.Resource, IncrementalAlterConfigsResponse.Resource)
 
 
@@ -84,45 +85,53 @@ def incremental_alter_configs(
     context: Context, request: IncrementalAlterConfigsRequest
 ) -> IncrementalAlterConfigsResponse:
     """Change single settings of each resource; one that is named twice is not touched."""
-
-    def change(asked: IncrementalAlterConfigsRequest.Resource) -> None:
-        alter_resource(
-            context.cluster,
-            context.node,
-            (asked.resource_type, asked.resource_name),
-            [(config.name, config.config_operation, config.value) for config in asked.configs],
-            validate_only=request.validate_only,
+    asked = [
+        (
+            (resource.resource_type, resource.resource_name),
+            [(config.name, config.config_operation, config.value) for config in resource.configs],
         )
-
-    answers = _change_each(request.resources, change, IncrementalAlterConfigsResponse.Resource)
+        for resource in request.resources
+    ]
+    answers = _change_each(
+        context, asked, IncrementalAlterConfigsResponse.Resource, replaces=False, validate_only=request.validate_only
+    )
     return IncrementalAlterConfigsResponse(responses=answers)
 
 
 def alter_configs(context: Context, request: AlterConfigsRequest) -> AlterConfigsResponse:
     """Replace all settings of each resource; one that is named twice is not touched."""
-
-    def change(asked: AlterConfigsRequest.Resource) -> None:
-        replace_resource(
-            context.cluster,
-            context.node,
-            (asked.resource_type, asked.resource_name),
-            [(config.name, config.value) for config in asked.configs],
-            validate_only=request.validate_only,
+    asked = [
+        (
+            (resource.resource_type, resource.resource_name),
+            [(config.name, int(Operation.SET), config.value) for config in resource.configs],
         )
+        for resource in request.resources
+    ]
+    answers = _change_each(
+        context, asked, AlterConfigsResponse.Resource, replaces=True, validate_only=request.validate_only
+    )
+    return AlterConfigsResponse(responses=answers)
 
-    return AlterConfigsResponse(responses=_change_each(request.resources, change, AlterConfigsResponse.Resource))
 
-
-def _change_each(resources: Sequence[Asked], change: Callable[[Asked], None], answered: type[Answer]) -> list[Answer]:
+def _change_each(
+    context: Context,
+    asked: Sequence[tuple[Resource, Sequence[Change]]],
+    answer_class: type[Answer],
+    *,
+    replaces: bool,
+    validate_only: bool,
+) -> list[Answer]:
     """Change each resource that is named once, and say what came of it."""
-    times = Counter((asked.resource_type, asked.resource_name) for asked in resources)
+    times = Counter(resource for resource, _ in asked)
     answers = []
-    for asked in resources:
-        answer = answered(error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name)
+    for resource, changes in asked:
+        answer = answer_class(error_message=None, resource_type=resource[0], resource_name=resource[1])
         try:
-            if times[asked.resource_type, asked.resource_name] > 1:
+            if times[resource] > 1:
                 raise KafkaError(ErrorCode.INVALID_REQUEST, "The resource is named more than once")
-            change(asked)
+            change_resource(
+                context.cluster, context.node, resource, changes, replaces=replaces, validate_only=validate_only
+            )
         except KafkaError as error:
             answer.error_code = error.code
             answer.error_message = error.message
