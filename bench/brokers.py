@@ -21,7 +21,7 @@ API_VERSIONS = 18
 START_TIMEOUT = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
-# What Apache's own start script passes to the JVM; the heap is its default too.
+# The options that Apache's own start script passes to the JVM; the heap is its default too.
 JVM = ["-Xmx1g", "-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
 JVM += ["-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]
 

@@ -70,7 +70,7 @@ def _children_seconds() -> float:
 
 @dataclass
 class Campaign:
-    """What to run on which brokers. Brokers keep running from the warm-up to the last round, as servers do."""
+    """A run: measurements and brokers. Brokers keep running from the warm-up to the last round, as servers do."""
 
     brokers: list[str]
     workspace: Path

@@ -1,4 +1,4 @@
-"""What is measured: each experiment loads one broker in one way and yields the figures of its rows."""
+"""The experiments: each experiment loads one broker in one way and yields the figures of its rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ QUICK = Scale(seconds=2.0, records=0.25, settle=1.0)
 
 @dataclass
 class Load:
-    """What an experiment needs to load one broker: its scale, and topics with names of their own."""
+    """The means of an experiment to load one broker: its scale, and topics with names of their own."""
 
     subject: Subject
     scale: Scale

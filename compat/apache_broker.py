@@ -23,7 +23,7 @@ POMS = {
 }
 LOGGING = ROOT / "compat" / "apache" / "log4j2.yaml"
 
-# What Ottla's defaults differ in on purpose (one node), so that both start from the same settings.
+# Settings whose defaults differ in Ottla on purpose (one node), so that both start from the same settings.
 SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -73,7 +73,7 @@ def class_path(version: str = VERSION) -> str:
 
 
 def version_name(version: str) -> str:
-    """What a broker of that release is called."""
+    """Return the name of a broker of that release."""
     return f"Apache Kafka {version}"
 
 

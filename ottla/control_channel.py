@@ -1,8 +1,8 @@
-"""How a program asks a running broker: a socket in its data folder, and one line of JSON each way.
+"""Lets a program ask a running broker: over a socket in its data folder, with one line of JSON each way.
 
 Both ends read this file, so it imports nothing of the broker. A question is ``{"command": NAME, "arguments": {...}}``,
 its answer ``{"result": ...}`` or ``{"error": SENTENCE}``. Several questions may follow each other on a connection.
-Who may read the socket is who owns the data: it is for this user only.
+Only the user who owns the data may use the socket.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 SOCKET_NAME = "control.sock"
 LONGEST_SOCKET_PATH = 90
-"""In bytes. Systems allow some 100, however long the folder's own path is."""
+"""Maximum length in bytes. Systems allow some 100, however long the folder's own path is."""
 SOCKET_FAMILY: int | None = getattr(socket, "AF_UNIX", None)
 """None where Python knows no sockets that lie in a folder: on Windows."""
 LONGEST_LINE = 1 << 20
-"""In bytes, for questions; answers are as long as they are."""
+"""Maximum length of a question in bytes; answers have none."""
 
 
 class ControlError(Exception):
@@ -55,7 +55,7 @@ def ask(data_dir: Path, command: str, timeout_s: float = 30.0, **arguments: Any)
 
 
 def line_of(message: Mapping[str, Any]) -> bytes:
-    """What stands for a question or an answer on the socket."""
+    """Encode a question or an answer as its line on the socket."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 

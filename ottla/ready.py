@@ -1,4 +1,4 @@
-"""What is said once the broker answers: a banner for a person, a JSON file for a program."""
+"""Announces that the broker is ready: a banner for a person, a JSON file for a program."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _in_rack(node: ReadyNode) -> str:
 
 
 def write_port_file(file: Path, ready: Ready) -> None:
-    """Write the facts of a running broker as JSON. Whoever sees the file sees all of it."""
+    """Write the facts of a running broker as JSON. The file appears whole."""
     first = ready.nodes[0]
     facts = {
         "host": first.advertised.host,

@@ -19,7 +19,7 @@ Setting: TypeAlias = str | int | float | bool
 
 
 class BrokerFailedError(RuntimeError):
-    """The broker ended before it was ready; the message holds what it said."""
+    """The broker ended before it was ready; the message holds its log."""
 
 
 class Node:
@@ -38,7 +38,7 @@ class Node:
         return f"{self.host}:{self.port}"
 
     def stop(self) -> None:
-        """Let others lead what it led, close its connections and refuse new ones; harmless if it is stopped."""
+        """Let others take over its partitions, close its connections, refuse new ones; harmless if it is stopped."""
         ask(self._broker.data_dir, "stop-node", node_id=self.id)
 
     def start(self) -> None:
@@ -60,7 +60,7 @@ class Ottla:
     Keywords are Kafka's broker settings with underscores for dots; `config` takes them under their own names.
     With a `data_dir` the data stays there. `restart` keeps the data and the ports, so clients reconnect.
 
-    With `nodes` it is a cluster of so many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
+    With `nodes` it is a cluster of that many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
     `racks` are given out to them in turn. With `as_kafka="2.8"`, clients find what that release of Kafka has.
     """
 
@@ -106,7 +106,7 @@ class Ottla:
 
     @property
     def log(self) -> str:
-        """What the broker has written to its log so far, over all its starts."""
+        """The broker's log so far, over all its starts."""
         return self._log_file.read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> Ottla:
@@ -141,7 +141,7 @@ class Ottla:
         return self
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stop the broker as SIGTERM does: what is in flight is finished and the data is closed well."""
+        """Stop the broker as SIGTERM does: requests in flight are finished and the data is closed well."""
         if self._process is None:
             return
         self._process.terminate()

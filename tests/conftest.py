@@ -1,4 +1,4 @@
-"""What holds for all tests, and what some of them need of Apache Kafka."""
+"""Settings of all tests, and the parts of Apache Kafka that some of them need."""
 
 import shutil
 from pathlib import Path

@@ -103,7 +103,7 @@ def markdown() -> str:
         "",
         "Written by `tools/settings.py` from the tables in `ottla/broker/`; do not edit.",
         "",
-        "Apache Kafka has these settings. Ottla takes them, checks them as Apache does and shows them to whoever asks,",
+        "Apache Kafka has these settings. Ottla takes them, checks them as Apache does and shows them to clients,",
         "but does not act on them; of a broker's it says so at start, and when one is changed. All others do what they",
         "do in Apache ([configuration.md](configuration.md) has the exceptions).",
         "",

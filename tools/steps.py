@@ -59,7 +59,7 @@ BEFORE_TESTS = (
     Step("lint", "ruff finds nothing", tool("ruff", "check", ".")),
     Step("types", "mypy --strict on the package", tool("mypy")),
     Step("surface", "pyright strict on what others import", tool("pyright", "--pythonpath", sys.executable)),
-    Step("layers", "who may import whom", tool("lint-imports", "--no-logo")),
+    Step("layers", "each room imports only rooms below it", tool("lint-imports", "--no-logo")),
     Step("sizes", f"no file over {MOST_LINES} lines", file_sizes),
 )
 ALL = (

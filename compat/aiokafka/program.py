@@ -228,7 +228,7 @@ Scenario = Callable[[Job], Awaitable[None]]
 
 
 def as_plain(scenario: Scenario) -> Callable[[Job], None]:
-    """What the harness' protocol calls, for a coroutine."""
+    """A coroutine behind the names that the harness' protocol calls."""
 
     def run(job: Job) -> None:
         async def whole() -> None:

@@ -1,4 +1,4 @@
-"""What the harness runs several of: who changes topics and offsets, a steady producer, members, a reader of all."""
+"""Roles of the harness: a changer of topics and offsets, a steady producer, members, a reader of all."""
 
 from __future__ import annotations
 

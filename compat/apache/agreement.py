@@ -34,7 +34,7 @@ IDENTITIES = (
     "entity_name",
     "entity",
 )
-"""What tells the entries of a list apart; Apache takes many lists from hash maps, so their order means nothing."""
+"""Fields that tell entries of a list apart; Apache takes many lists from hash maps, so their order means nothing."""
 
 
 class May(NamedTuple):

@@ -34,7 +34,7 @@ class Base:
 
 
 SPARE_TOPICS = 50
-"""So many are made at a time: one request of Apache's controller takes as long for many as for one."""
+"""Number of topics made at a time: one request of Apache's controller takes as long for many as for one."""
 
 
 def create_topic(side: Side, name: str, partitions: int = 1) -> None:

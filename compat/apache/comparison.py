@@ -54,7 +54,7 @@ SETTINGS = {
 DOCUMENT = ROOT / "docs" / "comparison.md"
 
 PATIENCE_S = 0.2
-"""Who has not answered by then is waited for while others are asked."""
+"""Seconds after which the others are asked while an answer is still awaited."""
 NEITHER_S = 5.0
 """When both have been silent for so long, neither answers at all."""
 ONE_S = 30.0

@@ -1,4 +1,4 @@
-"""What the steps of `compat/nodes` ask of three nodes, in a few words. Answers come back as plain values to compare."""
+"""Asks three nodes the questions of `compat/nodes`, in a few words. Answers come back as plain values to compare."""
 
 from __future__ import annotations
 

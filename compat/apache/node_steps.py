@@ -24,7 +24,7 @@ ANSWER_S = 60.0
 
 
 def wrong_nodes(nodes: Nodes) -> Seen:
-    """Who answers what about a partition of nodes 2 and 3."""
+    """Ask each node about a partition of nodes 2 and 3."""
     yield "create", nodes.create("wrong", [2, 3])
     for node in (1, 2, 3):
         yield f"produce to {node}", nodes.produce("wrong", node)
@@ -43,13 +43,13 @@ def wrong_nodes(nodes: Nodes) -> Seen:
 
 
 def placement(nodes: Nodes) -> Seen:
-    """What assignments are refused."""
+    """Ask for assignments that are refused."""
     for number, replicas in enumerate(([[1, 9]], [[1, 1]], [[1, 2], [3]], [[]])):
         yield f"assign {replicas}", nodes.create(f"refused-{number}", *replicas)
 
 
 def racks(nodes: Nodes) -> Seen:
-    """Who is sent where."""
+    """Ask each node which node to read from."""
     nodes.create("racks", [2, 3])
     nodes.produce("racks", 2)
     nodes.caught_up("racks", 3, leader=2)
@@ -74,7 +74,7 @@ def racks(nodes: Nodes) -> Seen:
 
 
 def groups(nodes: Nodes) -> Seen:
-    """Who answers for a group."""
+    """Ask each node for a group's coordinator."""
     coordinator = nodes.coordinator("some-group")
     for node in (1, 2, 3):
         side = nodes.sides[node]
@@ -88,7 +88,7 @@ def groups(nodes: Nodes) -> Seen:
 
 
 def one_stops(nodes: Nodes) -> Seen:
-    """What becomes of partitions when node 3 stops, and when it comes back."""
+    """Look at partitions when node 3 has stopped, and when it is back."""
     assignments = {"led": [3, 1, 2], "followed": [2, 3, 1], "lonely": [3], "pair": [3, 2]}
     for name, replicas in assignments.items():
         nodes.create(name, replicas)
@@ -147,7 +147,7 @@ def reassignment(nodes: Nodes) -> Seen:
 
 
 def two_stop(nodes: Nodes) -> Seen:
-    """What is left when nodes 2 and 3 stop, one after the other."""
+    """Look at partitions when nodes 2 and 3 have stopped, one after the other."""
     nodes.create("both", [2, 3])
     nodes.create("both-unclean", [2, 3])
     nodes.create("three", [1, 2, 3], min_insync_replicas="2")

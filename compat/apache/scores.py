@@ -1,4 +1,4 @@
-"""What came of all comparisons: the table for the terminal, and docs/comparison.md."""
+"""The scores of all comparisons: the table for the terminal, and docs/comparison.md."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class Sequence:
 
 
 class Compared(NamedTuple):
-    """What both answered to one request."""
+    """The answers of both brokers to one request."""
 
     request: Request
     version: int

@@ -20,7 +20,7 @@ FIRST = "compare"
 
 
 class StepError(Exception):
-    """What must come before an answer that is compared did not come about."""
+    """A step that must come before a compared answer failed."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Side:
     spare_topics: list[str] = field(default_factory=list)
     """Topics that are there and that no case has used yet."""
     marks: int = 0
-    """So many changes were made to see when a change has arrived."""
+    """Number of changes made to see when a change has arrived."""
     _own_topic: str | None = None
     _topic_ids: dict[str, bytes] = field(default_factory=dict)
     _connections: dict[str, Connection] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Side:
         return self._topic_ids[name]
 
     def name_of(self, topic_id: bytes) -> str | None:
-        """What stands for a topic id when answers are compared; None if it is no topic's."""
+        """Return the name that stands for a topic id when answers are compared; None if it is no topic's."""
         name = self.topic_names.get(topic_id)
         if name is None:
             return None

@@ -43,7 +43,7 @@ from confluent_kafka.admin import (
 )
 from printed import Printed
 
-# What Apache gets in its file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
+# Settings in Apache's file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
 OWN_SETTINGS = re.compile(
     "listener|log.dir|controller|quorum|broker.session|broker.heartbeat|node.id|process.roles|auto.create.topics"
     "|num.partitions|dedupe.buffer|initial.rebalance.delay"

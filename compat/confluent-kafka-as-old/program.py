@@ -1,4 +1,4 @@
-"""What librdkafka says to a broker that it takes for an old one, in every codec of that time."""
+"""Runs librdkafka against a broker that it takes for an old one, in every codec of that time."""
 
 from __future__ import annotations
 

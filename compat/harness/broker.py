@@ -105,7 +105,7 @@ class Broker(abc.ABC):
 
     @property
     def version(self) -> str:
-        """What the result table calls this broker."""
+        """The name of this broker in the result table."""
         return self.name
 
     @property

@@ -18,7 +18,7 @@ TITLES = {"apache": "Apache", "ottla": "Ottla"}
 
 
 def read_absent(path: Path) -> dict[str, str]:
-    """What could not be had at all -> why."""
+    """Clients that could not be had at all -> why."""
     return {str(name): str(reason) for name, reason in tomllib.loads(path.read_text()).items()}
 
 
@@ -29,7 +29,7 @@ class Document:
         self, clients: Sequence[Client], entries: Sequence[Entry], versions: dict[str, str], absent: dict[str, str]
     ) -> None:
         self.clients = clients
-        # What was kept of scenarios that a client takes part in no more says nothing.
+        # Results of scenarios that a client takes part in no more say nothing.
         taken_part_in = {(client.name, scenario) for client in clients for scenario in self._names(client)}
         self.entries = [each for each in entries if (each.outcome.client, each.outcome.scenario) in taken_part_in]
         self.versions = versions

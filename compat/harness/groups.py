@@ -110,7 +110,7 @@ def _grow_shrink_resume(stage: Stage, assignor: str) -> str:
     second.stop()
     wait_until_owned_once("one left", [first])
     first.stop()
-    # What a refused commit named (a rebalance was under way) may come again; what is committed may not.
+    # Records of a refused commit (a rebalance was under way) may come again; committed ones may not.
     committed = _committed(event for one in (first, second, third) for event in one.events)
     fourth = member("fourth")
     wait_until_owned_once("resumed", [fourth])

@@ -1,4 +1,4 @@
-"""What runs have found, kept until it is found anew, so that the table can be made client by client.
+"""Keeps the findings of runs, each until it is found anew, so that the table can be made client by client.
 
 Each outcome is kept with the commit and the day of its run. One of another version of client or broker counts no more.
 """
@@ -70,7 +70,7 @@ class Ledger:
             partial.replace(path)
 
     def entries(self, clients: Iterable[Client], versions: dict[str, str]) -> list[Entry]:
-        """What is known of `clients` at their versions, against the brokers' `versions` (by name).
+        """Return the findings about `clients` at their versions, against the brokers' `versions` (by name).
 
         Apache's is the one that a client is compared on, if its manifest names another.
         """

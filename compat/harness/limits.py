@@ -1,4 +1,4 @@
-"""What lies between client and broker: waiting fetches, refused sizes, addresses, connections that nobody uses."""
+"""Limits between client and broker: waiting fetches, refused sizes, addresses, connections that nobody uses."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
 
 
 def chosen(clients: list[Client], options: argparse.Namespace) -> list[tuple[Client, list[str]]]:
-    """What to run: each client with its scenarios. Exits with a message for an unknown name."""
+    """Return each client with the scenarios to run. Exits with a message for an unknown name."""
     names = {client.name for client in clients}
     for name in options.client or []:
         if name not in names:

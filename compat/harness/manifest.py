@@ -104,7 +104,7 @@ def parse(text: str, folder: Path, scenarios: set[str]) -> list[Client]:
 
 
 def _changed(table: dict[str, Any], differences: dict[str, Any]) -> dict[str, Any]:
-    """What `differences` say is added to the tables in `table`, and replaces all else."""
+    """Apply `differences`: they are added to the tables in `table`, and replace all else."""
     added = {key: table.get(key, {}) | value for key, value in differences.items() if isinstance(value, dict)}
     return table | differences | added
 

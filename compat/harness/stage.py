@@ -21,7 +21,7 @@ CACHE = ROOT / ".cache" / "compat"
 
 
 def places(client: Client) -> dict[str, str]:
-    """What {here}, {cache}, ... in a manifest stand for."""
+    """The values of {here}, {cache}, ... in a manifest."""
     words = {
         "here": str(client.folder),
         "cache": str(CACHE / client.name),
@@ -37,7 +37,7 @@ def places(client: Client) -> dict[str, str]:
 
 @dataclass(eq=False)
 class Stage:
-    """What a harness-driven scenario works with."""
+    """The means of a harness-driven scenario."""
 
     client: Client
     broker: Broker

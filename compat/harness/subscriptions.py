@@ -1,4 +1,4 @@
-"""What a member of a group reads: topics by pattern, partitions that come later, a topic that goes, pauses, resets."""
+"""Subscriptions of members: topics by pattern, partitions that come later, a topic that goes, pauses, resets."""
 
 from __future__ import annotations
 

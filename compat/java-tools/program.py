@@ -27,7 +27,7 @@ def tool(
     bootstrap: str = "--bootstrap-server",
     action: tuple[str, ...] = (),
 ) -> str:
-    """What the tool prints; fails unless it ends with 0. `action` are words that must come first."""
+    """Return what the tool prints; fails unless it ends with 0. `action` are words that must come first."""
     options = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     options += [f"-Dlog4j2.configurationFile={os.environ['LOGGING']}", "-cp", f"{os.environ['APACHE_JARS']}/*"]
     command = ["java", *options, class_name, *action, bootstrap, job.bootstrap, *words]

@@ -52,12 +52,12 @@ def features(shell: Shell) -> None:
         "disable --feature no.such.feature",
     ):
         text = shell.quietly("features", *words.split(), ends=1)
-        # What follows the first sentence is the broker's.
+        # The text after the first sentence is the broker's.
         shell.printed.add(f"features {words}", re.sub(r"(?m)^(Could not .*?\.) .*", r"\1", text))
 
 
 def api_versions(shell: Shell) -> None:
-    """What both serve, with the versions of both."""
+    """Compare the APIs that both serve, with the versions of both."""
     text = shell.quietly("api-versions")
     check("Produce(0): 0 to 13 [usable: 13]" in text, "versions are shown")
     # Those that are not here yet are counted by the README's table.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shell import Shell
 
-# What Apache gets in its file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
+# Settings in Apache's file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
 OWN = (
     "listener|log.dir|controller|quorum|broker.session|broker.heartbeat|node.id|process.roles|auto.create.topics"
     "|num.partitions|dedupe.buffer|initial.rebalance.delay"
@@ -73,7 +73,7 @@ def configs_of_group(shell: Shell) -> None:
         "consumer.session.timeout.ms=50000,consumer.heartbeat.interval.ms=6000",
         "consumer.session.timeout.ms",
     )
-    # What is left out has another default: see docs/configuration.md.
+    # Settings left out have another default: see docs/configuration.md.
     shell.run("configs", *where, "--describe", "--all", only=r"^(?!.*initial\.rebalance\.delay)")
     shell.run("configs", "--entity-type", "groups", "--describe", only=shell.job.group)
     shell.refuse("configs", *where, "--alter", "--add-config", "consumer.session.timeout.ms=1")

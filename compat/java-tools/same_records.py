@@ -102,7 +102,7 @@ def console(shell: Shell) -> None:
 
 
 def offsets_topic(shell: Shell) -> None:
-    """What stands in __consumer_offsets, as Apache's own formatters read it."""
+    """Compare the contents of __consumer_offsets, as Apache's own formatters read them."""
     shell.create(1)
     shell.produce(["one", "two"])
     limits = ["--from-beginning", "--max-messages", "2"]

@@ -38,7 +38,7 @@ SHORT = {
     "verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
     "latency": "org.apache.kafka.tools.EndToEndLatency",
 }
-"""What the scenarios call the tools."""
+"""The scenarios' names of the tools."""
 
 ALONE = {"verifiable-producer", "verifiable-consumer"}
 """Those that leave threads behind, which print on until the JVM ends."""
@@ -66,7 +66,7 @@ class Shell:
         self._process = subprocess.Popen(java("Tools"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def quietly(self, tool: str, *words: str, given: str = "", ends: int = 0, at: str = "--bootstrap-server") -> str:
-        """What the tool prints, which is not compared; fails unless it ends with the code `ends`."""
+        """Return what the tool prints, which is not compared; fails unless it ends with the code `ends`."""
         where = [at, self.job.bootstrap] if at else []
         first = list(words[:1]) if tool == "cluster" else []  # it wants the action first
         command = [*first, *where, *words[len(first) :]]
@@ -93,7 +93,7 @@ class Shell:
         return done.returncode, done.stdout + done.stderr
 
     def run(self, tool: str, *words: str, only: str = "", ends: int = 0, **more: str) -> str:
-        """What the tool prints, which must be the same on both; of its lines those in which the pattern `only` is."""
+        """Return what the tool prints, which must be the same on both; only lines with the pattern `only`."""
         text = self.quietly(tool, *words, ends=ends, **more)
         if only:
             # The columns are as wide as the longest name of those that are left out.

@@ -1,4 +1,4 @@
-"""What an old kafka-python says to a broker that it takes for an old one, in every codec of that time."""
+"""Runs an old kafka-python against a broker that it takes for an old one, in every codec of that time."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ NOT_SERVED = {"abort_transaction", "describe_transactions", "find_hanging_transa
 
 # APIs that Ottla does not serve yet: of transactions, and of the groups of newer protocols.
 KEYS_NOT_SERVED = {24, 25, 26, 27, 28, 65, 66, 68, 69, 76, 77, 78, 79, *range(83, 93)}
-# What Apache gets in its file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
+# Settings in Apache's file here, and Ottla's own defaults (docs/configuration.md): ports, folders, nodes, delays.
 OWN_SETTINGS = re.compile(
     "listener|log.dir|controller|quorum|broker.session|broker.heartbeat|node.id|process.roles|auto.create.topics"
     "|num.partitions|dedupe.buffer|initial.rebalance.delay"

@@ -16,7 +16,7 @@ TIMEOUT = 60.0  # seconds, for one kcat
 
 
 def kcat(job: Job, *words: str, given: bytes = b"") -> str:
-    """What kcat prints; fails unless it ends with 0."""
+    """Return what kcat prints; fails unless it ends with 0."""
     command = ["kcat", "-b", job.bootstrap, *words]
     done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT, check=False)
     printed = done.stdout.decode(errors="replace")

@@ -63,7 +63,7 @@ class WebUI:
                 return answer
 
     def ask(self, method: str, **parameters: Any) -> Any:
-        """What the page is given to show."""
+        """Return the data that the page is given to show."""
         answer = self.answer(method, **parameters)
         check("result" in answer, f"{method}: {answer}")
         return answer["result"]["object"]
@@ -78,7 +78,7 @@ class WebUI:
         return [topic["name"] for topic in self.topics(job)]
 
     def messages(self, topic: str, count: int) -> dict[str, Any]:
-        """What the topic's page shows once it has `count` messages; it reads for a moment only."""
+        """Return the messages that the topic's page shows once it has `count` messages; it reads for a moment only."""
 
         def read() -> dict[str, Any] | None:
             page: dict[str, Any] = self.ask("topicMessages", topicName=topic)
@@ -171,7 +171,7 @@ def prepare(job: Job, admin: AdminClient) -> None:
 
 
 def make_and_delete(job: Job, page: WebUI, show: Show, admin: AdminClient) -> None:
-    """What the dialogs for new topics, new messages and deletion do, and what is refused them."""
+    """Use the dialogs for new topics, new messages and deletion, and have them refused."""
     made = f"{job.topic}-made"
     refused = [
         {"topicName": f"{job.topic}-two", "partitions": 1, "replications": 2, "configs": {}},

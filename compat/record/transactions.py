@@ -79,7 +79,7 @@ def _latest() -> ListOffsetsRequest.Topic.Partition:
 
 
 def fetch(port: int, offset: int, size: int) -> FetchResponse.Topic.Partition:
-    """What a consumer with ``read_committed`` gets."""
+    """Return the records that a consumer with ``read_committed`` gets."""
     partition = FetchRequest.Topic.Partition(partition=0, fetch_offset=offset, partition_max_bytes=size)
     request = FetchRequest(
         max_wait_ms=0,

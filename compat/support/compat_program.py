@@ -18,7 +18,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
 class Job:
-    """What the harness asks for: `bootstrap`, `topic`, `group`, and further options as attributes."""
+    """The harness' request: `bootstrap`, `topic`, `group`, and further options as attributes."""
 
     def __init__(self, role: str, bootstrap: str) -> None:
         self.role = role

@@ -59,7 +59,7 @@ class Printed:
         return text
 
     def add(self, title: str, text: str) -> None:
-        """What was printed under `title`; spaces at the ends of lines do not count."""
+        """Return what was printed under `title`; spaces at the ends of lines do not count."""
         self._lines += f"$ {self.mask(title)}".splitlines()
         self._lines += [line.rstrip() for line in self.mask(text).splitlines()]
 

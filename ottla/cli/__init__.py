@@ -1,6 +1,6 @@
 """The command `ottla`. Turns words into options and errors into sentences; decides nothing else.
 
-What a subcommand needs is imported when it runs: `ottla --help` answers at once, and `serve` starts in half a second.
+A subcommand imports what it needs when it runs: `ottla --help` answers at once, and `serve` starts in half a second.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def main() -> None:
     ottla serve                serve on localhost:9092, keep the data
     ottla serve --ephemeral    serve, and forget everything at the end
     ottla serve --nodes 3      be a cluster of three brokers
-    ottla import DIR           take over what a stopped Apache Kafka broker has in DIR
-    ottla log check DIR        see whether a stopped broker's data is all right
+    ottla import DIR           take over the data of a stopped Apache Kafka broker
+    ottla log check DIR        look for damage in a stopped broker's data
     ottla nodes stop 2         let a node fail: leaders and groups move
-    ottla clients              who is connected: libraries, versions, APIs in use
-    ottla apis                 which Kafka APIs are served, and where their code is
+    ottla clients              list connected clients: libraries, versions, APIs in use
+    ottla apis                 list the Kafka APIs that are served, and where their code is
     """  # noqa: D301
 
 
@@ -94,15 +94,15 @@ class _Address(click.ParamType[Any]):
     type=_Listen(),
     multiple=True,
     metavar="HOST:PORT",
-    help="Where to listen; may be given again. Port 0 takes a free one. With --nodes, the nodes have this port and the"
-    " next ones, or those of HOST:PORT,PORT...  [default: 127.0.0.1:9092 and [::1]:9092]",
+    help="Address to listen on; may be given again. Port 0 takes a free one. With --nodes, the next nodes have the"
+    " next ports, or those of HOST:PORT,PORT...  [default: 127.0.0.1:9092 and [::1]:9092]",
 )
 @click.option(
     "--nodes",
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="How many brokers to be: one process that looks like a cluster.",
+    help="Number of brokers: with more than 1, this process looks like a cluster.",
 )
 @click.option(
     "--rack",
@@ -115,12 +115,12 @@ class _Address(click.ParamType[Any]):
     "--advertise",
     type=_Address(default_port=0),
     metavar="HOST[:PORT]",
-    help="What clients are told to connect to, if they see this machine under another name.",
+    help="Address that clients are told to connect to, if they see this machine under another name.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where topics are kept.  [default: the folder for user data of your platform; on Linux ~/.local/share/ottla]",
+    help="Folder of the data.  [default: the folder for user data of your platform; on Linux ~/.local/share/ottla]",
 )
 @click.option("--ephemeral", is_flag=True, help="Keep the data in a temporary folder that is gone at exit.")
 @click.option(
@@ -134,7 +134,7 @@ class _Address(click.ParamType[Any]):
 @click.option(
     "--properties",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A server.properties file; --config and the other options come before it.",
+    help="A server.properties file; --config and the other options override it.",
 )
 @click.option(
     "--port-file",
@@ -149,9 +149,15 @@ class _Address(click.ParamType[Any]):
 @click.option(
     "--as-kafka",
     metavar="X.Y",
-    help="Be like that release of Kafka, such as 2.8: advertise and take its versions of the APIs, and no others.",
+    help="Behave like that release of Kafka, such as 2.8: serve its versions of the APIs, and no others.",
 )
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True, help="How much to say.")
+@click.option(
+    "--log-level",
+    type=click.Choice(LOG_LEVELS),
+    default="info",
+    show_default=True,
+    help="Lowest level of log lines that are written.",
+)
 def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
     """Start a broker and serve until Ctrl-C or SIGTERM.
 
@@ -211,7 +217,7 @@ def _options(
     port_file: Path | None,
     as_kafka: str | None,
 ) -> Iterator[ServeOptions]:
-    """Settle all that was asked for. An ephemeral folder lives as long as the context."""
+    """Turn the given options into those of the server. An ephemeral folder lives as long as the context."""
     from tempfile import TemporaryDirectory
 
     from ottla.broker.process.options import ServeOptions
@@ -225,7 +231,7 @@ def _options(
     given = {**_read_properties(properties), **dict(_pairs(settings))}
     config = BrokerConfig(given)
     if config.not_acted_on:
-        click.echo(f"ottla: taken, but without effect here: {', '.join(config.not_acted_on)}", err=True)
+        click.echo(f"ottla: settings without effect here: {', '.join(config.not_acted_on)}", err=True)
     for listener in listen:
         if listener.more_ports and len(listener.more_ports) != nodes - 1:
             raise click.UsageError(
@@ -312,7 +318,7 @@ def _stop_when_stdin_closes() -> None:
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """Show what a person can mend as one sentence, without a traceback."""
+    """Turn errors that a person can mend into one sentence, without a traceback."""
     from ottla.broker.process.options import StartError
     from ottla.broker.settings.types import InvalidSettingError
     from ottla.broker.versions.releases import UnknownReleaseError

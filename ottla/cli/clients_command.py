@@ -26,13 +26,13 @@ Connection = Mapping[str, Any]
     "--for",
     "release_name",
     metavar="X.Y",
-    help="Say of each client whether it would work with that release of Kafka, such as 4.0.",
+    help="Tell for each client whether it would work with that release of Kafka, such as 4.0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each connection as a line of JSON.")
 def clients(data_dir: Path | None, *, release_name: str | None, as_json: bool) -> None:
-    """List who is connected to a running broker: library and version, and the versions of Kafka's APIs in use.
+    """List the clients of a running broker: library and version, and the versions of Kafka's APIs in use.
 
-    Libraries name themselves since Kafka 2.4 (KIP-511). Of others, the client id and what they ask for is all there is.
+    Libraries name themselves since Kafka 2.4 (KIP-511). Of others, only the client id and the APIs in use are known.
 
     \b
     ottla clients
@@ -92,10 +92,10 @@ def _apis(used: Mapping[str, set[int]]) -> list[str]:
 
 
 def _verdict(used: Mapping[str, set[int]], release: Release) -> str:
-    """Say what a release would make of what a client asked for.
+    """Tell whether a release would serve the versions that a client asked for.
 
-    Who asks for the broker's versions takes the newest that both know: one that is too old is then the client's newest,
-    and one that is too new says nothing, because the client would have taken another.
+    A client that asks for the broker's versions takes the newest that both know: one that is too old is then the
+    client's newest, and one that is too new says nothing, because the client would have taken another.
     """
     from ottla.broker.apis import APIS, BY_KEY
     from ottla.wire.codes import ApiKey

@@ -1,4 +1,4 @@
-"""The commands `ottla log check` and `ottla log repair`: what is wrong with a stopped broker's logs, and mending it."""
+"""The commands `ottla log check` and `ottla log repair`: find damage in a stopped broker's logs, and mend it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def log() -> None:
 @_folder
 @click.argument("names", metavar="[LOG]...", nargs=-1)
 def check(folder: Path, names: tuple[str, ...]) -> None:
-    """Read logs from end to end, all of them if none is named, and say what is wrong. Nothing is changed.
+    """Read logs from end to end, all of them if none is named, and report damage. Nothing is changed.
 
     The exit status is 1 if a log needs repair.
     """
@@ -53,7 +53,7 @@ def check(folder: Path, names: tuple[str, ...]) -> None:
 @_folder
 @click.argument("names", metavar="LOG...", nargs=-1, required=True)
 def repair(folder: Path, names: tuple[str, ...]) -> None:
-    """Leave bad batches out of logs and keep all others. What is damaged stays beside them as .damaged files.
+    """Leave bad batches out of logs and keep all others. Damaged segments stay beside them as .damaged files.
 
     A log that has lost segments, or all its files, goes on with what is there.
 
@@ -111,7 +111,7 @@ def _known(folder: Path, names: tuple[str, ...]) -> list[str] | None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """See that no broker uses the folder meanwhile; turn what the disk says into a sentence."""
+    """Keep brokers out of the folder meanwhile, and turn errors of the disk into a sentence."""
     from ottla.storage.files.directory_lock import DirectoryInUseError, DirectoryLock
     from ottla.storage.files.identity import META_PROPERTIES
 

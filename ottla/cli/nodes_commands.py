@@ -50,7 +50,8 @@ stop_node = _changing(
     "stop",
     "stop-node",
     "is stopped",
-    "Stop a node. Others lead what it led, then its connections are closed and its ports refuse new ones.",
+    "Stop a node. Others take over its partitions and groups, then its connections are closed and its ports refuse new"
+    " ones.",
 )
 start_node = _changing(
     "start",

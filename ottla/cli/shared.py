@@ -1,4 +1,4 @@
-"""What several commands share: the default data folder, how a running broker is asked, how a table is laid out."""
+"""Shared by several commands: the default data folder, questions to a running broker, the layout of tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 of_running_broker = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The data folder of the broker, which it names when it starts.  [default: that of `ottla serve`]",
+    help="Data folder of the running broker, which it prints when it starts.  [default: that of `ottla serve`]",
 )
 """The option by which a command finds the broker that it asks."""
 
@@ -31,7 +31,7 @@ def is_compiled() -> bool:
 
 
 def ask_broker(data_dir: Path | None, command: str, **arguments: Any) -> Any:
-    """Return what the broker answers that runs in this folder, or in the default one. Raises ClickException."""
+    """Return the answer of the broker that runs in this folder, or in the default one. Raises ClickException."""
     from ottla.control_channel import ControlError, ask
 
     try:
@@ -41,7 +41,7 @@ def ask_broker(data_dir: Path | None, command: str, **arguments: Any) -> Any:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Lay rows out in columns as wide as what is in them; the first row is the heading."""
+    """Lay rows out in columns as wide as their widest cell; the first row is the heading."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

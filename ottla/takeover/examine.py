@@ -1,6 +1,6 @@
 """Makes a stopped Apache broker's log folder Ottla's: decides what can be taken over, and writes the catalog.
 
-Nothing of Apache's is changed: the logs stay as they are, and what its metadata log says goes into a catalog beside it.
+Nothing of Apache's is changed: the logs stay as they are; the state in its metadata log goes into a catalog beside it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TakeoverError(Exception):
 
 @dataclass(kw_only=True, slots=True)
 class Takeover:
-    """What was found in Apache's folders, in the form in which it goes into the catalog."""
+    """The contents of Apache's folders, in the form in which it goes into the catalog."""
 
     folders: tuple[Path, ...]
     identity: Identity
@@ -55,17 +55,17 @@ class Takeover:
     quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
     next_producer_id: int = 0
     notes: list[str] = field(default_factory=list)
-    """What is left out, or will not be as it was: sentences for a person."""
+    """Sentences for a person about what is left out, or will not be as it was."""
 
     @property
     def partitions(self) -> int:
-        """How many there are."""
+        """The number of partitions, over all topics."""
         return sum(len(topic.partitions) for topic in self.topics)
 
 
 @contextmanager
 def examined(folders: Sequence[Path], *, without_acls: bool = False) -> Iterator[Takeover]:
-    """Find out what a broker's folders hold; they are locked until the context ends.
+    """Examine a broker's folders; they are locked until the context ends.
 
     ``folders`` are all of its ``log.dirs``, and its ``metadata.log.dir`` if that is another. Raises TakeoverError.
     """
@@ -195,7 +195,7 @@ def _topic(found: Takeover, image: MetadataImage, topic: TopicImage, broker: Bro
     if sorted(topic.partitions) != list(range(len(topic.partitions))):
         raise TakeoverError(f"The partitions of {topic.name} are not numbered from 0 without a gap.")
     alone = (found.identity.node_id,)
-    # Who leads anew does so in a new epoch, as in Apache.
+    # A new leader has a new epoch, as in Apache.
     states = [
         PartitionState(
             replicas=alone, isr=alone, leader=alone[0], leader_epoch=topic.partitions[number].leader_epoch + 1

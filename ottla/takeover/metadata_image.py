@@ -1,4 +1,4 @@
-"""What an Apache cluster consists of: the sum of its metadata records. Only ``apply`` changes it."""
+"""The state of an Apache cluster: the sum of its metadata records. Only ``apply`` changes it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -61,14 +61,14 @@ class MetadataImage:
     def __init__(self) -> None:
         self.topics: dict[bytes, TopicImage] = {}
         self.configs: dict[tuple[int, str], dict[str, str]] = {}
-        """What was set, by type and name of the resource."""
+        """Settings by type and name of the resource."""
         self.features: dict[str, int] = {}
         self.next_producer_id = 0
         self.acls: set[bytes] = set()
         self.scram_credentials: dict[tuple[str, int], UserScramCredentialRecord] = {}
         """By user and mechanism."""
         self.quotas: dict[tuple[tuple[str, str | None], ...], dict[str, float]] = {}
-        """By the types and names of who is bound."""
+        """Quotas by the types and names of the entities that they bind."""
         self.delegation_tokens: set[str] = set()
 
     @classmethod

@@ -46,9 +46,9 @@ class MetadataLogError(Exception):
 
 
 def read_metadata(folder: Path, *, was_clean: bool) -> Iterator[MetadataRecord]:
-    """Yield what the log says, in its order. Raises MetadataLogError, OSError.
+    """Yield the log's records in order. Raises MetadataLogError, OSError.
 
-    If the broker was not stopped well, a tail that is no whole batch is what a crash leaves, and is passed over.
+    If the broker was not stopped well, a tail that is no whole batch was left by the crash, and is passed over.
     """
     files = RealFiles()
     snapshots, bases = _take_stock(folder)
@@ -77,7 +77,9 @@ def read_metadata(folder: Path, *, was_clean: bool) -> Iterator[MetadataRecord]:
             if was_clean or not is_last:
                 raise MetadataLogError(f"{path} is damaged {damage}") from None
             lost = files.size(path) - damage.position
-            _log.warning("%s: the last %d bytes are no whole batch, as after a crash; left out", path, lost)
+            _log.warning(
+                "%s: ignored the last %d bytes, which are no whole batch (the broker crashed there)", path, lost
+            )
         finally:
             file.close()
 

@@ -1,4 +1,4 @@
-"""Writes what a takeover found: the logs into another folder, if asked for, and the catalog, which makes it Ottla's.
+"""Writes a takeover: the logs into another folder, if asked for, and the catalog, which makes the folder Ottla's.
 
 The catalog appears whole or not at all, and a copy under its name when it is complete: whatever happens on the way,
 a second attempt finds what the first one found.
@@ -48,7 +48,7 @@ def write_catalog(found: Takeover, folder: Path) -> None:
             )
         catalog.reserve_producer_ids(found.next_producer_id)
     except KafkaError as refusal:
-        raise TakeoverError(f"What the cluster knows cannot be kept: {refusal.message}.") from refusal
+        raise TakeoverError(f"The cluster's catalog cannot be written: {refusal.message}.") from refusal
     finally:
         catalog.close()
     unfinished.replace(folder / FILE_NAME)

@@ -272,7 +272,7 @@ class ApiKey(IntEnum):
 
 
 class ResourceType(IntEnum):
-    """What can have a configuration (``ConfigResource.Type``)."""
+    """The kinds of resources that have a configuration (``ConfigResource.Type``)."""
 
     TOPIC = 2
     BROKER = 4

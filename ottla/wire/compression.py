@@ -29,7 +29,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _XERIAL_MAGIC = b"\x82SNAPPY\x00"
 _XERIAL_HEADER = _XERIAL_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"  # version 1, readable since version 1
 _XERIAL_HEADER_SIZE = len(_XERIAL_HEADER)
-_XERIAL_BLOCK = 32 << 10  # what Java's writer cuts its input into
+_XERIAL_BLOCK = 32 << 10  # Java's writer cuts its input into such blocks
 _CHUNK_SIZE = Struct(">i")
 _SNAPPY_RATIO = 32  # no element of the format makes more than 64 bytes out of 3
 
@@ -69,7 +69,7 @@ def _corrupt(codec: str, reason: object) -> KafkaError:
 
 
 class _Output:
-    """What several streams decompress to, one after the other, up to a limit."""
+    """Collects the output of several streams, one after the other, up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self.parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Frames and headers: what stands around a message on a connection. No I/O.
+"""Frames and headers, which stand around each message on a connection. No I/O.
 
 A frame is an int32 size and that many bytes: a header and a message. A request's header names its API, version and
 correlation id; the answer's repeats the correlation id. From a message's first flexible version on, headers end with

@@ -17,7 +17,7 @@ _VALUE = Struct(">hi")
 
 
 class Marker(NamedTuple):
-    """What a marker says; ``coordinator_epoch`` is the leader epoch of the coordinator's partition of its topic."""
+    """A marker; ``coordinator_epoch`` is the leader epoch of the coordinator's partition of its topic."""
 
     commits: bool
     coordinator_epoch: int
@@ -40,7 +40,7 @@ def build_marker(
 
 
 def read_marker(batch: Buffer) -> Marker | None:
-    """What the control batch says; None if compaction has emptied it, or it is a control batch of another kind.
+    """Read the marker in a control batch; None if compaction has emptied it, or it is a control batch of another kind.
 
     Raises KafkaError as ``read_records`` does.
     """

@@ -43,11 +43,11 @@ _MAGIC_POSITION = 16
 _AFTER_ATTRIBUTES = 18
 _INT_MAX = 0x7FFFFFFF
 _LEAST_SIZE = 14
-"""What a message of v0 with neither key nor value counts as its size."""
+"""Size that a message of v0 with neither key nor value counts."""
 
 
 def message_size(record: Record, magic: int) -> int:
-    """How many bytes a record takes as a message."""
+    """Return the number of bytes that a record takes as a message."""
     return LENGTH_OVERHEAD + _LEAST_SIZE + _TIMESTAMP.size * magic + len(record.key or b"") + len(record.value or b"")
 
 

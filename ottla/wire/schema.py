@@ -1,7 +1,7 @@
 """The notation in which messages are declared: one class for all versions of a message.
 
 A declaration says, field by field, the protocol's type and the versions that carry it; ``compiler`` turns that into
-straight-line codecs when a version is first used. Nothing else knows what a version looks like.
+straight-line codecs when a version is first used. Nothing else knows the layout of a version.
 
 Modules of declarations must not use ``from __future__ import annotations``: the annotations are read as values.
 """
@@ -72,7 +72,7 @@ class Field(NamedTuple):
 
 
 class FieldSpec(NamedTuple):
-    """What ``field``, ``since`` and ``tagged`` leave in a class body."""
+    """The declaration that ``field``, ``since`` and ``tagged`` leave in a class body."""
 
     default: Any = MISSING
     since: int | None = None
@@ -263,19 +263,19 @@ class _Rpc(Message):
 
 
 class Request(_Rpc):
-    """What a client asks."""
+    """A client's question."""
 
 
 class Response(_Rpc):
-    """What the broker answers."""
+    """The broker's answer."""
 
 
 class MetadataRecord(_Rpc):
-    """What stands in the metadata log of an Apache controller; its key tells which one it is."""
+    """A record of the metadata log of an Apache controller; its key tells which one it is."""
 
 
 class Data(Message):
-    """What travels inside other messages or internal topics: consumer protocol, group and offset records."""
+    """A structure inside other messages or internal topics: consumer protocol, group and offset records."""
 
 
 def _field(name: str, hint: Any, spec: FieldSpec) -> Field:

@@ -1,4 +1,4 @@
-"""What a real client (librdkafka) writes to a broker and reads from it, whoever the broker is."""
+"""A real client (librdkafka) that writes to any broker and reads from it."""
 
 from collections.abc import Iterable, Mapping
 from time import monotonic
@@ -124,7 +124,7 @@ class Clients:
         return {name: str(description.result(TIMEOUT_S).topic_id) for name, description in found.items()}
 
     def configs(self) -> dict[str, Mapping[str, str | None]]:
-        """What was set for each topic."""
+        """The settings of each topic."""
         names = list(self.admin.list_topics(timeout=TIMEOUT_S).topics)
         found = self.admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
         return {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _BEGINS_LATER = re.compile(r"Non-consecutive offsets in .*/0*(\d+)\.log\n  -1 is followed by \1\n")
-"""What it says, with --deep-iteration, of any segment but one that begins with offset 0."""
+"""Its line, with --deep-iteration, about any segment but one that begins with offset 0."""
 _AFTER_COMPACTION = re.compile(
     r"Non-consecutive offsets in .*\.log\n(  -?\d+ is followed by \d+\n)+"
     r"|Found timestamp mismatch in :.*\n(  Index timestamp: \d+, log timestamp: -1\n)+"

@@ -19,7 +19,7 @@ TIME_INDEX_LINE = r"timestamp: \d+ offset: \d+"
 
 
 class Dumped(NamedTuple):
-    """What the tool says of all histories; one run of it for each set of options."""
+    """The tool's output about all histories; one run of it for each set of options."""
 
     histories: dict[str, History]
     logs: dict[Path, list[str]]
@@ -58,7 +58,7 @@ def dumped(apache_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Dumpe
 
 
 def of(history: History, found: dict[Path, list[str]], suffix: str) -> dict[Path, list[str]]:
-    """What was said of one history's files, in the order of their names."""
+    """The output about one history's files, in the order of their names."""
     return {path: found[path] for path in sorted(history.folder.glob(f"*{suffix}"))}
 
 
@@ -173,7 +173,7 @@ def test_apache_reads_from_the_snapshots_what_producers_had_sent(history: Histor
 
 
 def snapshot_lines(history: History, offset: int) -> Iterator[str]:
-    """What producers had done up to an offset: their last batch in their epoch, and an open transaction."""
+    """The state of producers at an offset: their last batch in their epoch, and an open transaction."""
     batches: dict[int, Appended] = {}
     coordinator_epochs: dict[int, int] = {}
     transactions: dict[int, int] = {}

@@ -28,12 +28,12 @@ SETTINGS = {
     "metadata.log.max.record.bytes.between.snapshots": "3000",
 }
 COMPLAINTS = ("orrupt", "ebuilding", "ecovering segment", "Error while", "stray")
-"""What Apache's log says when it does not like files that it finds."""
+"""Words in Apache's log when it does not like files that it finds."""
 
 
 @dataclass
 class Seen:
-    """What clients saw of a broker."""
+    """A broker as clients saw it."""
 
     records: dict[Place, list[Read]]
     committed_records: dict[Place, list[Read]]

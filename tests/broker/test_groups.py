@@ -35,7 +35,8 @@ from ottla.wire.messages.groups import (
     SyncGroupRequest,
 )
 from ottla.wire.schema import ZERO_UUID
-from tests.stage.groups import SteppedClock, subscription
+from tests.stage.clock import SteppedClock
+from tests.stage.groups import subscription
 
 pytestmark = pytest.mark.over_slow_logs_too
 

@@ -1,4 +1,4 @@
-"""Whatever strangers send: the broker lives, its memory stays bounded, others notice nothing, each end is one log line.
+"""Hostile input: the broker lives, its memory stays bounded, others notice nothing, each end is one log line.
 
 A stock client works beside every attack. Each attack opens connections of its own, and leaves.
 """

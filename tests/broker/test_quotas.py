@@ -40,7 +40,7 @@ def alter(broker, *entries, version=1, validate_only=False):
 
 
 def describe(broker, *components, strict=False, version=1):
-    """What is set for each entity that matches, or the error."""
+    """The quotas of each entity that matches, or the error."""
     Component = DescribeClientQuotasRequest.Component  # noqa: N806
     request = DescribeClientQuotasRequest(
         components=[Component(entity_type=kind, match_type=how, match=name) for kind, how, name in components],
@@ -211,7 +211,7 @@ def produce(broker, size, *, acks=-1):
 
 
 def throttle_ms(answer):
-    """What a client is told; where it is more than 0, the connection is muted."""
+    """The throttle time that a client is told; where it is more than 0, the connection is muted."""
     told = answer.response().throttle_time_ms
     assert (told == 0) == answer.done
     return told

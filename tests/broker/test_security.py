@@ -215,5 +215,5 @@ def test_a_user_that_is_named_twice_is_left_alone(broker):
     assert alter(broker, put(mechanism=SHA_512), delete=[("alice", SHA_256)]) == twice
     assert alter(broker, delete=[("alice", SHA_256), ("alice", SHA_256)]) == twice
     assert describe(broker) == {"alice": [(SHA_256, 4096)]}
-    # That it cannot be deleted is found first.
+    # The broker finds first that it cannot be deleted.
     assert alter(broker, put("bob"), delete=[("bob", SHA_512)]) == {"bob": ErrorCode.RESOURCE_NOT_FOUND}

@@ -1,4 +1,4 @@
-"""What the handlers do while a log has not answered yet, call by call."""
+"""Handlers while a log has not answered yet, call by call."""
 
 import pytest
 

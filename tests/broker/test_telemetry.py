@@ -61,7 +61,7 @@ def test_a_change_of_subscriptions_gives_another_id(broker):
     first = get(broker)
     subscribe(broker, "all", interval_ms="100", metrics="*")
     assert push(broker, first.subscription_id) == ErrorCode.UNKNOWN_SUBSCRIPTION_ID
-    # Who was told so may ask at once.
+    # A client that was told so may ask at once.
     broker.clock.now += 0.001
     second = get(broker)
     assert (second.error_code, second.requested_metrics) == (NONE, ["*"])

@@ -1,4 +1,4 @@
-"""What the compatibility harness makes of manifests and outcomes."""
+"""The compatibility harness reads manifests and judges outcomes."""
 
 import struct
 from dataclasses import replace

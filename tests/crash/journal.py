@@ -1,4 +1,4 @@
-"""What writers were told, against what a partition holds: whoever says "acknowledged" is held to it.
+"""Compares what writers were told with what a partition holds: a broker that says "acknowledged" is held to it.
 
 A record is known by its value, which no writer uses twice. A ``Ledger`` is one writer's book, a ``Journal`` is what has
 been read of one partition so far; later looks must find all of it unchanged.
@@ -12,13 +12,13 @@ from ottla.wire.records import read_records
 from tests.stage.logs import split
 
 NAMED = 40
-"""So many bytes of a value name it."""
+"""Length of the beginning of a value that names it, in bytes."""
 PATCHED_BYTES = 16
 """The base offset, the length and the leader epoch stand before the part of a batch that nobody may touch."""
 
 
 class BrokenPromiseError(AssertionError):
-    """What was acknowledged is not what is there."""
+    """The partition does not hold what was acknowledged."""
 
 
 class Ledger:
@@ -51,13 +51,13 @@ class Ledger:
                 )
 
     def promised(self) -> dict[bytes, int]:
-        """What has been acknowledged by now."""
+        """The records acknowledged by now."""
         with self._lock:
             return dict(self.acknowledged)
 
 
 class Journal:
-    """What one partition holds, as far as it was read; ``values[offset]`` is a record's value."""
+    """The content of one partition, as far as it was read; ``values[offset]`` is a record's value."""
 
     def __init__(self, topic: str, partition: int = 0) -> None:
         self.topic = topic

@@ -28,7 +28,7 @@ class StockProducer(Protocol):
 
 
 class _Sending:
-    """What both have in common: a thread, a book, and a bound on what is on its way."""
+    """Common to both clients: a thread, a book, and a bound on what is on its way."""
 
     def __init__(self, gate: Gate, journal: Journal, name: str) -> None:
         self._gate = gate

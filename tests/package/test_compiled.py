@@ -1,4 +1,4 @@
-"""What is compiled of the package, and what that asks of the rest. ./check runs this with both kinds of package."""
+"""The compiled modules, and the rules that they bring for the others. ./check runs this with both kinds of package."""
 
 import importlib
 import inspect

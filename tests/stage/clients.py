@@ -1,4 +1,4 @@
-"""What a producer and a consumer say, in the words of the tests."""
+"""Requests of a producer and a consumer, in the words of the tests."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -19,13 +19,13 @@ from ottla.storage.files.segment_files import Buffer
 SECTOR = 512
 
 Mercy = Literal["nothing", "something", "everything"]
-"""How much of what was not synced survives."""
+"""The part of what was not synced that survives."""
 
 MERCIES: tuple[Mercy, ...] = ("nothing", "something", "something", "everything")
 
 
 class Content:
-    """What a file holds; names come and go."""
+    """The content of a file; names come and go."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data = bytearray(data)
@@ -160,7 +160,7 @@ class CrashableFiles:
         self._remember(self._root)
 
     def _remember(self, entry: Entry) -> None:
-        """What is here at the beginning is on disk."""
+        """Take everything that is here at the beginning for synced."""
         if isinstance(entry, Content):
             self._first[entry] = bytes(entry.data)
         else:
@@ -194,7 +194,7 @@ class CrashableFiles:
                 _keep_some(disk, entry, events, random)
         return CrashableFiles(self._folder, _restart(disk, self._root))
 
-    # What storage asks for.
+    # The interface that storage asks for.
 
     def create(self, path: Path) -> CrashableFile:
         content = Content()
@@ -272,7 +272,7 @@ class CrashableFiles:
         self.change(Sync(self._parent(path / "name")))
 
     def content(self, path: Path) -> Content:
-        """What the file of this name holds."""
+        """Return the content of the file of this name."""
         found = self._find(path)
         if not isinstance(found, Content):
             raise FileNotFoundError(errno.ENOENT, "No such file", str(path))

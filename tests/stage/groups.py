@@ -1,4 +1,4 @@
-"""A coordinator with a clock that moves when told, and members that speak to it as clients do."""
+"""A coordinator, and members that speak to it as clients do."""
 
 from collections.abc import Iterator
 from random import Random
@@ -25,24 +25,11 @@ from ottla.wire.messages.groups import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from tests.stage.clock import SteppedClock
 
 GROUP = "group"
 TOPIC_ID = bytes(range(16))
-START_MS = 1_700_000_000_000
 SETTINGS = GroupSettings(initial_rebalance_delay_ms=0, offsets_topic_partitions=3)
-
-
-class SteppedClock:
-    """Stands still until told."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall_ms(self) -> int:
-        return START_MS + round((self.now - 100) * 1000)
 
 
 class MemoryTopic:
@@ -132,7 +119,7 @@ class Scenario:
         return self.coordinator.describe(group_id, version=6).group_state
 
     def durable(self) -> dict[str, Any]:
-        """What the log says, from memory."""
+        """The state that the log comes to, from memory."""
         found: dict[str, Any] = {}
         for shard in self.coordinator.runtime.shards():
             for group_id, image in shard.state.groups.items():

@@ -17,7 +17,7 @@ class Held:
         self.calls.append(call)
 
     def end_pass(self) -> None:
-        """What was to be done soon is done, so that jobs are there."""
+        """Make the calls that were to come soon, so that jobs are there."""
         calls, self.calls = self.calls, []
         for call in calls:
             call()

@@ -83,7 +83,7 @@ class RawClient:
 
 @contextmanager
 def talking(broker: Ottla, count: int) -> Iterator[list[RawClient]]:
-    """So many connections at a time."""
+    """Open that many connections at a time."""
     clients = [RawClient(broker) for _ in range(count)]
     try:
         yield clients

@@ -15,7 +15,7 @@ from tests.stage.clients import batch_of
 from tests.stage.single_broker import CORRELATION_ID, Answer, Broker, SlowBroker
 
 ASSIGNED = -1
-"""What both figures of a topic are whose replicas the client names."""
+"""Partition count and replication factor of a topic whose replicas the client names."""
 FetchPartition = FetchRequest.Topic.Partition
 
 

@@ -22,7 +22,7 @@ from ottla.wire import frames
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch
 from ottla.wire.schema import Response
-from tests.stage.groups import SteppedClock
+from tests.stage.clock import SteppedClock
 from tests.stage.slow_log import SlowLog, Slowness
 
 CORRELATION_ID = 7
@@ -38,7 +38,7 @@ def response_class(request: Any) -> type[Response]:
 
 
 class Answer:
-    """What became of one request."""
+    """The outcome of one request."""
 
     def __init__(self, request: Any, version: int, reply: Any) -> None:
         self._request = request

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Slowness:
-    """What slow logs have been asked to do and have not done yet, in order."""
+    """The calls that slow logs have not carried out yet, in order."""
 
     def __init__(self) -> None:
         self._calls: deque[Callable[[], None]] = deque()

@@ -1,4 +1,4 @@
-"""What a consumer with ``read_committed`` keeps of a log, found as Apache's consumer does it."""
+"""Finds the records that a consumer with ``read_committed`` keeps of a log, as Apache's consumer does it."""
 
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header

@@ -68,7 +68,7 @@ def contents(log: SegmentLog) -> list[tuple[int, bytes | None, bytes | None]]:
 
 
 def newest(batches: Sequence[bytes]) -> dict[bytes | None, tuple[int, bytes | None]]:
-    """What compaction has to keep: for each key the newest offset, with its value."""
+    """Return what compaction has to keep: for each key the newest offset, with its value."""
     found = {}
     for batch in batches:
         for record in read_records(batch):

@@ -33,7 +33,7 @@ class Later:
     def __init__(self) -> None:
         self.waiting: list[tuple[Callable[[], None], Callable[[BaseException | None], None]]] = []
         self.at_once = False
-        """Whoever compares wants what is read now."""
+        """Read at once: a comparison wants what is there now."""
 
     def run(self, work: Callable[[], None], then: Callable[[BaseException | None], None]) -> None:
         self.waiting.append((work, then))
@@ -58,7 +58,7 @@ class Later:
 
 
 class Expected:
-    """What one log was told, and how much of it must have lasted."""
+    """The batches given to one log, and the part of them that must have lasted."""
 
     def __init__(self, topic_id: bytes) -> None:
         self.topic_id = topic_id
@@ -90,7 +90,7 @@ class Expected:
         for header in self.headers():
             if header.last_offset >= self.start and header.next_offset <= least.synced_end:
                 assert header.base_offset in there, f"{header} was synced"
-        # What was deleted may come back once more, if that was not synced.
+        # A deleted log may come back once more, if its deletion was not synced.
         deleted = [each for each in self.batches if read_header(each).next_offset <= start]
         self.batches = deleted + found
         compare_transactions(log, found=found, before=deleted)
@@ -138,7 +138,7 @@ class History:
         )
         self.expected: dict[str, Expected] = {}
         self.marks: list[tuple[int, dict[str, Expected]]] = []
-        """What was expected when the file system had seen so many events."""
+        """Return what was expected when the file system had seen that many events."""
         self.open(self.files)
         for topic in TOPICS[:2]:
             self.create(topic)
@@ -160,7 +160,7 @@ class History:
         self.expected[topic] = Expected(self.random.randbytes(16))
         self.logs[topic] = self._open_log(topic)
 
-    # What happens.
+    # Events.
 
     def step(self) -> None:
         """Let something happen to a log."""

@@ -1,4 +1,4 @@
-"""What ``Log`` promises, for every kind of log. A new kind gets a class beside ``Segments`` and an entry in ``KINDS``.
+"""The promises of ``Log``, for every kind. A new kind gets a class beside ``Segments`` and an entry in ``KINDS``.
 
 The tests know the interface only, no file; each of them holds for a log that answers at once and for one that does not.
 """
@@ -135,7 +135,7 @@ class Tried:
         return self(appending).base_offset
 
     def aborted(self, offset: int) -> list[tuple[int, int, int]]:
-        """What is aborted from an offset on: producer, first and last offset."""
+        """The aborted transactions from an offset on: producer, first and last offset."""
         return [each[:3] for each in self(self.log.aborted_transactions(offset, len(self.read(offset))))]
 
     def append(

@@ -66,7 +66,7 @@ class Writers:
         return self.log.last_stable_offset(self.log.log_end_offset if high_watermark is None else high_watermark)
 
     def aborted(self, offset: int, end_offset: int | None = None) -> list[tuple[int, int]]:
-        """What a consumer has to leave out of a range."""
+        """Return the batches that a consumer has to leave out of a range."""
         end_offset = self.log.log_end_offset if end_offset is None else end_offset
         size = len(read(self.log, offset, end_offset=end_offset))
         return [(each.producer_id, each.first_offset) for each in self.log.aborted_transactions(offset, size)]
@@ -166,7 +166,7 @@ def test_a_marker_without_records_decides_nothing(disk: Disk) -> None:
     assert not writers.log.has_open_transaction(1, 1)
 
 
-# What may be written.
+# Writing.
 
 
 def test_a_transaction_that_nobody_verified_is_refused(disk: Disk) -> None:
@@ -294,7 +294,7 @@ def test_open_transactions_do_not_expire(disk: Disk) -> None:
     assert one.write() == 3
 
 
-# What was aborted.
+# Aborted transactions.
 
 
 def test_the_index_has_an_entry_for_each_abort(disk: Disk) -> None:
@@ -406,7 +406,7 @@ def test_an_index_that_could_not_even_be_written_at_the_end_is_made_anew(
     assert writers.index() == [(1, 0, 1, 2)]
 
 
-# What restarts keep.
+# Restarts.
 
 
 @pytest.mark.parametrize("clean", [True, False])

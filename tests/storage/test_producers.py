@@ -1,4 +1,4 @@
-"""What an idempotent producer may append, and what is remembered of it."""
+"""Idempotent producers: the batches they may append, and the state kept of them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What batches say of transactions when they are read one after the other: what a log must know without that."""
+"""Finds transactions by reading all batches one after the other: a log must know the same without that."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from ottla.wire.markers import read_marker
 
 
 class Truth(NamedTuple):
-    """What the batches of a log say."""
+    """Transactions as the batches of a log tell them."""
 
     open: dict[int, int]
     aborted: list[AbortedTransaction]

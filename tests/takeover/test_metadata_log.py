@@ -1,4 +1,4 @@
-"""What is read from an Apache metadata log, and how what cannot be read is named.
+"""Reads an Apache metadata log, and names what in it cannot be read.
 
 ``apache-4.3.1-metadata`` is from the story of tests/apache/test_takeover.py, with the newest of its snapshots.
 """

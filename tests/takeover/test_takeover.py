@@ -1,4 +1,4 @@
-"""What of an Apache broker's folder becomes Ottla's, what is refused, and that nothing is lost half-way."""
+"""An Apache broker's folder becomes Ottla's or is refused, and nothing is lost half-way."""
 
 import shutil
 from pathlib import Path

@@ -50,7 +50,7 @@ def numbered(values: Sequence[bytes | None], **options: int) -> bytes:
 
 
 def read_set(data: bytes) -> list[Old]:
-    """What a consumer makes of a set: absolute offsets, the wrappers opened."""
+    """Read a set as a consumer does: absolute offsets, the wrappers opened."""
     found: list[Old] = []
     for each in _shallow(data):
         magic, old = each

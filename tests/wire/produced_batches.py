@@ -1,4 +1,4 @@
-"""What producers may send, careless and hostile ones too: named batches, built without the code under test.
+"""Batches of producers, careless and hostile ones too: named, built without the code under test.
 
 ``golden/produce-answers.tsv`` has Apache's answer to each.
 """

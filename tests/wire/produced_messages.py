@@ -1,4 +1,4 @@
-"""What producers from before Kafka 0.11 may send, careless and hostile ones too: named message sets.
+"""Message sets of producers from before Kafka 0.11, careless and hostile ones too, each with a name.
 
 ``golden/message-answers.tsv`` has the answer of Apache 3.9.1 to each, the last release that took them.
 """

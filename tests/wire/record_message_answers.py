@@ -25,7 +25,7 @@ def produce(broker: Broker, topic: str, version: int, records: bytes) -> tuple[i
 
 
 def stored(broker: Broker, topic: str, offset: int) -> bytes:
-    """What lies there, by a Fetch of version 10, the first that gets all codecs."""
+    """Return the log's content, by a Fetch of version 10, the first that gets all codecs."""
     asked = struct.pack(">iiqqi", 0, -1, offset, -1, 1 << 20)
     limits = struct.pack(">iiiibii", -1, 500, 1, 1 << 20, 0, 0, -1)
     body = limits + struct.pack(">i", 1) + string(topic) + struct.pack(">i", 1) + asked + struct.pack(">i", 0)

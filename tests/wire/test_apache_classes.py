@@ -40,7 +40,7 @@ def encodings(message: type[Message], version: int) -> list[bytes]:
 
 @pytest.fixture(scope="session")
 def answers(apache_jars: Path, older_apache_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """What Apache's classes made of each encoding: bytes, or the sentence of their exception."""
+    """Return the answer of Apache's classes to each encoding: bytes, or the sentence of their exception."""
     dropped = [pair for pair in pairs() if is_dropped(*pair)]
     return round_trips(apache_jars, kept_pairs(), tmp_path_factory.mktemp("classes")) | round_trips(
         older_apache_jars, dropped, tmp_path_factory.mktemp("older-classes")

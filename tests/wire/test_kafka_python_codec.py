@@ -15,7 +15,7 @@ from tests.wire.declarations import MESSAGES, fields_in, kept_pairs, pair_id, pl
 from tests.wire.values import structs
 
 PACKAGES = ("admin", "consumer", "metadata", "producer", "sasl")
-# What a broker writes to its own topics is nothing to a client; some APIs nobody has asked for in Python.
+# Clients need no records of the broker's own topics; some APIs nobody has asked for in Python.
 LACKING = ("AddRaftVoter", "RemoveRaftVoter", "UnregisterBroker", "DelegationToken", "Telemetry")
 THEIRS = tuple(
     each

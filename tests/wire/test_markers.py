@@ -28,7 +28,7 @@ def test_apaches_markers_are_read_and_built_byte_for_byte(batch: bytes, commits:
         timestamp_ms=header.max_timestamp,
         base_offset=header.base_offset,
     )
-    assert bytes(built[16:]) == batch[16:]  # What lies before that, a log sets: the leader epoch is part of it.
+    assert bytes(built[16:]) == batch[16:]  # The log sets the bytes before that, the leader epoch among them.
 
 
 @pytest.mark.parametrize(

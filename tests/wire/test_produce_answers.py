@@ -1,4 +1,4 @@
-"""What Apache refuses, we refuse with the same code and for the same records; what it stores, we would store."""
+"""Ottla refuses the same batches as Apache, with the same code and for the same records, and stores the others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is encoded is decoded again, in every version of every message."""
+"""Encoded messages are decoded to the same, in every version of every message."""
 
 import pytest
 from hypothesis import given, settings

@@ -45,7 +45,7 @@ def _written(side: Side) -> None:
 
 
 def producers(side: Side) -> DescribeProducersRequest:
-    """What two partitions of the case's topic know of their producers."""
+    """Ask two partitions of the case's topic for their producers."""
     return DescribeProducersRequest(topics=[Described(name=side.topic, partition_indexes=[0, 1])])
 
 

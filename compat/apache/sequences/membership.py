@@ -120,5 +120,5 @@ def commit(side: Side, offsets: Mapping[int, int], *, topic: str = FIXED, metada
 
 
 def describe_group(side: Side) -> DescribeGroupsRequest:
-    """What the case's group looks like."""
+    """Describe the case's group."""
     return DescribeGroupsRequest(groups=[side.group])

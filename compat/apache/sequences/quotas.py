@@ -72,7 +72,7 @@ def _set_and_removed(side: Side) -> Steps:
 
 
 def _changes_to_topics(side: Side, *, versions: tuple[int, int, int]) -> Steps:
-    """Who is over the quota is not read from for long, so each request has a connection of its own.
+    """A client over its quota is not read from for long, so each request has a connection of its own.
 
     All that share the quota are one client by id, so it is the user who has it.
     """

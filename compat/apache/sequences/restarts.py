@@ -1,4 +1,4 @@
-"""What is still there, and what is not, when the broker was stopped and started."""
+"""Restarts: tells apart what is kept when the broker is stopped and started, and what is not."""
 
 from __future__ import annotations
 

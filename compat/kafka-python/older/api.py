@@ -1,4 +1,4 @@
-"""What kafka-python's public interface calls differently in different versions; here as in 2.x."""
+"""Names of kafka-python's public interface that differ between versions; here as in 2.x."""
 
 from __future__ import annotations
 

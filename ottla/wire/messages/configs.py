@@ -1,4 +1,4 @@
-"""What an administrator reads and alters: the configurations of topics, brokers, groups and subscriptions."""
+"""The configurations of topics, brokers, groups and subscriptions, as administrators read and alter them."""
 
 from ottla.wire.schema import Request, Response, Struct, field, i8, i16, i32, since
 

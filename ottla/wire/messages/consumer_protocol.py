@@ -1,10 +1,10 @@
-"""What consumers tell each other inside JoinGroup and SyncGroup; the broker reads it for descriptions only."""
+"""Messages from consumer to consumer inside JoinGroup and SyncGroup; the broker reads it for descriptions only."""
 
 from ottla.wire.schema import Data, Struct, i32, since
 
 
 class ConsumerProtocolSubscription(Data, versions=(0, 3), flexible=None):
-    """What a consumer subscribes to: owned partitions from version 1 (KIP-429), rack from version 3 (KIP-881)."""
+    """A consumer's subscription; owned partitions from version 1 (KIP-429), rack from version 3 (KIP-881)."""
 
     class TopicPartition(Struct):
         topic: str
@@ -18,7 +18,7 @@ class ConsumerProtocolSubscription(Data, versions=(0, 3), flexible=None):
 
 
 class ConsumerProtocolAssignment(Data, versions=(0, 3), flexible=None):
-    """What the leader assigned to one consumer."""
+    """The partitions that the leader assigned to one consumer."""
 
     class TopicPartition(Struct):
         topic: str

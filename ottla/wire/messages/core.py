@@ -1,4 +1,4 @@
-"""What a client learns first: the served APIs, the cluster, its topics."""
+"""A client's first questions: the served APIs, the cluster, its topics."""
 
 from ottla.wire.schema import ZERO_UUID, Request, Response, Struct, field, i8, i16, i32, i64, since, tagged, uuid
 

@@ -1,4 +1,4 @@
-"""What stands in `__consumer_offsets`: each key and value begins with an int16 that the caller writes."""
+"""The records of `__consumer_offsets`: each key and value begins with an int16 that the caller writes."""
 
 from ottla.wire.schema import ZERO_UUID, Data, Struct, field, i32, i64, since, tagged, uuid
 

@@ -4,7 +4,7 @@ from ottla.wire.schema import ZERO_UUID, Request, Response, Struct, field, i8, i
 
 
 class FindCoordinatorRequest(Request, key=10, versions=(0, 6), flexible=3):
-    """Who coordinates this group (0), transactional id (1) or share partition (2)? Batched from version 4 (KIP-699)."""
+    """Finds the coordinator of a group (0), transaction (1), share partition (2). Batched from version 4 (KIP-699)."""
 
     key: str = field(until=3, default="")
     key_type: i8 = since(1, default=0)

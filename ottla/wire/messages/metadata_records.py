@@ -1,4 +1,4 @@
-"""What stands in Apache's metadata log, `__cluster_metadata`: the records that say what a cluster consists of.
+"""The records of Apache's metadata log, `__cluster_metadata`: together they are the state of a cluster.
 
 Each has a prefix that its reader takes off: frame version, the record's key and its version, as unsigned varints.
 Those about nodes that run (registrations, fencing, controllers) say nothing about data and are not declared.
@@ -76,7 +76,7 @@ class DelegationTokenRecord(MetadataRecord, key=10, versions=(0, 0), flexible=0)
 
 
 class UserScramCredentialRecord(MetadataRecord, key=11, versions=(0, 0), flexible=0):
-    """What SCRAM checks a user's password with; another one for the same user and mechanism replaces it."""
+    """The keys with which SCRAM checks a user's password; another one for the same user and mechanism replaces it."""
 
     name: str
     mechanism: i8
@@ -141,17 +141,17 @@ class RemoveUserScramCredentialRecord(MetadataRecord, key=22, versions=(0, 0), f
 
 
 class BeginTransactionRecord(MetadataRecord, key=23, versions=(0, 0), flexible=0):
-    """What follows counts only when its `EndTransactionRecord` is there (KIP-868)."""
+    """The records after it count only when its `EndTransactionRecord` is there (KIP-868)."""
 
     name: str | None = tagged(0, 0, default=None)
 
 
 class EndTransactionRecord(MetadataRecord, key=24, versions=(0, 0), flexible=0):
-    """What stands between this and its beginning counts."""
+    """The records between this and its beginning count."""
 
 
 class AbortTransactionRecord(MetadataRecord, key=25, versions=(0, 0), flexible=0):
-    """What stands between this and its beginning never was."""
+    """The records between this and its beginning do not count."""
 
     reason: str | None = tagged(0, 0, default=None)
 

@@ -1,4 +1,4 @@
-"""How much a client may ask for: DescribeClientQuotas, AlterClientQuotas (KIP-546)."""
+"""Limits on clients' rates: DescribeClientQuotas, AlterClientQuotas (KIP-546)."""
 
 from ottla.wire.schema import Request, Response, Struct, f64, i8, i16, i32
 

@@ -1,4 +1,4 @@
-"""Who holds and leads partitions, and who writes to them: elections, reassignments, DescribeProducers."""
+"""Replicas, leaders and producers of partitions: elections, reassignments, DescribeProducers."""
 
 from ottla.wire.schema import Request, Response, Struct, i8, i16, i32, i64, since
 

@@ -1,4 +1,4 @@
-"""Who may do what: ACLs, delegation tokens, SCRAM credentials, and the SASL handshake."""
+"""Access control and credentials: ACLs, delegation tokens, SCRAM credentials, and the SASL handshake."""
 
 from ottla.wire.schema import Request, Response, Struct, i8, i16, i32, i64, since
 
@@ -109,7 +109,7 @@ class DeleteAclsRequest(Request, key=31, versions=(0, 3), flexible=2):
 
 
 class DeleteAclsResponse(Response, key=31, versions=(0, 3), flexible=2):
-    """What each filter removed, in the order of the request."""
+    """The ACLs that each filter removed, in the order of the request."""
 
     class Result(Struct):
         class Acl(Struct):

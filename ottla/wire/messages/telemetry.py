@@ -1,4 +1,4 @@
-"""What clients tell of themselves (KIP-714): GetTelemetrySubscriptions, PushTelemetry."""
+"""Clients' own metrics (KIP-714): GetTelemetrySubscriptions, PushTelemetry."""
 
 from ottla.wire.schema import Request, Response, i8, i16, i32, uuid
 

@@ -32,7 +32,7 @@ def replace(broker, *resources, version=2, validate_only=False):
 
 
 def dynamic(broker, name):
-    """What is set for a broker, or for all of them (""), beyond the file."""
+    """The settings of a broker, or of all of them (""), beyond the file."""
     source = 2 if name else 3
     return {key: one.value for key, one in settings(broker, BROKER, name).items() if one.config_source == source}
 

@@ -1,4 +1,4 @@
-"""What a cluster remembers over a restart, and what it makes of topics that come, grow and go."""
+"""A cluster remembers its topics over a restart, and follows those that come, grow and go."""
 
 from base64 import urlsafe_b64encode
 

@@ -1,4 +1,4 @@
-"""Who holds and leads a partition. The states are what three Apache 4.3.1 brokers answered to the same steps."""
+"""Replicas and leaders of a partition. The states are what three Apache 4.3.1 brokers answered to the same steps."""
 
 import pytest
 

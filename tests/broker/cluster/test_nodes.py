@@ -1,4 +1,4 @@
-"""What clients see of a cluster of three nodes. The answers are those of three Apache 4.3.1 brokers."""
+"""A cluster of three nodes as clients see it. The answers are those of three Apache 4.3.1 brokers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -364,7 +364,7 @@ def test_clients_with_an_old_or_a_future_epoch_are_fenced(nodes):
     assert nodes.fetched("topic", 1, current_leader_epoch=0).error_code == ErrorCode.FENCED_LEADER_EPOCH
     assert nodes.fetched("topic", 1, current_leader_epoch=1).error_code == NONE
     assert nodes.fetched("topic", 1, current_leader_epoch=2).error_code == ErrorCode.UNKNOWN_LEADER_EPOCH
-    # Who is not even a replica says that first.
+    # A node that is not even a replica says that first.
     assert nodes.fetched("topic", 2, current_leader_epoch=2).error_code == WRONG_NODE
 
 

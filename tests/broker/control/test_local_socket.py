@@ -25,7 +25,7 @@ COMMANDS = {"double": lambda number: 2 * number, "refuse": refuse, "fail": fail,
 
 
 def asking(folder: Path, questions, commands=COMMANDS):
-    """What a broker with these commands answers to a program, which runs in a thread."""
+    """Return the answer of a broker with these commands to a program, which runs in a thread."""
 
     async def run():
         async with trio.open_nursery() as nursery:

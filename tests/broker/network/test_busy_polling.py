@@ -1,4 +1,4 @@
-"""Who is likely to be asked again soon waits awake; anybody else sleeps."""
+"""A loop that expects requests soon waits awake; any other sleeps."""
 
 import os
 

@@ -27,7 +27,7 @@ ALL_TOPICS = MetadataRequest(topics=None)
 
 
 class Platform(NamedTuple):
-    """What the system gives the loop."""
+    """The system calls that the loop gets."""
 
     new_poll_set: Callable[[], PollSet]
     send_from_file: Callable[[socket.socket, FileSlice, int], int]

@@ -1,4 +1,4 @@
-"""What Apache 3.9.1 refuses of old producers, we refuse with the same code; what it stores, we store."""
+"""Ottla refuses the same messages of old producers as Apache 3.9.1, with the same code, and stores the others."""
 
 from pathlib import Path
 

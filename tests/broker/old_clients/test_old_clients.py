@@ -24,7 +24,7 @@ TIME = 1_700_000_000_000
 
 
 def batches(broker, topic="topic"):
-    """What is stored, batch by batch."""
+    """The log's content, batch by batch."""
     answer = broker.ask(fetch_request((topic, 0, 0)), 12)
     return split(bytes(answer.responses[0].partitions[0].records))
 

@@ -1,4 +1,4 @@
-"""What an acknowledgement means under each policy, and what clients see of a disk that fails."""
+"""Acknowledgements under each flush policy, and a failing disk as clients see it."""
 
 import errno
 import sqlite3

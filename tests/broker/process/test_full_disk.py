@@ -1,4 +1,4 @@
-"""A broker whose disk takes no more: what cannot be kept is refused whole, and all goes on when there is room again.
+"""A broker whose disk is full: requests are refused whole, and all goes on when there is room again.
 
 The disk is full by a limit on the size of the broker's files, which the system holds it to: a write beyond it falls
 short or fails, as it does where there is no space left.

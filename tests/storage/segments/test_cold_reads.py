@@ -1,4 +1,4 @@
-"""What lies on the disk only is brought into memory by a thread; what lies in memory comes at once."""
+"""Data that lies on the disk only is brought into memory by a thread; data in memory comes at once."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Who waits for an fsync, how many share one, and what becomes of a log whose fsync failed."""
+"""Appends that wait for an fsync, share one, or lie in a log whose fsync failed."""
 
 import errno
 import logging

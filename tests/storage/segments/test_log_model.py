@@ -101,7 +101,7 @@ class LogHistory(RuleBasedStateMachine):
     @precondition(lambda self: self.log.segments and self.log.segments[-1].size)
     @rule(data=st.data())
     def crash_with_a_torn_tail(self, data: st.DataObject) -> None:
-        """What was written last may be cut by a power failure; the crash must not take more than that."""
+        """A power failure may cut the last batches; it must not take more than that."""
         tail = self.batches[-1] if self.batches else b""
         lost = data.draw(st.integers(0, max(len(tail) - 1, 0)))
         base = self.log.segments[-1].base_offset

@@ -1,4 +1,4 @@
-"""What retention lets go, and what becomes of its files."""
+"""Retention lets old segments go, and their files are unlinked later."""
 
 from pathlib import Path
 

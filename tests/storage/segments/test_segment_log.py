@@ -1,4 +1,4 @@
-"""What a log does with batches: append, read, roll, undo."""
+"""A log's work with batches: append, read, roll, undo."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever clients do, in whatever order, with a log that is slow or fails and a broker that restarts."""
+"""Random sequences of clients' steps, with a log that is slow or fails and a broker that restarts."""
 
 from typing import Any
 

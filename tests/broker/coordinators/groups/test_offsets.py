@@ -1,4 +1,4 @@
-"""What groups commit, who may commit, and how long it lasts."""
+"""Committed offsets: which groups and members may commit, and how long offsets last."""
 
 import pytest
 
@@ -7,10 +7,10 @@ from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.group_records import OffsetCommitKey, OffsetCommitValue
 from ottla.wire.messages.groups import OffsetFetchRequest
 from ottla.wire.schema import ZERO_UUID
+from tests.stage.clock import START_MS
 from tests.stage.groups import (
     GROUP,
     SETTINGS,
-    START_MS,
     TOPIC_ID,
     Scenario,
     answered,

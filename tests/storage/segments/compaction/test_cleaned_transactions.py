@@ -1,4 +1,4 @@
-"""What compaction does with transactions: aborted records go at once, markers when nobody can need them."""
+"""Compaction of transactions: aborted records go at once, markers when nobody can need them."""
 
 from ottla.storage.log import AppendOrigin
 from ottla.storage.segments.segment_log import SegmentLog
@@ -21,7 +21,7 @@ def end(log: SegmentLog, *, producer: int, commits: bool) -> None:
 
 
 def kinds(log: SegmentLog) -> list[str]:
-    """What each batch is, with its base offset."""
+    """The kind of each batch, with its base offset."""
     found = []
     for batch in read_all(log):
         header = read_header(batch)

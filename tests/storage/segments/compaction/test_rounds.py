@@ -1,4 +1,4 @@
-"""What compaction keeps, what it leaves out, and that it changes nothing else."""
+"""A round of compaction keeps the newest record of each key and changes nothing else."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""What was synced is there after a power failure, whatever the disk did with the rest."""
+"""Synced data is there after a power failure, whatever the disk did with the rest."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever the files hold, a directory opens or says what is wrong, and what it serves is all that was written.
+"""Damaged files: a directory opens or says what is wrong, and what it serves is all that was written.
 
 Not held here, because nothing on disk tells it from the truth: a batch's base offset and leader epoch, which no CRC
 covers; a closed segment that is missing or ends with an earlier batch; the numbers in Apache's text files, which have

@@ -1,4 +1,4 @@
-"""What `check` finds in a stopped broker's logs, and what `repair` makes of them."""
+"""`ottla log check` finds damage in a stopped broker's logs, and `ottla log repair` mends it."""
 
 from pathlib import Path
 
@@ -137,7 +137,7 @@ def test_an_index_entry_that_leads_astray_is_named(closed: Disk) -> None:
 
 
 def test_a_repair_that_is_cut_short_loses_nothing(closed: Disk, tmp_path: Path) -> None:
-    """Whatever the power failure leaves of a repair, doing it again ends well."""
+    """A repair that a power failure cut short ends well when it is done again."""
     path = segments(closed)[1]
     flip_byte(path, 70)
     files = in_memory(closed.root)

@@ -1,4 +1,4 @@
-"""What a log is after a restart, a crash, or damage to its files."""
+"""A log after a restart, a crash, or damage to its files."""
 
 import logging
 from pathlib import Path
