@@ -21,7 +21,8 @@ class Promise(Generic[T]):
     """The result of work that may still be under way; only the first ``resolve``, ``fail`` or ``abandon`` counts.
 
     ``on_abandoned`` is called when nobody waits any more, before the value came: a client has gone away, mostly. What a
-    promise was made of by ``then`` or ``gather`` is not abandoned with it, since others may wait for that as well.
+    promise was made of by ``then`` or ``gather`` is not abandoned with it, since others may wait for that as well;
+    ``then`` with ``owns`` says that nobody else does.
     """
 
     __slots__ = ("_callbacks", "done", "error", "on_abandoned", "value")
@@ -81,9 +82,12 @@ class Promise(Generic[T]):
         else:
             self._callbacks.append(callback)
 
-    def then(self, step: "Callable[[T], R | Promise[R]]") -> "Promise[R]":
-        """Return the promise of what comes of ``step``, which is called with the value. An error passes it by."""
-        following: Promise[R] = Promise()
+    def then(self, step: "Callable[[T], R | Promise[R]]", *, owns: bool = False) -> "Promise[R]":
+        """Return the promise of what comes of ``step``, which is called with the value. An error passes it by.
+
+        With ``owns``, abandoning the returned promise abandons this one.
+        """
+        following: Promise[R] = Promise(self.abandon if owns else None)
 
         def go_on(done: "Promise[T]") -> None:
             try:
@@ -123,17 +127,21 @@ def _settle(promise: Promise[T], done: Promise[T]) -> None:
 
 
 def then(
-    outcome: A | Promise[A], step: Callable[[A], R], *, refuse: Callable[[KafkaError], R] | None = None
+    outcome: A | Promise[A],
+    step: Callable[[A], R],
+    *,
+    refuse: Callable[[KafkaError], R] | None = None,
+    owns: bool = False,
 ) -> R | Promise[R]:
-    """Return what ``step`` makes of a value, now or when it comes.
+    """Return what ``step`` makes of a value, now or when it comes. ``owns`` is that of ``Promise.then``.
 
     ``refuse`` makes an answer of a ``KafkaError`` that comes instead of the value, or that ``step`` raises later.
     """
     if not isinstance(outcome, Promise):
         return step(outcome)
     if refuse is None:
-        return outcome.then(step)
-    answer: Promise[R] = Promise()
+        return outcome.then(step, owns=owns)
+    answer: Promise[R] = Promise(outcome.abandon if owns else None)
 
     def settle(done: Promise[A]) -> None:
         try:

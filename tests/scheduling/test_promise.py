@@ -150,6 +150,14 @@ def test_what_was_promised_to_others_too_is_not_abandoned():
     assert seen == ["value"]
 
 
+def test_a_promise_that_nobody_else_waits_for_is_abandoned_with_the_one_made_of_it():
+    told: list[str] = []
+    promise: Promise[str] = Promise(on_abandoned=lambda: told.append("gone"))
+    promise.then(str.upper, owns=True).abandon()
+    assert told == ["gone"]
+    assert promise.done
+
+
 # --- gather
 
 

@@ -12,6 +12,7 @@ from ottla.broker.cluster.nodes import Nodes
 from ottla.broker.cluster.placement import Placement
 from ottla.broker.cluster.producer_ids import ProducerIds
 from ottla.broker.cluster.stored_configs import StoredConfigs
+from ottla.broker.fetching.delayed_fetch import FetchSource
 from ottla.broker.monitoring.client_metrics import Telemetry
 from ottla.broker.monitoring.clients import Clients
 from ottla.broker.quotas.limits import Quotas
@@ -71,6 +72,11 @@ class Cluster:
             first_state=self.placement.first_state,
             is_alone=self.nodes.is_alone,
         )
+        racks = {node.id: node.rack for node in self.nodes.by_id.values()}
+        for node in self.nodes.by_id.values():
+            node.fetch_source = FetchSource(
+                topics=self.topics, config=config, clock=clock, timers=timers, node_id=node.id, racks=racks
+            )
         self.configs = StoredConfigs(catalog, self.nodes, self.topics)
         self.features = Features(catalog, release)
         self.elections = Elections(self.topics, self.nodes, catalog, self.features)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
+from ottla.broker.fetching.delayed_fetch import FetchSource
 from ottla.broker.fetching.sessions import FetchSessions
 from ottla.broker.process.options import Address
 from ottla.broker.settings.broker_config import BrokerConfig
@@ -14,8 +15,20 @@ from ottla.broker.topics.partition import Partition
 class Node:
     """One broker. ``endpoints[i]`` is what those are told to connect to who came through listener ``i``."""
 
-    __slots__ = ("config", "endpoints", "fetch_sessions", "groups", "id", "is_registered", "rack", "runs")
+    __slots__ = (
+        "config",
+        "endpoints",
+        "fetch_sessions",
+        "fetch_source",
+        "groups",
+        "id",
+        "is_registered",
+        "rack",
+        "runs",
+    )
 
+    fetch_source: FetchSource
+    """The partitions that it serves to fetches; given to it when the cluster is built."""
     groups: GroupCoordinator
     """The coordinator of the groups whose offsets it leads; given to it before the broker serves."""
 

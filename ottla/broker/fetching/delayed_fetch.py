@@ -5,16 +5,17 @@ answer goes out when all are there.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.fetching.sessions import FetchedPartition, FetchSet
-from ottla.broker.requests.context import Context
+from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.topics.partition import Partition
+from ottla.broker.topics.registry import Topics
+from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
-from ottla.scheduling.timers import Timer
+from ottla.scheduling.timers import Timer, Timers
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log import Log
 from ottla.storage.open_transactions import AbortedTransaction
@@ -34,15 +35,51 @@ COPIED_BYTES = 1 << 14
 """Up to this many bytes are cheaper to copy into the answer than to hand to ``sendfile``."""
 
 
+class Meter(Protocol):
+    """The quota of the client that fetches (``quotas.throttling.Meter``)."""
+
+    def most_to_fetch(self, wanted: int, /) -> int:
+        """Return how many of the wanted bytes the quota allows."""
+        ...
+
+    def fetched(self, size: int, /) -> bool:
+        """Count the bytes of an answer; return whether the client may have them now."""
+        ...
+
+
+class FetchSource:
+    """One node as fetches see it: the partitions that it may serve, its place among the nodes, and its time.
+
+    ``racks`` has every node of the cluster by its id.
+    """
+
+    __slots__ = ("clock", "config", "node_id", "racks", "timers", "topics")
+
+    def __init__(
+        self,
+        *,
+        topics: Topics,
+        config: BrokerConfig,
+        clock: Clock,
+        timers: Timers,
+        node_id: int,
+        racks: Mapping[int, str | None],
+    ) -> None:
+        self.topics = topics
+        self.config = config
+        self.clock = clock
+        self.timers = timers
+        self.node_id = node_id
+        self.racks = racks
+
+
 class Fetch:
     """One fetch request under way: reads its partitions, answers, or waits for bytes and reads again."""
 
     __slots__ = (
         "_by_id",
         "_by_replica",
-        "_cluster",
         "_committed_only",
-        "_context",
         "_fetch_set",
         "_is_due",
         "_max_bytes",
@@ -51,16 +88,16 @@ class Fetch:
         "_missing",
         "_pending",
         "_slow_reads",
+        "_source",
         "_timer",
     )
 
-    def __init__(self, context: Context, request: FetchRequest, fetch_set: FetchSet) -> None:
-        self._context = context
-        cluster = self._cluster = context.cluster
-        meter = self._meter = context.meter
+    def __init__(self, source: FetchSource, meter: Meter | None, request: FetchRequest, fetch_set: FetchSet) -> None:
+        self._source = source
+        self._meter = meter
         self._fetch_set = fetch_set
         self._by_id = fetch_set.by_id
-        self._max_bytes = min(request.max_bytes, cluster.config.integer("fetch.max.bytes"))
+        self._max_bytes = min(request.max_bytes, source.config.integer("fetch.max.bytes"))
         if meter is not None:
             self._max_bytes = meter.most_to_fetch(self._max_bytes)
         self._min_bytes = min(request.min_bytes, self._max_bytes)
@@ -70,7 +107,7 @@ class Fetch:
         self._pending: Promise[FetchResponse] | None = None
         self._timer: Timer | None = None
         self._slow_reads = 0
-        """So many logs have not given their bytes yet."""
+        """The number of logs that have not given their bytes yet."""
         self._is_due = False
         """Whether the answer is to go out as soon as they have."""
 
@@ -93,8 +130,8 @@ class Fetch:
         pending = self._pending = Promise(on_abandoned=self._stop)
         self._fetch_set.on_bytes = self._on_bytes
         if max_wait_ms > 0:
-            clock = self._cluster.clock
-            self._timer = self._cluster.timers.schedule(clock.monotonic() + max_wait_ms / 1000, self._finish)
+            due = self._source.clock.monotonic() + max_wait_ms / 1000
+            self._timer = self._source.timers.schedule(due, self._finish)
         else:
             self._is_due = True
         return pending
@@ -217,24 +254,24 @@ class Fetch:
         partition = fetched.partition
         if partition is not None and not partition.gone:
             return partition
-        cluster = self._cluster
+        topics = self._source.topics
         if self._by_id:
-            topic = cluster.topics.by_id.get(fetched.topic_id)
+            topic = topics.by_id.get(fetched.topic_id)
             if topic is None:
-                raise _topic_gone(cluster, fetched)
+                raise _topic_gone(topics, fetched)
             fetched.known_name = topic.name
         else:
-            topic = cluster.topics.by_name.get(fetched.topic_name)
+            topic = topics.by_name.get(fetched.topic_name)
             if topic is None:
                 raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         found = topic.partition(fetched.index)
-        if found.leader != self._context.node.id:
+        if found.leader != self._source.node_id:
             self._check_follower(found, fetched)
         return found
 
     def _check_follower(self, partition: Partition, fetched: FetchedPartition) -> None:
         """Refuse to answer for another node. Raises ``KafkaError`` NOT_LEADER_OR_FOLLOWER."""
-        partition.check_asked(self._context.node.id, leader_epoch=fetched.leader_epoch)
+        partition.check_asked(self._source.node_id, leader_epoch=fetched.leader_epoch)
 
     def _read_one(self, read: "Read", partition: Partition, *, limit: int, minimum_one_batch: bool) -> None:
         fetched = read.fetched
@@ -321,24 +358,24 @@ class Fetch:
         return FetchResponse(session_id=fetch_set.session_id, responses=list(topics.values()))
 
 
-def _topic_gone(cluster: Cluster, fetched: FetchedPartition) -> KafkaError:
+def _topic_gone(topics: Topics, fetched: FetchedPartition) -> KafkaError:
     """Say what became of a topic id: a session remembers the name that it had, as Apache's do."""
     if not fetched.known_name:
         return KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
-    if fetched.known_name in cluster.topics.by_name:
+    if fetched.known_name in topics.by_name:
         return KafkaError(ErrorCode.INCONSISTENT_TOPIC_ID)
     return KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 
 class _Slow(NamedTuple):
-    """What a log will say, and who takes it."""
+    """The promise of a log's bytes, and the call that takes them."""
 
     completion: Promise[Any]
     take: Callable[[Any], None]
 
 
 class Read:
-    """What one partition gave."""
+    """The part of an answer that one partition gave."""
 
     __slots__ = ("at_end", "fetched", "is_skipped", "is_urgent", "response", "size", "slow")
 

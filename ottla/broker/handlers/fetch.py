@@ -3,6 +3,7 @@
 from collections import Counter
 from functools import partial
 
+from ottla.broker.cluster.leader_hints import NewLeaders
 from ottla.broker.fetching.delayed_fetch import READ_COMMITTED, READ_UNCOMMITTED, Fetch
 from ottla.broker.fetching.from_replica import FetchFromReplica
 from ottla.broker.old_clients.fetched import answer_with_messages
@@ -24,10 +25,13 @@ from ottla.wire.messages.fetch import (
 from ottla.wire.schema import LAST_VERSION
 
 Listed = ListOffsetsResponse.Topic.Partition
+LeaderIdAndEpoch = FetchResponse.Topic.Partition.LeaderIdAndEpoch
 
 ISOLATION_LEVELS = (READ_UNCOMMITTED, READ_COMMITTED)
+MOVED = {ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH}
+"""Errors with which a client is told the partition's new leader."""
 DEBUGGING_CONSUMER = -2
-"""Who asks with this replica id may ask any replica."""
+"""A client with this replica id may ask any replica."""
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -58,14 +62,37 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[Fe
         return FetchResponse(error_code=error.code, responses=[])
     if request.isolation_level not in ISOLATION_LEVELS:
         return _refuse_fetch(request, ErrorCode.UNKNOWN_SERVER_ERROR, by_id=by_id)
-    kind = Fetch if cluster.nodes.is_alone else FetchFromReplica
-    answer = kind(context, request, fetch_set).start(request.max_wait_ms)
+    source, version = context.node.fetch_source, context.api_version
+    if cluster.nodes.is_alone:
+        answer = Fetch(source, context.meter, request, fetch_set).start(request.max_wait_ms)
+    else:
+        follows = FetchRequest.may_read_from_followers(version)
+        answer = FetchFromReplica(source, context.meter, request, fetch_set, follows=follows).start(request.max_wait_ms)
+        if FetchRequest.is_told_of_new_leaders(version):
+            return then(answer, partial(_with_new_leaders, context), owns=True)
     if by_id:
         return answer  # the common case, in which nobody need ask what the client reads
-    newest_format = FetchRequest.newest_format(context.api_version)
+    newest_format = FetchRequest.newest_format(version)
     if newest_format == MAGIC:
         return answer
-    return answer_with_messages(cluster, request, answer, magic=newest_format)
+    return answer_with_messages(source, cluster.stepper, request, answer, magic=newest_format)
+
+
+def _with_new_leaders(context: Context, response: FetchResponse) -> FetchResponse:
+    """Name the right node to those who came to the wrong one (KIP-951)."""
+    topics = context.cluster.topics
+    leaders = NewLeaders(context.cluster.nodes, context.listener)
+    for topic in response.responses:
+        known = topics.by_id.get(topic.topic_id)
+        for answer in topic.partitions:
+            if known is not None and answer.error_code in MOVED:
+                leader_id, leader_epoch = leaders.of(known.partitions[answer.partition_index])
+                answer.current_leader = LeaderIdAndEpoch(leader_id=leader_id, leader_epoch=leader_epoch)
+    response.node_endpoints = [
+        FetchResponse.NodeEndpoint(node_id=node.id, host=address.host, port=address.port, rack=node.rack)
+        for node, address in leaders.found
+    ]
+    return response
 
 
 def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:
@@ -142,7 +169,7 @@ def _list_offset(
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION)
         partition = context.cluster.topics.partition(topic, asked.partition_index)
         partition.check_asked(
-            context.node.id,
+            context.node_id,
             leader_epoch=asked.current_leader_epoch,
             needs_leader=request.replica_id != DEBUGGING_CONSUMER,
         )
@@ -181,7 +208,7 @@ def offset_for_leader_epoch(context: Context, request: OffsetForLeaderEpochReque
             answer = OffsetForLeaderEpochResponse.Topic.Partition(partition=each.partition)
             try:
                 partition = context.cluster.topics.partition(topic.topic, each.partition)
-                partition.check_asked(context.node.id, leader_epoch=each.current_leader_epoch)
+                partition.check_asked(context.node_id, leader_epoch=each.current_leader_epoch)
                 answer.leader_epoch, answer.end_offset = partition.log.offset_for_leader_epoch(each.leader_epoch)
             except KafkaError as error:
                 answer.error_code = error.code

@@ -37,7 +37,7 @@ def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> Desc
                 is_future_key=False,
             )
             for partition in topic.partitions
-            if (indexes is None or partition.index in indexes) and context.node.id in partition.replicas
+            if (indexes is None or partition.index in indexes) and context.node_id in partition.replicas
         ]
         if partitions:
             topics.append(LogDir.Topic(name=topic.name, partitions=partitions))

@@ -253,8 +253,8 @@ def _partition_for(context: Context, topic: Topic, index: int, acks: int) -> Par
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
     if topic.is_internal:
         raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Clients may not write to {topic.name}")
-    if partition.leader != context.node.id:
-        partition.check_asked(context.node.id)
+    if partition.leader != context.node_id:
+        partition.check_asked(context.node_id)
     if acks == ACKS_ALL and partition.lacks_replicas:
         raise KafkaError(ErrorCode.NOT_ENOUGH_REPLICAS)
     return partition
@@ -270,7 +270,7 @@ def _append_messages(
     def append(batch: bytearray | None) -> Appended | Promise[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        partition.check_asked(context.node.id)  # Another may lead by now.
+        partition.check_asked(context.node_id)  # Another may lead by now.
         if batch is None:
             return NOTHING_APPENDED
         header = read_header(batch)

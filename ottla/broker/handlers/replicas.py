@@ -179,7 +179,7 @@ def _producers(context: Context, name: str, index: int) -> list[WrittenTopic.Par
     if name not in context.cluster.topics.by_name:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
     partition = context.cluster.topics.partition(name, index)
-    partition.check_asked(context.node.id, needs_leader=False)
+    partition.check_asked(context.node_id, needs_leader=False)
     return [
         WrittenTopic.Partition.Producer(
             producer_id=producer_id,

@@ -271,7 +271,7 @@ def _shorten(context: Context, name: str, index: int, before_offset: int) -> Sho
             raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if topic.log_config.cleanup_policy == {"compact"}:
             raise KafkaError(ErrorCode.POLICY_VIOLATION)
-        partition.check_asked(context.node.id)
+        partition.check_asked(context.node_id)
         return then(partition.delete_records(before_offset), accept, refuse=refuse)
     except KafkaError as error:
         return refuse(error)

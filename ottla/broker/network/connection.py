@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE
 from ottla.broker.network.sendfile import send_from_file
-from ottla.broker.requests import dispatch
 from ottla.broker.requests.context import Context
+from ottla.broker.requests.deferred import Deferred, Reply
+from ottla.broker.requests.dispatch import handle
 from ottla.scheduling.promise import Promise
 from ottla.storage.files.segment_files import FileSlice
 from ottla.wire.codes import ApiKey
@@ -79,8 +80,8 @@ class Connection:
         self._filled = 0
         self._output: deque[Any] | None = None
         self._file_sent = 0
-        self._deferred: dispatch.Deferred | None = None
-        self._reply: dispatch.Reply | None = None
+        self._deferred: Deferred | None = None
+        self._reply: Reply | None = None
         self._queued = False
 
     @property
@@ -147,7 +148,7 @@ class Connection:
         self.active_at = self.loop.now
         try:
             reply = deferred.reply()
-            if isinstance(reply, dispatch.Deferred):
+            if isinstance(reply, Deferred):
                 self._wait_for(reply)
                 reply = reply.at_once
             if reply is not None:
@@ -243,7 +244,7 @@ class Connection:
                         self._rest_start = 0
                         self._queue()
                     self.active_at = self.loop.now
-                    reply = dispatch.handle(self.context, buffer, start + 4, end)
+                    reply = handle(self.context, buffer, start + 4, end)
                     if reply is not None:
                         self._take(reply)
                     return
@@ -316,13 +317,13 @@ class Connection:
     # --- answering
 
     def _answer(self, buffer: bytearray, end: int, start: int = 0) -> None:
-        reply = dispatch.handle(self.context, buffer, start + 4, end)
+        reply = handle(self.context, buffer, start + 4, end)
         if reply is not None:
             self._take(reply)
 
-    def _take(self, reply: dispatch.Reply | dispatch.Deferred) -> None:
+    def _take(self, reply: Reply | Deferred) -> None:
         """Keep a reply until the pass sends all of them, or wait for it."""
-        if isinstance(reply, dispatch.Deferred):
+        if isinstance(reply, Deferred):
             self._wait_for(reply)
             if reply.at_once is None:
                 return
@@ -330,7 +331,7 @@ class Connection:
         self._reply = reply
         self.loop.replied.append(self)
 
-    def _wait_for(self, deferred: dispatch.Deferred) -> None:
+    def _wait_for(self, deferred: Deferred) -> None:
         self._deferred = deferred
         deferred.pending.add_done_callback(self._on_resolved)
 
@@ -341,7 +342,7 @@ class Connection:
         """Ignore what the client sends while its request waits, but notice when it has gone."""
         deferred = self._deferred
         if deferred is not None and (mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK)):
-            api = deferred.route.api
+            api = deferred.api
             # Every consumer that stops leaves a fetch behind.
             level = logging.DEBUG if api.key == ApiKey.FETCH else logging.INFO
             self.close(f"the client went away while its {api.name} waited for an answer", level=level)
@@ -366,7 +367,7 @@ class Connection:
 
     # --- sending
 
-    def _send(self, reply: dispatch.Reply) -> None:
+    def _send(self, reply: Reply) -> None:
         if type(reply) is bytes:
             try:
                 sent = self.sock.send(reply)

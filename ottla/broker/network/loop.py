@@ -88,7 +88,7 @@ class Listener:
                 continue
             context = self._make_context(str(address[0]))
             context.client.port = address[1]
-            hold_s = context.cluster.throttling.hold_newcomer_s(context.client.host, context.node.id)
+            hold_s = context.cluster.throttling.hold_newcomer_s(context.client.host, context.node_id)
             if hold_s:
                 self._hold(sock, hold_s)
             else:

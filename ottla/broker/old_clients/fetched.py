@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.fetching.delayed_fetch import FetchSource
 from ottla.broker.old_clients.produced import down_converted
+from ottla.broker.topics.registry import Topics
 from ottla.scheduling.promise import Promise
+from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
 from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
@@ -16,9 +18,14 @@ PartitionResponse = FetchResponse.Topic.Partition
 
 
 def answer_with_messages(
-    cluster: Cluster, request: FetchRequest, answer: FetchResponse | Promise[FetchResponse], *, magic: int
+    source: FetchSource,
+    stepper: Stepper,
+    request: FetchRequest,
+    answer: FetchResponse | Promise[FetchResponse],
+    *,
+    magic: int,
 ) -> Promise[FetchResponse]:
-    """The answer to a fetch, converted once it is there.
+    """Return the answer to a fetch, converted once it is there.
 
     If all that was found is nothing to such a client (the marker of a transaction, at the log's end), it gets its empty
     answer as late as if nothing had been found: it will ask for the same again.
@@ -32,16 +39,16 @@ def answer_with_messages(
             converted.fail(error)
             return
         if request.max_wait_ms > 0 and not any(each.records or each.error_code for _, each in _partitions(response)):
-            due = cluster.clock.monotonic() + request.max_wait_ms / 1000
-            cluster.timers.schedule(due, lambda: converted.resolve(response))
+            due = source.clock.monotonic() + request.max_wait_ms / 1000
+            source.timers.schedule(due, lambda: converted.resolve(response))
         else:
             converted.resolve(response)
 
     def convert(response: FetchResponse) -> None:
-        _refuse_topics_in_zstd(cluster, response)
+        _refuse_topics_in_zstd(source.topics, response)
         if any(each.records for _, each in _partitions(response)):
-            steps = with_messages(cluster, request, response, magic=magic)
-            cluster.stepper.run(steps).add_done_callback(finish)
+            steps = with_messages(source.topics, request, response, magic=magic)
+            stepper.run(steps).add_done_callback(finish)
         else:
             converted.resolve(response)
 
@@ -61,9 +68,9 @@ def answer_with_messages(
 
 
 def with_messages(
-    cluster: Cluster, request: FetchRequest, response: FetchResponse, *, magic: int
+    topics: Topics, request: FetchRequest, response: FetchResponse, *, magic: int
 ) -> Steps[FetchResponse]:
-    """The same answer with messages of format ``magic``. Each partition has its error for itself."""
+    """Give the same answer with messages of format ``magic``. Each partition has its error for itself."""
     asked = {(topic.topic, each.partition): each for topic in request.topics for each in topic.partitions}
     room = request.max_bytes
     try:
@@ -75,7 +82,7 @@ def with_messages(
                 messages = bytearray()
                 if records and (limit > 0 or room == request.max_bytes):
                     messages = yield from _convert(
-                        cluster, topic, answer, records, magic=magic, fetch_offset=partition.fetch_offset, limit=limit
+                        topics, topic, answer, records, magic=magic, fetch_offset=partition.fetch_offset, limit=limit
                     )
                 answer.records = messages
                 room -= len(messages)
@@ -89,7 +96,7 @@ def with_messages(
 
 
 def _convert(
-    cluster: Cluster,
+    topics: Topics,
     topic: str,
     answer: PartitionResponse,
     records: bytes,
@@ -98,7 +105,7 @@ def _convert(
     fetch_offset: int,
     limit: int,
 ) -> Steps[bytearray]:
-    """Messages of what was read; where nothing of it is for clients (a marker, say), of what comes behind it.
+    """Give the messages of the records that were read; where none is for clients (a marker), of those behind them.
 
     Such a client counts on from the last offset that it got: with nothing, it would ask for the same for ever.
     """
@@ -108,7 +115,7 @@ def _convert(
         if converted.messages or converted.next_offset <= offset or converted.next_offset >= answer.high_watermark:
             return converted.messages
         offset = converted.next_offset
-        found: RecordSlice | Promise[RecordSlice] = cluster.topics.partition(topic, answer.partition_index).log.read(
+        found: RecordSlice | Promise[RecordSlice] = topics.partition(topic, answer.partition_index).log.read(
             offset, max(limit, 0), end_offset=answer.high_watermark, minimum_one_batch=True
         )
         behind: RecordSlice = (yield found) if isinstance(found, Promise) else found
@@ -119,13 +126,13 @@ def _partitions(response: FetchResponse) -> Iterator[tuple[str, PartitionRespons
     return ((topic.topic, answer) for topic in response.responses for answer in topic.partitions)
 
 
-def _refuse_topics_in_zstd(cluster: Cluster, response: FetchResponse) -> None:
-    """Nothing of topics whose setting is zstd, be it an error, is for these clients (``KafkaApis`` of 3.9).
+def _refuse_topics_in_zstd(topics: Topics, response: FetchResponse) -> None:
+    """Give these clients nothing of topics whose setting is zstd, not even an error (``KafkaApis`` of 3.9).
 
     To those of Fetch 4 to 9, Apache 4 no longer says that.
     """
     for name, answer in _partitions(response):
-        topic = cluster.topics.by_name.get(name)
+        topic = topics.by_name.get(name)
         if topic is None or answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
             continue
         if topic.compression is not None and topic.compression.codec == ZSTD:

@@ -1,16 +1,14 @@
 """Holds clients to their quotas: measures what they produce, fetch, change and cost, and lets them wait.
 
-Only while a quota is set: then each connection has a ``Meter``, and routes of its own that go through it. Who is over
-a quota is answered at once, is told for how long it is muted, and is not read from meanwhile (KIP-13, 124, 219, 599).
+Only while a quota is set: then each connection has a ``Meter``, and routes of its own that go through it
+(``requests.metered``). A client over a quota is answered at once, is told for how long it is muted, and is not read
+from meanwhile (KIP-13, 124, 219, 599).
 Connections that an address makes too often are held for a moment, and closed (KIP-612).
 """
 
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
-from ottla.broker.apis import Api
 from ottla.broker.quotas.limits import (
     CLIENT_KEYS,
     CONNECTION_CREATION_RATE,
@@ -22,29 +20,36 @@ from ottla.broker.quotas.limits import (
     Quotas,
 )
 from ottla.broker.quotas.rates import Rate, TokenBucket
-from ottla.broker.requests.dispatch import Deferred, Reply, Route
-from ottla.scheduling.clock import Clock
+from ottla.broker.settings.broker_config import BrokerConfig
+from ottla.scheduling.clock import Clock, Stopwatch, stopwatch
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.timers import Timers
-from ottla.wire.codes import ApiKey, ErrorCode
+from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
-if TYPE_CHECKING:
-    from ottla.broker.requests.context import Context
-    from ottla.broker.settings.broker_config import BrokerConfig
+MAXIMUM_IDLE_RATES = 1000
 
-MOST_IDLE_RATES = 1000
+
+class Measured(Protocol):
+    """A connection that can be measured (``requests.context.Context``)."""
+
+    node_id: int
+    meter: "Meter | None"
+
+    def measure(self, meter: "Meter | None", /) -> None:
+        """Go through a meter from the next request on, or no longer."""
+        ...
 
 
 class Throttling:
     """The rates of all clients of a cluster, and the connections that are measured."""
 
-    def __init__(self, quotas: Quotas, config: "BrokerConfig", clock: Clock, timers: Timers) -> None:
+    def __init__(self, quotas: Quotas, config: BrokerConfig, clock: Clock, timers: Timers) -> None:
         self.quotas = quotas
         self.clock = clock
         self.timers = timers
-        self.stopwatch: Callable[[], float] = time.perf_counter
-        """Tells what a request costs, in seconds."""
+        self.stopwatch: Stopwatch = stopwatch
+        """Measures what a request costs."""
         self.version = 0
         """Of the quotas; a meter that has seen another looks again."""
         self._windows = config.integer("quota.window.num")
@@ -55,13 +60,13 @@ class Throttling:
         self._rates: dict[tuple[int, tuple[str, str, str]], Rate] = {}
         """By the node that counts, and by those who share a quota: each node gives them the whole of it."""
         self._buckets: dict[tuple[str, str, str], TokenBucket] = {}
-        self._contexts: WeakSet[Context] = WeakSet()
+        self._connections: WeakSet[Measured] = WeakSet()
 
-    def watch(self, context: "Context") -> None:
+    def watch(self, connection: Measured) -> None:
         """Measure a new connection, now or once there are quotas."""
-        self._contexts.add(context)
+        self._connections.add(connection)
         if self.quotas.bind_clients:
-            context.measure(Meter(self, context.node.id))
+            connection.measure(Meter(self, connection.node_id))
 
     def quotas_changed(self) -> None:
         """Measure all connections, or none, from their next request on."""
@@ -70,15 +75,15 @@ class Throttling:
         if not needed:
             self._rates.clear()
             self._buckets.clear()
-        for context in list(self._contexts):
-            if needed != (context.meter is not None):
-                context.measure(Meter(self, context.node.id) if needed else None)
+        for connection in list(self._connections):
+            if needed != (connection.meter is not None):
+                connection.measure(Meter(self, connection.node_id) if needed else None)
 
     def rate(self, node_id: int, shared_by: tuple[str, str, str], now: float) -> Rate:
         """Return what those who share a quota have had of a node; those who had nothing for long are forgotten."""
         rate = self._rates.get((node_id, shared_by))
         if rate is None:
-            if len(self._rates) >= MOST_IDLE_RATES:
+            if len(self._rates) >= MAXIMUM_IDLE_RATES:
                 self._rates = {key: one for key, one in self._rates.items() if not one.is_idle(now)}
             rate = self._rates[node_id, shared_by] = Rate(windows=self._windows, window_s=self._window_s)
         return rate
@@ -87,7 +92,7 @@ class Throttling:
         """Return the changes that those who share a quota may still make; buckets that are full again are dropped."""
         bucket = self._buckets.get(limit.shared_by)
         if bucket is None:
-            if len(self._buckets) >= MOST_IDLE_RATES:
+            if len(self._buckets) >= MAXIMUM_IDLE_RATES:
                 self._buckets = {key: one for key, one in self._buckets.items() if not one.is_full(limit.value, now)}
             bucket = self._buckets[limit.shared_by] = TokenBucket(burst_s=self._burst_s)
         return bucket
@@ -127,10 +132,6 @@ class Meter:
         self._limits: dict[str, Limit | None] = {}
         self._known: tuple[int, str, str] | None = None
         self._wait_ms = 0
-
-    def route(self, context: "Context", api: Api, version: int) -> "MeteredRoute":
-        """Make this connection's route for an API."""
-        return MeteredRoute(api, version, context, self)
 
     def begin(self, user: str, client_id: str | None) -> None:
         """Begin with a request; a client may change its name from one to the next."""
@@ -211,53 +212,3 @@ class Meter:
         timer = throttling.timers.schedule(throttling.clock.monotonic() + wait_ms / 1000, lambda: pending.resolve(None))
         pending.on_abandoned = timer.cancel
         return pending
-
-
-class MeteredRoute(Route):
-    """A route of one connection: what it answers is measured, and says how long the client has to wait."""
-
-    __slots__ = ("_answer", "_context", "_meter")
-
-    def __init__(self, api: Api, version: int, context: "Context", meter: Meter) -> None:
-        super().__init__(api, version)
-        self._context = context
-        self._meter = meter
-        self._answer = self.handler
-        self.handler = self._handle
-        # The short cuts know nothing of quotas.
-        self.straight = None
-        self.depends_on_catalog_only = False
-
-    def _handle(self, context: "Context", request: Any) -> Any:
-        meter = self._meter
-        meter.begin(context.principal.name, context.client.id)
-        began = meter.throttling.stopwatch()
-        try:
-            response = self._answer(context, request)
-        finally:
-            meter.took(meter.throttling.stopwatch() - began)
-        if self.api.key == ApiKey.PRODUCE:
-            meter.produced(
-                sum(len(each.records or b"") for topic in request.topic_data for each in topic.partition_data)
-            )
-        if response is None:  # acks=0: nobody can be told to wait, so it just has to
-            wait_ms = meter.settle()
-            return meter.pause(wait_ms) if wait_ms else None
-        return response
-
-    def encode(self, response: Any, correlation_id: int) -> Reply | Deferred:
-        """Return the frame, or where the client is over a quota the frame and how long it is muted."""
-        wait_ms = self._meter.settle()
-        if not wait_ms:
-            return super().encode(response, correlation_id)
-        response.throttle_time_ms = wait_ms
-        muted = Deferred(
-            context=self._context,
-            route=self,
-            correlation_id=correlation_id,
-            pending=self._meter.pause(wait_ms),
-        )
-        answer = super().encode(response, correlation_id)
-        assert not isinstance(answer, Deferred)  # noqa: S101 - only this class defers
-        muted.at_once = answer
-        return muted

@@ -1,15 +1,13 @@
 """The context of a request: which node it came to, from which client over which connection, and in which version."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.monitoring.client import Client
+from ottla.broker.quotas.throttling import Meter
 from ottla.broker.requests.metadata_cache import Answers
 from ottla.broker.security.principal import ANONYMOUS
-
-if TYPE_CHECKING:
-    from ottla.broker.cluster.cluster import Cluster
-    from ottla.broker.cluster.nodes import Node
-    from ottla.broker.quotas.throttling import Meter
 
 
 class Context:
@@ -29,15 +27,15 @@ class Context:
         "listener",
         "meter",
         "node",
+        "node_id",
         "principal",
         "routes",
     )
 
-    def __init__(
-        self, *, cluster: "Cluster", node: "Node", client: Client, answers: Answers, listener: int = 0
-    ) -> None:
+    def __init__(self, *, cluster: Cluster, node: Node, client: Client, answers: Answers, listener: int = 0) -> None:
         self.cluster = cluster
         self.node = node
+        self.node_id = node.id
         self.client = client
         self.answers = answers
         self.listener = listener
@@ -46,9 +44,9 @@ class Context:
         self.principal = ANONYMOUS
         self.api_version = 0
         self.meter: Meter | None = None
-        """What measures this connection while quotas are set (``broker/quotas/throttling``)."""
+        """The meter of this connection while quotas are set (``quotas.throttling``)."""
         self.routes: dict[int, Any] = {}
-        """What has been asked for, by API and version, and how to answer it. Each connection has its own, so that the
+        """The routes of the APIs and versions that were asked for. Each connection has its own, so that the
         first request of a version can be told from the others without a look at each of them."""
 
     def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
@@ -60,7 +58,7 @@ class Context:
         """Whether the client's quota lets a topic of so many partitions be made on demand."""
         return self.meter is None or self.meter.may_make_partitions(count)
 
-    def measure(self, meter: "Meter | None") -> None:
+    def measure(self, meter: Meter | None) -> None:
         """Go through a meter from the next request on, or no longer."""
         self.meter = meter
         self.routes = {}
@@ -69,11 +67,11 @@ class Context:
 class Contexts:
     """Makes the context of each connection to one cluster. All of them share the kept answers."""
 
-    def __init__(self, cluster: "Cluster") -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._answers = Answers(cluster.catalog, cluster.nodes, cluster.topics)
 
-    def make(self, node: "Node", host: str = "", *, listener: int = 0) -> Context:
+    def make(self, node: Node, host: str = "", *, listener: int = 0) -> Context:
         """Return the context of a client that has just connected to a node, measured where there are quotas."""
         cluster = self._cluster
         client = Client(host, connected_ms=cluster.clock.wall_ms())

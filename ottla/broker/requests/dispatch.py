@@ -6,108 +6,25 @@ family may answer the commonest requests of an API straight from their bytes (``
 Metadata are remembered by the request's bytes for as long as the catalog does not change.
 """
 
-import importlib
 import logging
-import re
-from collections.abc import Callable
+from functools import partial
 from struct import error as struct_error
-from typing import Any, cast
+from typing import Any
 
-from ottla.broker.apis import BY_KEY, Api
+from ottla.broker.apis import BY_KEY
 from ottla.broker.requests.context import Context
+from ottla.broker.requests.deferred import Deferred, Reply
+from ottla.broker.requests.metered import MeteredRoute
+from ottla.broker.requests.routes import ROUTES, Route
 from ottla.broker.versions.releases import accepted_versions
 from ottla.scheduling.promise import Promise
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.frames import REQUEST_HEADER_SIZE, read_fixed_header
-from ottla.wire.schema import Request, Response
+from ottla.wire.schema import Response
 
 log = logging.getLogger(__name__)
-
-Handler = Callable[[Context, Any], Any]
-Reply = bytes | list[Any]
-Straight = Callable[[Context, int, bytearray, int, int], "bytes | Promise[Any] | None"]
-"""Answers the request between two positions, by its correlation id, with a frame or a ``Promise``; None: I cannot."""
-
-
-def snake_case(name: str) -> str:
-    """Return an API's name as its handler is called: ``OffsetForLeaderEpoch`` -> ``offset_for_leader_epoch``."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class Route:
-    """All that is known about one API in one version, looked up once."""
-
-    __slots__ = (
-        "api",
-        "carries_records",
-        "decode",
-        "depends_on_catalog_only",
-        "encoder",
-        "handler",
-        "request_is_flexible",
-        "response_class",
-        "response_is_flexible",
-        "straight",
-        "version",
-    )
-
-    def __init__(self, api: Api, version: int) -> None:
-        messages = importlib.import_module(f"ottla.wire.messages.{api.family}")
-        handlers = importlib.import_module(f"ottla.broker.handlers.{api.family}")
-        request_class = cast("type[Request]", getattr(messages, f"{api.name}Request"))
-        self.api = api
-        self.version = version
-        self.handler = cast("Handler", getattr(handlers, snake_case(api.name)))
-        make_straight = getattr(handlers, f"{snake_case(api.name)}_straight", None)
-        self.straight = None if make_straight is None else cast("Straight | None", make_straight(version))
-        self.response_class = cast("type[Response]", getattr(messages, f"{api.name}Response"))
-        self.decode = request_class.decoder(version)
-        self.request_is_flexible = request_class.is_flexible(version)
-        self.response_is_flexible = frames.response_header_is_flexible(
-            api.key, flexible=self.response_class.is_flexible(version)
-        )
-        self.encoder = self.response_class.encoder(version)
-        self.carries_records = api.key == ApiKey.FETCH
-        self.depends_on_catalog_only = api.key == ApiKey.METADATA
-
-    def encode(self, response: Response, correlation_id: int) -> "Reply | Deferred":
-        """Return the frame of ``response``, in pieces where some of it lies in files; a ``Deferred`` says more."""
-        parts: list[Any] = []
-        self.encoder(response, parts.append)
-        if not self.carries_records:
-            return frames.encode_response(correlation_id, b"".join(parts), flexible=self.response_is_flexible)
-        return frames.encode_response_parts(correlation_id, parts, flexible=self.response_is_flexible)
-
-
-ROUTES: dict[int, Route] = {}
-"""The routes of everybody who is not measured, by API and version: a codec cache, the same for all clusters."""
-
-
-class Deferred:
-    """A request whose answer comes later: what is needed to encode it then.
-
-    ``at_once`` is what is sent before; what comes later may then be nothing but leave to go on.
-    """
-
-    __slots__ = ("at_once", "context", "correlation_id", "pending", "route")
-
-    def __init__(self, *, context: Context, route: Route, correlation_id: int, pending: Promise[Any]) -> None:
-        self.context = context
-        self.route = route
-        self.correlation_id = correlation_id
-        self.pending = pending
-        self.at_once: Reply | None = None
-
-    def reply(self) -> "Reply | Deferred | None":
-        """Encode the answer that has come. Raises ProtocolError where the connection must be closed instead."""
-        pending = self.pending
-        if pending.error is not None:
-            return _error_reply(self.route, self.correlation_id, pending.error, self.context)
-        if pending.value is None:
-            return None
-        return self.route.encode(pending.value, self.correlation_id)
 
 
 def _find_route(context: Context, api_key: int, version: int) -> Route:
@@ -124,12 +41,13 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
         served = f"{accepted[0]} to {accepted[1]} are{f' by Kafka {release.name}' if release else ''}"
         raise ProtocolError(f"{api.name} version {version} is not served ({served})")
     api_and_version = api_key << 16 | version
-    if context.meter is None:
+    route: Route | None
+    if context.meter is not None:
+        route = MeteredRoute(api, version, context.meter)
+    else:
         route = ROUTES.get(api_and_version)
         if route is None:
             route = ROUTES[api_and_version] = Route(api, version)
-    else:
-        route = context.meter.route(context, api, version)
     context.routes[api_and_version] = route
     context.client.apis_in_use.add(api_and_version)
     return route
@@ -181,7 +99,7 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
             return response
         if type(response) is Promise:
             if not response.done:
-                return Deferred(context=context, route=route, correlation_id=correlation_id, pending=response)
+                return Deferred(route.api, response, partial(_finish, context, route, correlation_id))
             if response.error is not None:
                 raise response.error
             response = response.value
@@ -190,6 +108,13 @@ def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply |
         raise
     except Exception as error:
         return _error_reply(route, correlation_id, error, context)
+
+
+def _finish(context: Context, route: Route, correlation_id: int, pending: Promise[Any]) -> Reply | Deferred | None:
+    """Encode an answer that has come later, or its error."""
+    if pending.error is not None:
+        return _error_reply(route, correlation_id, pending.error, context)
+    return None if pending.value is None else route.encode(pending.value, correlation_id)
 
 
 def _skip_header_tags(route: Route, buffer: bytearray, position: int, end: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ottla.broker.apis import APIS, Api
-from ottla.broker.requests.dispatch import Route, snake_case
+from ottla.broker.requests.routes import Route, snake_case
 
 APACHE = {
     int(key): (name, (int(first), int(last)))

@@ -6,7 +6,9 @@ import pytest
 
 from ottla.broker.apis import APIS
 from ottla.broker.requests import dispatch
-from ottla.broker.requests.dispatch import ROUTES, Deferred, Route, handle
+from ottla.broker.requests.deferred import Deferred
+from ottla.broker.requests.dispatch import handle
+from ottla.broker.requests.routes import ROUTES, Route
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
