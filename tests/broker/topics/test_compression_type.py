@@ -119,7 +119,7 @@ def test_attributes_without_a_meaning_are_cleared(broker):
 
 def test_a_large_batch_is_compressed_in_the_background(broker):
     topic = new_topic(broker, partitions=2, compression_type="gzip")
-    broker.cluster.directory.background = disk = Held()
+    broker.cluster.stepper.background = disk = Held()
     batch = batch_of(LARGE)
     answer = begin(broker, batch)
     assert not answer.done
@@ -135,7 +135,7 @@ def test_a_large_batch_is_compressed_in_the_background(broker):
 
 def test_a_topic_that_goes_while_its_batch_is_compressed_takes_none(broker):
     topic = new_topic(broker, compression_type="gzip")
-    broker.cluster.directory.background = disk = Held()
+    broker.cluster.stepper.background = disk = Held()
     answer = begin(broker, batch_of(LARGE))
     broker.cluster.topics.delete(topic)
     disk.work()
