@@ -23,8 +23,9 @@ from ottla.broker.network.loop import STALL_S, Loop
 from ottla.broker.process.disk_threads import DiskThreads
 from ottla.broker.process.housekeeping import Housekeeping
 from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
-from ottla.broker.process.options import Ready, ReadyNode, ServeOptions, StartError
+from ottla.broker.process.options import Ready, ReadyNode, ServeOptions
 from ottla.broker.settings.acknowledgement import acknowledgement
+from ottla.broker.user_errors import StartError
 from ottla.scheduling.clock import Clock, SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers

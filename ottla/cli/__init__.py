@@ -22,7 +22,8 @@ from ottla.cli.shared import default_data_dir, is_compiled, table
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
-    from ottla.broker.process.options import Address, Listener, Ready, ServeOptions
+    from ottla.broker.process.options import Ready, ServeOptions
+    from ottla.broker.settings.addresses import Address, Listener
     from ottla.broker.settings.broker_config import BrokerConfig
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -58,7 +59,7 @@ class _Listen(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Listener:
         """Read where to listen from the command line."""
-        from ottla.broker.process.options import Listener
+        from ottla.broker.settings.addresses import Listener
 
         if isinstance(value, Listener):
             return value
@@ -78,7 +79,7 @@ class _Address(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address:
         """Read an address from the command line."""
-        from ottla.broker.process.options import Address
+        from ottla.broker.settings.addresses import Address
 
         if isinstance(value, Address):
             return value
@@ -221,8 +222,8 @@ def _options(
     from tempfile import TemporaryDirectory
 
     from ottla.broker.process.options import ServeOptions
+    from ottla.broker.settings.addresses import advertised_listener, listeners
     from ottla.broker.settings.broker_config import BrokerConfig
-    from ottla.broker.settings.listeners import advertised_listener, listeners
     from ottla.broker.settings.node_configs import node_configs
     from ottla.broker.versions.releases import find_release
 
@@ -319,8 +320,8 @@ def _stop_when_stdin_closes() -> None:
 @contextmanager
 def _sentences() -> Iterator[None]:
     """Turn errors that a person can mend into one sentence, without a traceback."""
-    from ottla.broker.process.options import StartError
     from ottla.broker.settings.types import InvalidSettingError
+    from ottla.broker.user_errors import StartError
     from ottla.broker.versions.releases import UnknownReleaseError
 
     try:

@@ -9,8 +9,8 @@ import pytest
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.handlers import groups as handlers
-from ottla.broker.process.options import Address
 from ottla.broker.requests.context import Contexts
+from ottla.broker.settings.addresses import Address
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.scheduling.background import Inline
 from ottla.scheduling.promise import Promise

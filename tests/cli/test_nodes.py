@@ -135,7 +135,7 @@ def test_a_restart_keeps_the_ports_of_all_nodes(tmp_path):
 
 
 def test_ports_follow_each_other_or_are_given(tmp_path):
-    from ottla.broker.process.options import Address, Listener
+    from ottla.broker.settings.addresses import Address, Listener
 
     listener = Listener.parse("127.0.0.1:9092")
     assert [listener.of_node(number).address.port for number in range(3)] == [9092, 9093, 9094]

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ottla.broker.process.options import Address
 from ottla.broker.requests.dispatch import handle
+from ottla.broker.settings.addresses import Address
 from ottla.wire import frames
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import DescribeTopicPartitionsRequest

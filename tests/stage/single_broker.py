@@ -6,10 +6,10 @@ from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.nodes import Node
-from ottla.broker.process.options import Address
 from ottla.broker.requests.context import Context, Contexts
 from ottla.broker.requests.deferred import Deferred
 from ottla.broker.requests.dispatch import handle
+from ottla.broker.settings.addresses import Address
 from ottla.broker.settings.node_configs import node_configs
 from ottla.broker.versions.releases import Release
 from ottla.scheduling.background import Background, Inline

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ottla.broker.process.options import StartError
 from ottla.broker.quotas.limits import Quotas
 from ottla.broker.security.scram_credentials import Mechanism, ScramCredentials
 from ottla.broker.server import refuse_logs_of_others
+from ottla.broker.user_errors import StartError
 from ottla.broker.versions.features import Features
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.files.directory_lock import DirectoryLock

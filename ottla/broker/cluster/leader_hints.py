@@ -1,7 +1,7 @@
 """Tells clients that came to the wrong node which node leads a partition, and where it listens (KIP-951)."""
 
 from ottla.broker.cluster.nodes import Node, Nodes
-from ottla.broker.process.options import Address
+from ottla.broker.settings.addresses import Address
 from ottla.broker.topics.partition import Partition
 
 

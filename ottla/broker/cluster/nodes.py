@@ -7,7 +7,7 @@ from typing import cast
 from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
 from ottla.broker.fetching.delayed_fetch import FetchSource
 from ottla.broker.fetching.sessions import FetchSessions
-from ottla.broker.process.options import Address
+from ottla.broker.settings.addresses import Address
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.topics.partition import Partition
 

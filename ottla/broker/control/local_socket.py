@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from ottla.broker.user_errors import CommandError
 from ottla.control_channel import LONGEST_LINE, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
 from ottla.scheduling.promise import Promise
 
@@ -24,10 +25,6 @@ T = TypeVar("T")
 Command = Callable[..., Any]
 
 _RECEIVE_BYTES = 1 << 16
-
-
-class CommandError(Exception):
-    """A command that cannot be done; the message is one sentence for a person."""
 
 
 async def serve_commands(

@@ -9,11 +9,10 @@ from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.nodes import Node
-from ottla.broker.control.local_socket import CommandError
 from ottla.broker.network.endpoints import Door
 from ottla.broker.network.loop import Loop
-from ottla.broker.process.options import StartError
 from ottla.broker.requests.context import Context, Contexts
+from ottla.broker.user_errors import CommandError, StartError
 
 log = logging.getLogger(__name__)
 

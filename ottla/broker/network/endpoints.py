@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ottla.broker.network.loop import Listener, Loop
-from ottla.broker.process.options import Address, ServeOptions, StartError
-from ottla.broker.process.options import Listener as WantedListener
+from ottla.broker.process.options import ServeOptions
 from ottla.broker.requests.context import Context
-from ottla.broker.settings.advertise import advertised
+from ottla.broker.settings.addresses import Address, advertised
+from ottla.broker.settings.addresses import Listener as WantedListener
+from ottla.broker.user_errors import StartError
 
 BACKLOG = 1024
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ottla.broker.process.options import StartError
+from ottla.broker.user_errors import StartError
 from ottla.storage.files.segment_files import default_open_limit
 
 LEAST_OPEN_FILES = 64

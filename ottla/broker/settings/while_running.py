@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from ottla.broker.settings.broker_config import DEFINITIONS, BrokerConfig
 from ottla.broker.settings.topic_config import topic_defaults
-from ottla.broker.settings.types import LIST, InvalidSettingError, Value
+from ottla.broker.settings.types import InvalidSettingError, Value
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -118,8 +118,3 @@ def usable(config: BrokerConfig, stored: Mapping[str, str]) -> Mapping[str, str]
         else:
             found[name] = text
     return found
-
-
-def is_list(config: BrokerConfig, name: str) -> bool:
-    """Whether values can be added to a setting."""
-    return config.base_name(name) is not None and config.definition(name).type is LIST

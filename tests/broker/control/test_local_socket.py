@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from ottla.broker.control.local_socket import CommandError, serve_commands
+from ottla.broker.control.local_socket import serve_commands
+from ottla.broker.user_errors import CommandError
 from ottla.control_channel import SOCKET_NAME, ControlError, ask, short_path
 from ottla.scheduling.promise import Promise
 from ottla.testing import Ottla

@@ -9,11 +9,9 @@ import sys
 import pytest
 
 from ottla.broker.process.open_files import raise_open_file_limit
-from ottla.broker.process.options import DEFAULT_LISTENERS, Address
 from ottla.broker.settings.acknowledgement import acknowledgement
-from ottla.broker.settings.advertise import advertised
+from ottla.broker.settings.addresses import DEFAULT_LISTENERS, Address, advertised, advertised_listener, listeners
 from ottla.broker.settings.broker_config import BrokerConfig
-from ottla.broker.settings.listeners import advertised_listener, listeners
 from ottla.broker.settings.types import InvalidSettingError
 
 
