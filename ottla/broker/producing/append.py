@@ -1,5 +1,7 @@
 """Appends what a producer sent to one partition: by the batch's header where that is enough, else looking inside."""
 
+from typing import Final
+
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.old_clients.produced import up_converted
 from ottla.broker.requests.context import Context
@@ -20,12 +22,12 @@ from ottla.wire.batch import (
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
-ACKS_NONE = 0
-ACKS_ALL = -1
-ZSTD = 4
+ACKS_NONE: Final = 0
+ACKS_ALL: Final = -1
+ZSTD: Final = 4
 NOTHING_APPENDED = Appended(base_offset=-1, last_offset=-1, duplicate=False, log_start_offset=-1, log_append_time_ms=-1)
 """The answer to an empty set of messages."""
-UNUSUAL = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
+UNUSUAL: Final = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
 """Attributes that need another look."""
 
 
