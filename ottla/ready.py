@@ -1,16 +1,42 @@
-"""Announces that the broker is ready: a banner for a person, a JSON file for a program."""
+"""The facts of a broker that is ready, as it announces them: a banner for a person, a JSON file for a program."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ottla.broker.process.options import Ready, ReadyNode
 
 READY_LINE = "Ottla is ready on "
+
+
+@dataclass(frozen=True)
+class ReadyNode:
+    """One node: the address that clients are told to connect to, and those that it listens on, as `HOST:PORT`."""
+
+    id: int
+    host: str
+    port: int
+    bootstrap: str
+    """Host and port in one text, with brackets around an IPv6 address."""
+    listening: tuple[str, ...]
+    rack: str | None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A broker that answers, with all its nodes."""
+
+    nodes: tuple[ReadyNode, ...]
+    data_dir: Path
+    cluster_id: str
+    acknowledgement: str
+    """The guarantee of a record that was acknowledged: one sentence for a person."""
+
+    @property
+    def bootstrap(self) -> str:
+        """The `bootstrap.servers` for clients: every node's address."""
+        return ",".join(node.bootstrap for node in self.nodes)
 
 
 def banner(ready: Ready) -> str:
@@ -34,7 +60,7 @@ def banner(ready: Ready) -> str:
 
 
 def _listening(node: ReadyNode) -> str:
-    return ", ".join(map(str, node.listening))
+    return ", ".join(node.listening)
 
 
 def _in_rack(node: ReadyNode) -> str:
@@ -45,10 +71,10 @@ def write_port_file(file: Path, ready: Ready) -> None:
     """Write the facts of a running broker as JSON. The file appears whole."""
     first = ready.nodes[0]
     facts = {
-        "host": first.advertised.host,
-        "port": first.advertised.port,
+        "host": first.host,
+        "port": first.port,
         "bootstrap": ready.bootstrap,
-        "listening": list(map(str, first.listening)),
+        "listening": list(first.listening),
         "pid": os.getpid(),
         "node_id": first.id,
         "cluster_id": ready.cluster_id,
@@ -56,10 +82,10 @@ def write_port_file(file: Path, ready: Ready) -> None:
         "nodes": [
             {
                 "id": node.id,
-                "host": node.advertised.host,
-                "port": node.advertised.port,
-                "bootstrap": str(node.advertised),
-                "listening": list(map(str, node.listening)),
+                "host": node.host,
+                "port": node.port,
+                "bootstrap": node.bootstrap,
+                "listening": list(node.listening),
                 "rack": node.rack,
             }
             for node in ready.nodes

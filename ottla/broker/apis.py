@@ -1,4 +1,4 @@
-"""The one table of the APIs: ApiVersions, dispatch, docs and the CLI read it, and tests check the schemas against it."""
+"""The one table of the APIs: ApiVersions, dispatch, docs and the CLI read it; tests check the schemas against it."""
 
 from typing import NamedTuple
 

@@ -15,17 +15,19 @@ from pathlib import Path
 import trio
 
 from ottla.broker.cluster.cluster import Cluster
+from ottla.broker.cluster.nodes import Node
 from ottla.broker.control.local_socket import Command, serve_commands
 from ottla.broker.control.node_commands import NodeCommands
 from ottla.broker.monitoring.clients import describe
-from ottla.broker.network.endpoints import open_doors
+from ottla.broker.network.endpoints import Door, open_doors
 from ottla.broker.network.loop import STALL_S, Loop
 from ottla.broker.process.disk_threads import DiskThreads
 from ottla.broker.process.housekeeping import Housekeeping
 from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
-from ottla.broker.process.options import Ready, ReadyNode, ServeOptions
+from ottla.broker.process.options import ServeOptions
 from ottla.broker.settings.acknowledgement import acknowledgement
 from ottla.broker.user_errors import StartError
+from ottla.ready import Ready, ReadyNode
 from ottla.scheduling.clock import Clock, SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
@@ -87,8 +89,7 @@ async def _serve(options: ServeOptions) -> None:
             options.on_ready(
                 Ready(
                     nodes=tuple(
-                        ReadyNode(node.id, door.advertised, door.listening, node.rack)
-                        for node, door in zip(cluster.nodes.by_id.values(), doors, strict=True)
+                        _ready_node(node, door) for node, door in zip(cluster.nodes.by_id.values(), doors, strict=True)
                     ),
                     data_dir=options.data_dir,
                     cluster_id=cluster.id,
@@ -112,6 +113,18 @@ def _repeat_elections(cluster: Cluster) -> None:
         _repeat(cluster.timers, cluster.clock, balance_s, elections.elect_preferred)
     unclean_s = config.integer("unclean.leader.election.interval.ms") / 1000
     _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
+
+
+def _ready_node(node: Node, door: Door) -> ReadyNode:
+    address = door.advertised
+    return ReadyNode(
+        id=node.id,
+        host=address.host,
+        port=address.port,
+        bootstrap=str(address),
+        listening=tuple(map(str, door.listening)),
+        rack=node.rack,
+    )
 
 
 def _commands(loop: Loop, nodes: NodeCommands) -> dict[str, Command]:

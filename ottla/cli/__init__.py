@@ -22,9 +22,10 @@ from ottla.cli.shared import default_data_dir, is_compiled, table
 
 if TYPE_CHECKING:
     from ottla.broker.apis import Api
-    from ottla.broker.process.options import Ready, ServeOptions
+    from ottla.broker.process.options import ServeOptions
     from ottla.broker.settings.addresses import Address, Listener
     from ottla.broker.settings.broker_config import BrokerConfig
+    from ottla.ready import Ready
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 

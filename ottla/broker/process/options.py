@@ -1,4 +1,4 @@
-"""The options of `ottla serve`, and what the server says once it listens. Opens nothing."""
+"""The options of `ottla serve`."""
 
 from __future__ import annotations
 
@@ -9,32 +9,7 @@ from pathlib import Path
 from ottla.broker.settings.addresses import Address, Listener
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.versions.releases import Release
-
-
-@dataclass(frozen=True)
-class ReadyNode:
-    """One node: what it listens on, and what it tells clients to connect to."""
-
-    id: int
-    advertised: Address
-    listening: tuple[Address, ...]
-    rack: str | None
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A broker that answers, with all its nodes."""
-
-    nodes: tuple[ReadyNode, ...]
-    data_dir: Path
-    cluster_id: str
-    acknowledgement: str
-    """What is certain of a record that was acknowledged: one sentence for a person."""
-
-    @property
-    def bootstrap(self) -> str:
-        """The `bootstrap.servers` for clients: every node's address."""
-        return ",".join(str(node.advertised) for node in self.nodes)
+from ottla.ready import Ready
 
 
 @dataclass(frozen=True)
