@@ -98,7 +98,7 @@ def advertised_listener(config: BrokerConfig) -> Address | None:
 
 def _client_addresses(config: BrokerConfig, name: str) -> list[Address]:
     protocols = dict(pair.strip().split(":", 1) for pair in config.text("listener.security.protocol.map").split(","))
-    addresses = []
+    addresses: list[Address] = []
     for listener in config.names(name):
         listener_name, separator, address = listener.partition("://")
         if not separator:
