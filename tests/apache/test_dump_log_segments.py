@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.apache.dump import dump, fields
-from tests.apache.histories import CONFIGS, COORDINATOR_EPOCH, Appended, History
+from tests.stage.apache.dump import dump, fields
+from tests.stage.apache.histories import CONFIGS, COORDINATOR_EPOCH, Appended, History
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 

@@ -15,9 +15,9 @@ from confluent_kafka import TopicPartition
 from compat.apache_broker import ApacheBroker
 from ottla.cli import main
 from ottla.testing import Ottla
-from tests.apache.clients import TIMEOUT_S, Clients, Place, Read, send
-from tests.apache.dump import dump
-from tests.apache.histories import History
+from tests.stage.apache.dump import dump
+from tests.stage.apache.histories import History
+from tests.stage.apache.librdkafka import TIMEOUT_S, Clients, Place, Read, send
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # The first run fetches the jars.
 

@@ -3,47 +3,26 @@
 import pytest
 
 from ottla.wire.codes import ErrorCode
-from ottla.wire.messages.configs import (
-    DescribeConfigsRequest,
-    IncrementalAlterConfigsRequest,
+from tests.stage.clients import new_topic
+from tests.stage.configs import (
+    APPEND,
+    BROKER,
+    DELETE,
+    GROUP,
+    LOGGER,
+    METRICS,
+    SET,
+    SUBTRACT,
+    TOPIC,
+    alter,
+    describe,
+    own,
+    settings,
+    values,
 )
 from tests.stage.single_broker import Broker
 
 NONE = ErrorCode.NONE
-TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
-SET, DELETE, APPEND, SUBTRACT = range(4)
-
-
-def topic(broker, name, partitions=1, **configs):
-    broker.cluster.topics.create(
-        name,
-        assignments=[[1]] * partitions,
-        configs={key.replace("_", "."): value for key, value in configs.items()},
-    )
-
-
-def describe(broker, *resources, version=4, synonyms=False, documentation=False):
-    """Ask for (type, name) or (type, name, keys) each."""
-    Resource = DescribeConfigsRequest.Resource  # noqa: N806
-    request = DescribeConfigsRequest(
-        resources=[
-            Resource(resource_type=kind, resource_name=name, configuration_keys=keys[0] if keys else None)
-            for kind, name, *keys in resources
-        ],
-        include_synonyms=synonyms,
-        include_documentation=documentation,
-    )
-    return broker.ask(request, version).results
-
-
-def settings(broker, kind, name, keys=None, **options):
-    (answer,) = describe(broker, (kind, name, keys), **options)
-    assert (answer.error_code, answer.error_message) == (NONE, "")
-    return {config.name: config for config in answer.configs}
-
-
-def values(broker, kind, name, keys=None):
-    return {key: config.value for key, config in settings(broker, kind, name, keys).items()}
 
 
 # --- DescribeConfigs
@@ -51,7 +30,7 @@ def values(broker, kind, name, keys=None):
 
 @pytest.mark.parametrize("version", range(1, 5))
 def test_settings_of_a_topic_say_where_they_come_from(broker, version):
-    topic(broker, "t", retention_ms="5", segment_bytes=" 2000000 ")
+    new_topic(broker, "t", retention_ms="5", segment_bytes=" 2000000 ")
     shown = settings(
         broker, TOPIC, "t", ["retention.ms", "cleanup.policy", "segment.bytes", "nope"], version=version, synonyms=True
     )
@@ -70,19 +49,19 @@ def test_settings_of_a_topic_say_where_they_come_from(broker, version):
 
 @pytest.mark.parametrize("keys", [None, []])
 def test_no_keys_ask_for_all(broker, keys):
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert len(settings(broker, TOPIC, "t", keys)) == 33
 
 
 def test_synonyms_come_where_they_are_asked_for(broker):
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert settings(broker, TOPIC, "t", ["segment.bytes"])["segment.bytes"].synonyms == []
 
 
 def test_what_is_only_for_tests_is_shown_once_it_is_set(broker):
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert values(broker, TOPIC, "t", ["internal.segment.bytes"]) == {}
-    topic(broker, "u", internal_segment_bytes="1000")
+    new_topic(broker, "u", internal_segment_bytes="1000")
     assert values(broker, TOPIC, "u", ["internal.segment.bytes"]) == {"internal.segment.bytes": "1000"}
 
 
@@ -171,7 +150,7 @@ def test_a_metrics_subscription_need_not_exist(broker):
     ],
 )
 def test_what_is_not_there_has_no_settings(broker, kind, name, code):
-    topic(broker, "t")
+    new_topic(broker, "t")
     wrong, right = describe(broker, (kind, name), (TOPIC, "t"))
     assert (wrong.error_code, wrong.configs) == (code, [])
     assert (wrong.resource_type, wrong.resource_name) == (kind, name)
@@ -180,13 +159,13 @@ def test_what_is_not_there_has_no_settings(broker, kind, name, code):
 
 @pytest.mark.parametrize("kind", [0, 1, 3, 5, 64, -1, 127])
 def test_one_unknown_type_spoils_the_whole_request(broker, kind):
-    topic(broker, "t")
+    new_topic(broker, "t")
     answers = describe(broker, (TOPIC, "t"), (kind, "x"))
     assert [(each.error_code, each.configs) for each in answers] == [(ErrorCode.INVALID_REQUEST, [])] * 2
 
 
 def test_a_resource_that_is_named_twice_is_described_twice(broker):
-    topic(broker, "t")
+    new_topic(broker, "t")
     answers = describe(broker, (TOPIC, "t", ["segment.ms"]), (TOPIC, "t", ["retention.ms"]))
     assert [[config.name for config in each.configs] for each in answers] == [["segment.ms"], ["retention.ms"]]
 
@@ -194,36 +173,9 @@ def test_a_resource_that_is_named_twice_is_described_twice(broker):
 # --- IncrementalAlterConfigs
 
 
-def alter(broker, *resources, version=1, validate_only=False):
-    """Ask for (type, name, [(key, operation, value)...]) each; answer the codes in order."""
-    Resource = IncrementalAlterConfigsRequest.Resource  # noqa: N806
-    request = IncrementalAlterConfigsRequest(
-        resources=[
-            Resource(
-                resource_type=kind,
-                resource_name=name,
-                configs=[
-                    Resource.Config(name=key, config_operation=operation, value=value)
-                    for key, operation, value in changes
-                ],
-            )
-            for kind, name, changes in resources
-        ],
-        validate_only=validate_only,
-    )
-    answers = broker.ask(request, version).responses
-    assert [(each.resource_type, each.resource_name) for each in answers] == [each[:2] for each in resources]
-    assert [each.error_message is None for each in answers] == [each.error_code == NONE for each in answers]
-    return [ErrorCode(each.error_code) for each in answers]
-
-
-def own(broker, name):
-    return {key: config.value for key, config in settings(broker, TOPIC, name).items() if config.config_source == 1}
-
-
 @pytest.mark.parametrize("version", [0, 1])
 def test_a_topics_settings_change_and_are_in_force_at_once(broker, version):
-    topic(broker, "t", segment_ms="7")
+    new_topic(broker, "t", segment_ms="7")
     changes = [("retention.ms", SET, "5"), ("segment.ms", DELETE, None), ("cleanup.policy", APPEND, "compact")]
     assert alter(broker, (TOPIC, "t", changes), version=version) == [NONE]
     assert own(broker, "t") == {"retention.ms": "5", "cleanup.policy": "delete,compact"}
@@ -235,7 +187,7 @@ def test_a_topics_settings_change_and_are_in_force_at_once(broker, version):
 
 def test_a_change_survives_a_restart(tmp_path):
     broker = Broker(tmp_path)
-    topic(broker, "t")
+    new_topic(broker, "t")
     alter(broker, (TOPIC, "t", [("retention.ms", SET, "5")]))
     broker.close()
     broker = Broker(tmp_path)
@@ -244,7 +196,7 @@ def test_a_change_survives_a_restart(tmp_path):
 
 
 def test_a_change_can_be_tried_out(broker):
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert alter(broker, (TOPIC, "t", [("retention.ms", SET, "5")]), validate_only=True) == [NONE]
     assert own(broker, "t") == {}
 
@@ -280,7 +232,7 @@ def test_a_change_can_be_tried_out(broker):
 )
 @pytest.mark.parametrize("validate_only", [False, True])
 def test_a_wrong_change_changes_nothing(broker, name, changes, code, validate_only):
-    topic(broker, "t", retention_ms="5")
+    new_topic(broker, "t", retention_ms="5")
     assert alter(broker, (TOPIC, name, changes), validate_only=validate_only) == [code]
     assert own(broker, "t") == {"retention.ms": "5"}
 
@@ -289,13 +241,13 @@ def test_a_wrong_change_changes_nothing(broker, name, changes, code, validate_on
     "change", [("nope", DELETE, None), ("segment.ms", DELETE, None), ("cleanup.policy", SUBTRACT, "compact")]
 )
 def test_taking_away_what_is_not_there_is_no_error(broker, change):
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert alter(broker, (TOPIC, "t", [change])) == [NONE]
 
 
 def test_each_resource_is_changed_for_itself(broker):
-    topic(broker, "t")
-    topic(broker, "u")
+    new_topic(broker, "t")
+    new_topic(broker, "u")
     changes = [("retention.ms", SET, "5")]
     assert alter(broker, (TOPIC, "t", [("nope", SET, "1")]), (TOPIC, "u", changes), (77, "x", changes)) == [
         ErrorCode.INVALID_CONFIG,
@@ -306,8 +258,8 @@ def test_each_resource_is_changed_for_itself(broker):
 
 
 def test_a_resource_that_is_named_twice_is_left_alone(broker):
-    topic(broker, "t")
-    topic(broker, "u")
+    new_topic(broker, "t")
+    new_topic(broker, "u")
     answers = alter(
         broker,
         (TOPIC, "t", [("retention.ms", SET, "5")]),

@@ -5,7 +5,7 @@ import pytest
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages import quorum as messages
 from ottla.wire.messages.core import ApiVersionsRequest
-from tests.broker.test_configs import alter
+from tests.stage.configs import alter
 from tests.stage.single_broker import Broker
 
 NONE, INVALID = ErrorCode.NONE, ErrorCode.INVALID_UPDATE_VERSION

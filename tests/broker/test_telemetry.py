@@ -7,10 +7,9 @@ import pytest
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import ApiVersionsRequest
 from ottla.wire.messages.telemetry import GetTelemetrySubscriptionsRequest, PushTelemetryRequest
-from tests.broker.test_configs import alter
+from tests.stage.configs import METRICS, SET, alter
 
 NONE, THROTTLED = ErrorCode.NONE, ErrorCode.THROTTLING_QUOTA_EXCEEDED
-METRICS, SET, DELETE = 16, 0, 1
 ID = b"abcdefghijklmnop"
 GZIP, ZSTD = 1, 4
 

@@ -1,5 +1,6 @@
 """Requests of a producer and a consumer, in the words of the tests."""
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -120,3 +121,8 @@ def partitions_of(response: Any) -> dict[tuple[Any, int], Any]:
         for topic in response.responses
         for each in topic.partitions
     }
+
+
+def request_bytes(api_key: int, version: int, body: bytes = b"", client: bytes = b"\0\4test") -> bytearray:
+    """A request without its size: the header, with the client's id as it goes over the wire, then ``body``."""
+    return bytearray(struct.pack(">hhi", api_key, version, 7) + client + body)

@@ -30,7 +30,7 @@ from ottla.wire.messages.metadata_records import (
     UserScramCredentialRecord,
 )
 from ottla.wire.schema import MetadataRecord
-from tests.takeover.apache_metadata import NO_OP, frame, topic, topic_id, write_log, write_snapshot
+from tests.stage.apache.metadata import NO_OP, frame, topic, topic_id, write_log, write_snapshot
 
 APACHE = Path(__file__).parent / "apache-4.3.1-metadata"
 FIRST_SEGMENT = f"{0:020d}.log"

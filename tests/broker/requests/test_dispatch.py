@@ -1,7 +1,5 @@
 """From a request's bytes to an answer's bytes: whatever the bytes are, they are answered or refused, and never more."""
 
-import struct
-
 import pytest
 
 from ottla.broker.apis import APIS
@@ -13,11 +11,7 @@ from ottla.wire import frames
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.messages.core import ApiVersionsRequest, DescribeClusterResponse, MetadataRequest, MetadataResponse
-from tests.stage.clients import fetch_request, new_topic
-
-
-def request_bytes(api_key, version, body=b"", client=b"\0\4test"):
-    return bytearray(struct.pack(">hhi", api_key, version, 7) + client + body)
+from tests.stage.clients import fetch_request, new_topic, request_bytes
 
 
 def ask(broker, frame):

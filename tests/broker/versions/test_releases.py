@@ -8,7 +8,8 @@ from ottla.broker.versions.releases import UnknownReleaseError, advertised_versi
 from ottla.wire.codes import ApiKey, ErrorCode
 from ottla.wire.errors import ProtocolError
 from ottla.wire.messages.core import ApiVersionsRequest, ApiVersionsResponse, MetadataRequest
-from tests.broker.requests.test_dispatch import request_bytes
+from tests.stage.clients import request_bytes
+from tests.stage.single_broker import Broker
 
 
 def versions(release, key):
@@ -101,8 +102,6 @@ def test_what_the_release_has_works(broker):
 
 @pytest.mark.parametrize(("release", "level"), [("3.2", None), ("3.9", 21), ("4.0", 25), ("4.3", 30)])
 def test_features_are_those_of_the_release(tmp_path, release, level):
-    from tests.stage.single_broker import Broker
-
     broker = Broker(tmp_path, release=find_release(release))
     request = ApiVersionsRequest(client_software_name="test", client_software_version="1")
     answer = broker.ask(request, min(4, find_release(release).apis[18][1]))

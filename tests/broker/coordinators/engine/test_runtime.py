@@ -14,7 +14,8 @@ from ottla.scheduling.timers import Timers
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
-from tests.stage.groups import MemoryTopic, SteppedClock, answered, waits
+from tests.stage.clock import SteppedClock
+from tests.stage.groups import MemoryTopic, answered, waits
 
 PARTITIONS = 3
 LIFETIME_S = 10

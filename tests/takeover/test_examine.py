@@ -27,7 +27,7 @@ from ottla.wire.messages.metadata_records import (
     RemoveTopicRecord,
     UserScramCredentialRecord,
 )
-from tests.takeover.apache_metadata import CLUSTER_ID, NO_OP, apache_folder, topic, topic_id
+from tests.stage.apache.metadata import CLUSTER_ID, NO_OP, apache_folder, topic, topic_id
 
 ACL = AccessControlEntryRecord(
     id=bytes(16),

@@ -6,12 +6,25 @@ import pytest
 
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.configs import AlterConfigsRequest, ListConfigResourcesRequest
-from tests.broker.test_configs import alter, own, settings, topic, values
+from tests.stage.clients import new_topic
+from tests.stage.configs import (
+    APPEND,
+    BROKER,
+    DELETE,
+    GROUP,
+    LOGGER,
+    METRICS,
+    SET,
+    SUBTRACT,
+    TOPIC,
+    alter,
+    own,
+    settings,
+    values,
+)
 from tests.stage.single_broker import Broker
 
 NONE, INVALID_REQUEST, INVALID_CONFIG = ErrorCode.NONE, ErrorCode.INVALID_REQUEST, ErrorCode.INVALID_CONFIG
-TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
-SET, DELETE, APPEND, SUBTRACT = range(4)
 
 
 def replace(broker, *resources, version=2, validate_only=False):
@@ -65,8 +78,8 @@ def test_a_brokers_own_setting_comes_before_the_clusters_and_both_before_the_def
 
 
 def test_topics_follow_the_broker_at_once_unless_they_have_a_setting_of_their_own(broker):
-    topic(broker, "t")
-    topic(broker, "u", retention_ms="9")
+    new_topic(broker, "t")
+    new_topic(broker, "u", retention_ms="9")
     alter(broker, (BROKER, "", [("log.retention.ms", SET, "7"), ("log.cleanup.policy", APPEND, "compact")]))
     assert values(broker, TOPIC, "t", ["retention.ms", "cleanup.policy"]) == {
         "retention.ms": "7",
@@ -87,7 +100,7 @@ def test_a_brokers_setting_survives_a_restart(tmp_path):
     )
     broker.close()
     broker = Broker(tmp_path)
-    topic(broker, "t")
+    new_topic(broker, "t")
     assert values(broker, TOPIC, "t", ["max.message.bytes"]) == {"max.message.bytes": "5"}
     assert values(broker, GROUP, "g", ["share.auto.offset.reset"]) == {"share.auto.offset.reset": "earliest"}
     broker.close()
@@ -319,7 +332,7 @@ def test_a_loggers_change_can_be_tried_out(broker, logger):
 
 @pytest.mark.parametrize("version", range(3))
 def test_all_settings_are_replaced(broker, version):
-    topic(broker, "t", segment_ms="7", retention_ms="5")
+    new_topic(broker, "t", segment_ms="7", retention_ms="5")
     alter(broker, (GROUP, "g", [("share.auto.offset.reset", SET, "earliest")]))
     answers = replace(
         broker,
@@ -337,7 +350,7 @@ def test_all_settings_are_replaced(broker, version):
 
 
 def test_replacing_can_be_tried_out(broker):
-    topic(broker, "t", segment_ms="7")
+    new_topic(broker, "t", segment_ms="7")
     assert replace(broker, (TOPIC, "t", []), (TOPIC, "u", []), validate_only=True) == [
         NONE,
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
@@ -366,13 +379,13 @@ def test_replacing_can_be_tried_out(broker):
     ],
 )
 def test_a_wrong_replacement_changes_nothing(broker, kind, name, configs, code):
-    topic(broker, "t", retention_ms="5")
+    new_topic(broker, "t", retention_ms="5")
     assert replace(broker, (kind, name, configs)) == [code]
     assert own(broker, "t") == {"retention.ms": "5"}
 
 
 def test_a_resource_that_is_replaced_twice_is_left_alone(broker):
-    topic(broker, "t", retention_ms="5")
+    new_topic(broker, "t", retention_ms="5")
     assert replace(broker, (TOPIC, "t", []), (TOPIC, "t", [])) == [INVALID_REQUEST] * 2
     assert own(broker, "t") == {"retention.ms": "5"}
 
@@ -386,8 +399,8 @@ def listed(broker, *types, version=1):
 
 
 def test_what_has_a_configuration_is_listed_by_type(broker):
-    topic(broker, "t")
-    topic(broker, "a")
+    new_topic(broker, "t")
+    new_topic(broker, "a")
     alter(broker, (GROUP, "g", [("share.auto.offset.reset", SET, "earliest")]), (METRICS, "m", [("metrics", SET, "a")]))
     groups, metrics = [(GROUP, "g")], [(METRICS, "m")]
     brokers, topics = [(LOGGER, "1"), (BROKER, "1")], [(TOPIC, "a"), (TOPIC, "t")]

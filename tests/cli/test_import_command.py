@@ -1,4 +1,4 @@
-"""`ottla import`: what it says, and what it leaves behind. What it takes over is in tests/takeover/test_takeover.py."""
+"""`ottla import`: what it says, and what it leaves behind. What it takes over is in tests/takeover/test_examine.py."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ottla.cli import main
-from tests.takeover.apache_metadata import CLUSTER_ID, apache_folder, topic
+from tests.stage.apache.metadata import CLUSTER_ID, apache_folder, topic
 
 
 def run(*words: object) -> Result:
