@@ -1,4 +1,7 @@
-"""An Apache broker's folder becomes Ottla's or is refused, and nothing is lost half-way."""
+"""An Apache broker's folder becomes Ottla's or is refused, and nothing is lost half-way.
+
+takeover/examine and takeover/write.
+"""
 
 import shutil
 from pathlib import Path

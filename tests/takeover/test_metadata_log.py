@@ -1,4 +1,6 @@
-"""Reads an Apache metadata log, and names what in it cannot be read.
+"""An Apache metadata log becomes an image of its cluster; what in it cannot be read is named.
+
+takeover/metadata_log and takeover/metadata_image.
 
 ``apache-4.3.1-metadata`` is from the story of tests/apache/test_takeover.py, with the newest of its snapshots.
 """

@@ -1,4 +1,7 @@
-"""Programs ask a running broker over the socket in its data folder, and get an answer or a sentence."""
+"""Programs ask a running broker over the socket in its data folder, and get an answer or a sentence.
+
+Both ends: control/local_socket and ottla/control_channel.
+"""
 
 import json
 import socket

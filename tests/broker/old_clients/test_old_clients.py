@@ -1,4 +1,7 @@
-"""Clients from before Kafka 0.11: their messages become batches, and batches become messages for them."""
+"""Clients from before Kafka 0.11: their messages become batches, and batches become messages for them.
+
+old_clients/produced and old_clients/fetched.
+"""
 
 import gzip
 

@@ -1,4 +1,7 @@
-"""The end of a broker: what was acknowledged is there when it starts again, and nobody who waits holds it up."""
+"""A broker that ends: what was acknowledged is there when it starts again, and nobody who waits holds it up.
+
+broker/server.
+"""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The one table of what is served, held against the messages, the handlers and what Apache 4.3.1 advertises."""
+"""The one table of what is served (broker/apis), held against messages, handlers and what Apache 4.3.1 advertises."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""BrokerConfig and TopicConfig against what Apache 4.3.1 said of itself: apache_configs.json."""
+"""BrokerConfig and TopicConfig against what Apache 4.3.1 said of itself: apache_configs.json.
+
+With the tables: settings/broker_table, settings/apache_table and settings/topic_table.
+"""
 
 import contextlib
 import json

@@ -1,4 +1,7 @@
-"""The engine (runtime, shard, decision, replay) with a coordinator that only counts: it needs nothing of groups."""
+"""The engine with a coordinator that only counts: it needs nothing of groups.
+
+engine/runtime with engine/shard, engine/decision and engine/replay.
+"""
 
 import math
 import subprocess

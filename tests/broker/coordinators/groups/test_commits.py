@@ -2,7 +2,6 @@
 
 import pytest
 
-from ottla.broker.coordinators.groups.offsets import Offsets
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.group_records import OffsetCommitKey, OffsetCommitValue
 from ottla.wire.messages.groups import OffsetFetchRequest
@@ -259,41 +258,3 @@ def test_many_groups_are_cleaned_in_turns():
         scenario.client(group_id=f"group {number}").commit(1, retention_time_ms=500, alone=True)
     scenario.advance(1)
     assert scenario.durable() == {}
-
-
-# --- transactions, as the log tells of them
-
-
-def test_what_a_transaction_commits_counts_only_after_its_marker():
-    offsets = Offsets()
-    offsets.apply(KEY, value(1), record_offset=0)
-    offsets.apply(KEY, value(2), record_offset=1, producer_id=7)
-    assert offsets.of_group(GROUP)["topic"][0].offset == 1
-    assert offsets.is_pending(GROUP, "topic", 0)
-    offsets.end_transaction(7, committed=True)
-    assert offsets.of_group(GROUP)["topic"][0].offset == 2
-    assert not offsets.has_pending(GROUP)
-
-
-def test_what_an_aborted_transaction_committed_is_gone():
-    offsets = Offsets()
-    offsets.apply(KEY, value(2), record_offset=1, producer_id=7)
-    offsets.end_transaction(7, committed=False)
-    assert offsets.of_group(GROUP) == {}
-    assert not offsets.has_pending(GROUP)
-
-
-def test_a_commit_made_after_the_transactions_own_stays():
-    offsets = Offsets()
-    offsets.apply(KEY, value(2), record_offset=1, producer_id=7)
-    offsets.apply(KEY, value(3), record_offset=2)
-    offsets.end_transaction(7, committed=True)
-    assert offsets.of_group(GROUP)["topic"][0].offset == 3
-
-
-def test_a_deleted_offset_is_deleted_from_open_transactions_too():
-    offsets = Offsets()
-    offsets.apply(KEY, value(2), record_offset=1, producer_id=7)
-    offsets.apply(KEY, None, record_offset=2)
-    offsets.end_transaction(7, committed=True)
-    assert offsets.of_group(GROUP) == {}

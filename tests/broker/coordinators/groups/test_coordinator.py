@@ -1,4 +1,7 @@
-"""The group coordinator over the engine: written first, then true; and the groups that a restart brings back."""
+"""The group coordinator over the engine: written first, then true; and the groups that a restart brings back.
+
+groups/coordinator and groups/shard.
+"""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""How a group's members come, agree and go."""
+"""A group's members come, agree and go (classic/rebalance, classic/classic_group)."""
 
 import pytest
 
