@@ -159,7 +159,9 @@ def test_apache_finds_each_index_entry_in_the_segment(history: History, dumped: 
 
 def test_the_indexes_pass_apaches_sanity_check(history: History, dumped: Dumped) -> None:
     for suffix in (".index", ".timeindex"):
-        for path, lines in of(history, dumped.checked, suffix).items():
+        checked = of(history, dumped.checked, suffix)
+        assert checked
+        for path, lines in checked.items():
             empty = [] if path.stat().st_size else [f"{path} is empty."]
             assert lines == (empty or [f"{path} passed sanity check."])
             assert dumped.verified[path] == empty

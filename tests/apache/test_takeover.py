@@ -202,6 +202,7 @@ def test_ottla_knows_who_has_a_password(story: Story) -> None:
 
 def test_apache_serves_segments_that_ottla_wrote(story: Story) -> None:
     expected = [record for batch in story.history.in_files() for record in batch.records]
+    assert expected
     for seen in (story.taken_over, story.apache_again):
         read = seen.records["swapped", 0]
         assert [(each.offset, each.timestamp[1], each.key, each.value, each.headers) for each in read] == [

@@ -1,10 +1,13 @@
-"""The request driver against the server that only answers."""
+"""The request driver against the server that only answers, and against a broker that tells who is connected."""
 
 import shutil
 
 import pytest
 
 from bench import clients
+from bench.brokers import Address
+from ottla.control_channel import ask
+from ottla.testing import Ottla
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="the drivers are compiled where they run")
 
@@ -25,8 +28,17 @@ def test_more_connections_than_partitions_are_refused() -> None:
 
 
 def test_idle_connections_are_held_and_let_go() -> None:
-    with clients.null_broker() as address, clients.idle_connections(address, "topic", 100):
-        pass
+    with Ottla() as broker:
+        address = Address(broker.host, broker.port)
+        clients.create_topic(address, "topic", 1)
+        with clients.idle_connections(address, "topic", 100):
+            connected = ask(broker.data_dir, "clients")
+            assert [sorted(each["apis"]) for each in connected] == [["ApiVersions", "Metadata"]] * 100
+        for _ in range(1000):  # The broker notices within a pass or two.
+            if not ask(broker.data_dir, "clients"):
+                break
+        else:
+            pytest.fail("the connections are still open")
 
 
 def test_a_broker_that_closes_is_an_error() -> None:

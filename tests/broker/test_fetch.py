@@ -228,7 +228,7 @@ def test_a_fetch_that_waits_is_told_that_its_topic_is_deleted(filled, version):
     filled.cluster.topics.delete(topic)
     expected = [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] * 2  # though topics have ids: the request has found it before
     assert [code(each) for each in partitions_of(answer.response()).values()] == expected
-    assert all(not each.watchers for each in topic.partitions)
+    assert [each.watchers for each in topic.partitions] == [{}, {}]
     assert not is_timed(filled)
 
 

@@ -40,6 +40,7 @@ def test_what_was_not_acknowledged_may_be_missing(journal):
     ledger.acknowledge([b"c"], 1)
     journal.take(stored([b"a"], 0) + stored([b"c"], 1))
     journal.check(journal.promised())
+    assert journal.values == [b"a", b"c"]
 
 
 def test_a_lost_record_is_seen(journal):
@@ -75,6 +76,7 @@ def test_two_writers_may_meet_in_any_order(journal):
     sent(journal, [b"a"], [b"b"])
     sent(journal, [b"x"], name="other")
     journal.take(stored([b"a"], 0) + stored([b"x"], 1) + stored([b"b"], 2))
+    assert journal.values == [b"a", b"x", b"b"]
 
 
 def test_a_byte_that_was_changed_is_seen(journal):

@@ -11,5 +11,8 @@ ROUNDS = 4
 def test_what_was_acknowledged_is_there_after_each_kill(tmp_path):
     rounds = Rounds(tmp_path / "data", seed=5)
     assert len(list(rounds.run(ROUNDS))) == ROUNDS
-    assert all(ledger.acknowledged for journal in rounds.journals for ledger in journal.ledgers)
-    assert all(committer.acknowledged for committer in rounds.committers)
+    ledgers = [ledger for journal in rounds.journals for ledger in journal.ledgers]
+    assert ledgers
+    assert [ledger for ledger in ledgers if not ledger.acknowledged] == []
+    assert rounds.committers
+    assert [committer for committer in rounds.committers if not committer.acknowledged] == []

@@ -183,7 +183,7 @@ def test_each_node_gives_a_client_the_whole_of_its_quota(nodes):
 def test_a_topic_has_as_many_replicas_as_it_asks_for_up_to_the_number_of_nodes(nodes):
     assert create(nodes, 3) == NONE
     states = [nodes.describe("topic", index) for index in range(3)]
-    assert all(sorted(state.replica_nodes) == [1, 2, 3] for state in states)
+    assert [sorted(state.replica_nodes) for state in states] == [[1, 2, 3]] * 3
     assert sorted(state.leader_id for state in states) == [1, 2, 3]
     assert create(nodes, 4, name="more") == ErrorCode.INVALID_REPLICATION_FACTOR
 

@@ -136,7 +136,9 @@ def test_what_cannot_be_taken_is_refused(client, other, sent, code):
 
 
 def test_what_is_compressed_as_it_says_is_taken(client):
-    client.push(client.subscription().id, codec=GZIP, metrics=gzip.compress(b"metrics"))
+    subscription = client.subscription()
+    client.push(subscription.id, codec=GZIP, metrics=gzip.compress(b"metrics"))
+    assert client.refused(client.push, subscription.id) == ErrorCode.THROTTLING_QUOTA_EXCEEDED  # the first one counted
 
 
 def test_who_was_told_that_its_subscription_is_an_old_one_may_ask_at_once(client):

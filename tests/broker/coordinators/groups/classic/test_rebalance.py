@@ -327,7 +327,9 @@ def test_a_group_that_shrank_below_its_limit_has_room_again():
     scenario = Scenario(SETTINGS._replace(max_size=1))
     (a,) = scenario.stable_group("a")
     a.leave()
-    scenario.stable_group("b")
+    (b,) = scenario.stable_group("b")
+    assert scenario.state() == "Stable"
+    assert b.heartbeat() == ErrorCode.NONE
 
 
 def test_heartbeat_and_sync_tell_who_is_wrong():
