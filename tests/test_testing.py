@@ -17,7 +17,7 @@ API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 7, -1)
 
 
 def answers(bootstrap: str) -> bool:
-    """Whether a broker answers ApiVersions there, with the same correlation id."""
+    """Tell whether a broker answers ApiVersions there, with the same correlation id."""
     host, port = bootstrap.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(API_VERSIONS)

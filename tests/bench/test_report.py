@@ -1,4 +1,4 @@
-"""How figures become a verdict."""
+"""The report turns figures into a verdict."""
 
 from bench.campaign import Results
 from bench.experiments import EXPERIMENTS, Experiment, Row

@@ -32,7 +32,7 @@ def watchers(broker, topic="topic"):
 
 
 def is_timed(broker):
-    """Whether something is to be done soon; what the coordinators do now and then is far away."""
+    """Tell whether a timer runs out soon; the coordinators' regular ones are far away."""
     deadline = broker.cluster.timers.next_deadline()
     return deadline is not None and deadline < broker.clock.now + 60
 

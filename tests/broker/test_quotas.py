@@ -21,7 +21,7 @@ USER, CLIENT = ("user", "u"), ("client-id", "c")
 
 
 def alter(broker, *entries, version=1, validate_only=False):
-    """For each entity its code."""
+    """Return the error code of each entity."""
     Entry = AlterClientQuotasRequest.Entry  # noqa: N806
     request = AlterClientQuotasRequest(
         entries=[

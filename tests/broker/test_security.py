@@ -131,7 +131,7 @@ def alter(broker, *upsertions, delete=()):
 
 
 def describe(broker, *names):
-    """For each user the mechanisms with their iterations, or the error."""
+    """Return each user's mechanisms with their iterations, or the error."""
     User = messages.DescribeUserScramCredentialsRequest.User  # noqa: N806
     asked = [User(name=name) for name in names] if names else None
     response = broker.ask(messages.DescribeUserScramCredentialsRequest(users=asked), 0)

@@ -113,7 +113,7 @@ class Journal:
         self.values.append(value)
 
     def promised(self) -> dict[bytes, int]:
-        """All that has been acknowledged by now, with its offsets."""
+        """Return the values that have been acknowledged by now, with their offsets."""
         return {value: offset for ledger in self.ledgers for value, offset in ledger.promised().items()}
 
     def check(self, promised: dict[bytes, int]) -> None:

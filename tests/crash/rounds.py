@@ -46,7 +46,7 @@ class Rounds:
         self.workers: list[Worker] = []
         self.committers: list[Committer] = []
         self.kinds: dict[str, int] = {}
-        """How often the broker ended in which way."""
+        """Counts how often the broker ended in each way."""
 
     def run(self, rounds: int) -> Iterator[int]:
         """Do so many rounds; yields after each how many records are there. Raises BrokenPromiseError."""

@@ -1,4 +1,4 @@
-"""Those who work on the broker while it is killed, each with a connection that it opens again when the broker is back.
+"""Workers use the broker while it is killed; each opens its connection again when the broker is back.
 
 They speak in bytes, so that what they sent is known to the last one. Stock clients are in ``stock_clients``.
 """

@@ -86,7 +86,7 @@ def fill(broker: Ottla, topic: str, timestamp: int) -> None:
 
 
 def stalls(log: str) -> list[int]:
-    """How long the passes of the loop took that were over 50 ms."""
+    """Return the milliseconds of each pass of the loop that took over 50 ms."""
     return [int(each) for each in STALL.findall(log)]
 
 
@@ -130,11 +130,13 @@ def test_nobody_waits_while_ten_thousand_segments_go(capsys: pytest.CaptureFixtu
 
         with Asker(broker) as asker:
             alter(admin, "old", retention_ms=str(HOUR_MS))
-            wait_for(lambda: segments(old) == 1, "retention did not end")
+            wait_for(lambda: segments(old) == 1, "retention has not deleted the old segments")
             deleted = len(asker.waits_s)
             alter(admin, "filthy", cleanup_policy="compact", internal_segment_bytes="1000000")
-            wait_for(lambda: segments(filthy) < 10, "compaction did not end")
-            wait_for(lambda: used(filthy) < sizes[1] / 20 and used(old) < sizes[0] / 20, "the space is not free")
+            wait_for(lambda: segments(filthy) < 10, "compaction has not merged the filthy segments")
+            wait_for(
+                lambda: used(filthy) < sizes[1] / 20 and used(old) < sizes[0] / 20, "the deleted files still take space"
+            )
 
         while_filled, while_cleaned = stalls(broker.log[:said]), stalls(broker.log[said:])
         for what, waits in (("retention", asker.waits_s[:deleted]), ("compaction", asker.waits_s[deleted:])):

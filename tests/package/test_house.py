@@ -68,7 +68,7 @@ def test_one_name_means_one_thing():
         rooms[path.stem].append(place(path))
     shared = {stem: places for stem, places in rooms.items() if len(places) > 1}
     assert {stem: places for stem, places in shared.items() if stem not in SAME_MEANING} == {}
-    assert SAME_MEANING.keys() == shared.keys(), "a name that is allowed to be shared is not"
+    assert SAME_MEANING.keys() == shared.keys(), "SAME_MEANING allows a name that only one module has"
 
 
 def test_every_module_of_weight_has_tests_of_its_name_or_is_named_by_a_test_module():
@@ -84,4 +84,4 @@ def test_every_module_of_weight_has_tests_of_its_name_or_is_named_by_a_test_modu
         is_mirrored = (TESTS / folder / f"test_{path.stem}.py").is_file()
         if not is_mirrored and f"{path.parent.name}/{path.stem}" not in named:
             missing.append(place(path))
-    assert not missing, "no tests for: " + ", ".join(missing)
+    assert not missing, "these modules have no tests of their own: " + ", ".join(missing)

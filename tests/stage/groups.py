@@ -145,14 +145,14 @@ class Scenario:
 def answered(answer: Any) -> Any:
     """The response, which must be there."""
     if isinstance(answer, Promise):
-        assert answer.done, "no answer yet"
+        assert answer.done, "the answer has not come yet"
         assert answer.error is None
         return answer.value
     return answer
 
 
 def waits(answer: Any) -> bool:
-    """Whether no answer came yet."""
+    """Tell whether the answer has not come yet."""
     return isinstance(answer, Promise) and not answer.done
 
 

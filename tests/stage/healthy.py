@@ -46,7 +46,7 @@ class HealthyClient:
             wanted = self._rounds + 2
             done = self._round.wait_for(lambda: self._rounds >= wanted or self.trouble is not None, PATIENCE_S)
         assert self.trouble is None, self.trouble
-        assert done, f"no round trip within {PATIENCE_S} s"
+        assert done, f"the healthy client had no answer within {PATIENCE_S} s"
 
     def _run(self) -> None:
         try:

@@ -80,7 +80,7 @@ def read_all(log: SegmentLog, offset: int | None = None, *, holes: bool = False)
         batches = split(read(log, offset, 10_000))
         if holes and not batches:
             break
-        assert batches, f"nothing at {offset} of {log}"
+        assert batches, f"{log} has nothing at {offset}"
         found += batches
         offset = read_header(batches[-1]).next_offset
     return found

@@ -64,7 +64,7 @@ class Client:
         return frames.decode_response(response_class(request), await self.answer(), version)[1]
 
     async def ended(self) -> bool:
-        """Whether the broker has closed the connection, with nothing more said."""
+        """Tell whether the broker has closed the connection without another byte."""
         try:
             return await self.read(1) == b""
         except trio.BrokenResourceError:  # it did not read all that we said

@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 class Taken(NamedTuple):
-    """How long work went."""
+    """The outcome of work, and how many steps it took."""
 
     outcome: Any
     steps: int
     longest_s: float
-    """Of the thread's own time, so that a busy machine does not count. What went to the background is not in it."""
+    """The longest step in the thread's own time: a busy machine does not count, nor does work in the background."""
 
 
 @contextmanager
 def without_collections() -> Iterator[None]:
-    """So that what is measured is the steps' own: a collection of all garbage takes what the whole process has."""
+    """Keep the collector out of what is measured: it takes as long as the whole process has garbage."""
     gc.collect()
     gc.disable()
     try:

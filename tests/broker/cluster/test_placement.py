@@ -1,4 +1,4 @@
-"""Which nodes hold the partitions of a new or growing topic, and what a client may not ask for."""
+"""Placement chooses the nodes for the partitions of a new or growing topic, and refuses what cannot be had."""
 
 from collections import Counter
 from random import Random

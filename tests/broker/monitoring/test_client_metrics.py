@@ -1,4 +1,4 @@
-"""Which metrics a client is asked for (KIP-714), and when it asks or sends too often."""
+"""A client is asked for the metrics that match it (KIP-714), and refused where it asks or sends too often."""
 
 import gzip
 from random import Random

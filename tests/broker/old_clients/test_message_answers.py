@@ -20,7 +20,7 @@ def answers_of_apache(topic):
 
 
 def answer_to(broker, topic, version, records):
-    """As the recorder writes it."""
+    """Write an answer as the recorder writes it."""
     answer = produce(broker, records, topic=topic, version=version)
     if answer.error_code or answer.base_offset < 0:
         return [str(int(answer.error_code)), "", "", ""]

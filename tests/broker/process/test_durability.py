@@ -97,7 +97,7 @@ def test_consumers_see_only_what_is_synced(broker, disk):
     assert latest(broker) == 0
     seen = fetch_one(broker, 0)
     assert (seen.error_code, seen.high_watermark, seen.records) == (0, 0, b"")
-    assert fetch_one(broker, 1).error_code == 0, "the log's end is not out of range"
+    assert fetch_one(broker, 1).error_code == 0, "a fetch at the log's end is answered as out of range"
     disk.work()
     assert latest(broker) == 1
     assert fetch_one(broker, 0).high_watermark == 1

@@ -113,8 +113,8 @@ def test_what_does_not_fit_is_refused_whole_and_taken_when_there_is_room(tmp_pat
                 with no_file_larger_than(full + room, broker):
                     assert writer.try_next() == STORAGE_ERROR
                     assert writer.try_next() == STORAGE_ERROR
-                    assert log.stat().st_size == full, "something half-written stays"
-                    assert other.try_next() == NONE, "a smaller file takes more"
+                    assert log.stat().st_size == full, "a half-written batch stays in the file"
+                    assert other.try_next() == NONE, "the broker writes to a smaller file that has no room"
                     assert stored(client, "topic") == list(range(writer.sequence))
                 assert writer.try_next() == NONE
         broker.kill()

@@ -1,4 +1,4 @@
-"""When old data goes: retention and unlinking on the broker's schedule, compaction in its pauses."""
+"""Old data goes: retention and unlinking on the broker's schedule, compaction in its pauses."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -29,7 +29,7 @@ def test_too_few_open_files_are_said_before_anything_fails():
 
 
 class Limits:
-    """What the system allows: as much as the hard limit says, and no more than it can do."""
+    """A system that allows as much as its hard limit says, and no more than it can do."""
 
     def __init__(self, monkeypatch, soft, hard, *, possible=1 << 30):
         self.soft, self.hard, self.possible = soft, hard, possible

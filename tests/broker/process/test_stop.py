@@ -84,7 +84,7 @@ def test_what_was_acknowledged_is_there_after_a_stop_under_load(tmp_path, number
                 producer.join(60)
             for consumer in consumers:
                 consumer.wait_until_closed()
-            assert time.monotonic() - begun < 20, "those who wait held the stop up"
+            assert time.monotonic() - begun < 20, "clients that wait held up the broker's end"
         process = broker._process
         assert process is not None
         assert process.wait(30) == 0

@@ -1,4 +1,4 @@
-"""Which quotas are set, which one binds a client, and which cannot be set."""
+"""Quotas are set and found, the most particular one binds a client, and some cannot be set."""
 
 import pytest
 

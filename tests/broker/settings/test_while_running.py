@@ -1,4 +1,4 @@
-"""Which broker settings may change while the broker runs, as DynamicBrokerConfig of Apache decides."""
+"""Some broker settings may change while the broker runs: those that Apache's DynamicBrokerConfig lets change."""
 
 import pytest
 
@@ -13,7 +13,7 @@ KEYSTORE = "ssl.keystore.location"
 def check(wanted, *, whole_cluster=False, **given):
     config = BrokerConfig({name.replace("_", "."): value for name, value in given.items()})
     check_dynamic(config, wanted, whole_cluster=whole_cluster)
-    assert (config.dynamic, config["log.retention.ms"]) == ({}, None), "a check has set something"
+    assert (config.dynamic, config["log.retention.ms"]) == ({}, None), "the check has changed the settings in force"
 
 
 @pytest.mark.parametrize("whole_cluster", [True, False])

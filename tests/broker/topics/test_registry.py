@@ -83,7 +83,7 @@ def test_others_are_told_of_new_settings_once_they_are_in_force(broker, topics):
 
 def test_settings_that_are_refused_reach_neither_the_catalog_nor_others(broker, topics):
     topic = new_topic(broker, "topic", segment_ms="7")
-    topics.on_configured.append(lambda _: pytest.fail("others were told"))
+    topics.on_configured.append(lambda _: pytest.fail("others were told of settings that were refused"))
     assert refused_with(ErrorCode.INVALID_CONFIG, topics.configure, topic, {"segment.ms": "0"})
     assert topic.config.overrides == broker.cluster.catalog.topics_by_id[topic.id].configs == {"segment.ms": "7"}
 

@@ -18,7 +18,7 @@ def topic(broker):
 
 
 def change(broker, name, value):
-    """As an admin client does it."""
+    """Change a setting of the topic as an admin client does."""
     config = IncrementalAlterConfigsRequest.Resource.Config(name=name, config_operation=SET, value=value)
     resource = IncrementalAlterConfigsRequest.Resource(resource_type=TOPIC, resource_name="topic", configs=[config])
     response = broker.ask(IncrementalAlterConfigsRequest(resources=[resource], validate_only=False), 1)

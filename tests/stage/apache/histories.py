@@ -46,7 +46,7 @@ class Appended(NamedTuple):
     """Id, epoch, first sequence."""
     is_transactional: bool = False
     marker: str = ""
-    """Of a control batch: COMMIT or ABORT."""
+    """The type of a control batch's record: COMMIT or ABORT."""
 
     @property
     def last_offset(self) -> int:

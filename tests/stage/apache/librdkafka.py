@@ -97,7 +97,7 @@ class Clients:
         ended: set[Place] = set()
         deadline = monotonic() + TIMEOUT_S
         while len(ended) < len(places):
-            assert monotonic() < deadline, f"no end of {set(places) - ended}"
+            assert monotonic() < deadline, f"the consumer did not reach the end of {set(places) - ended}"
             for message in consumer.consume(500, 0.1):
                 place: Place = _given(message.topic()), _given(message.partition())
                 error = message.error()
@@ -142,7 +142,7 @@ class Clients:
         self.admin.alter_user_scram_credentials([change])[user].result(TIMEOUT_S)
 
     def iterations(self) -> dict[str, list[int]]:
-        """Of the passwords of each user."""
+        """Return the iterations of each user's passwords."""
         found = self.admin.describe_user_scram_credentials().result(TIMEOUT_S)
         return {user: [each.iterations for each in known.scram_credential_infos] for user, known in found.items()}
 
