@@ -4,11 +4,10 @@ import json
 import os
 from pathlib import Path
 
-from ottla.broker.process.options import Address, Ready, ReadyNode
-from ottla.ready import READY_LINE, banner, write_port_file
+from ottla.ready import READY_LINE, Ready, ReadyNode, banner, write_port_file
 
-ONE = ReadyNode(1, Address("localhost", 9092), (Address("127.0.0.1", 9092), Address("::1", 9092)), None)
-TWO = ReadyNode(2, Address("localhost", 9093), (Address("127.0.0.1", 9093),), "b")
+ONE = ReadyNode(1, "localhost", 9092, "localhost:9092", ("127.0.0.1:9092", "[::1]:9092"), None)
+TWO = ReadyNode(2, "localhost", 9093, "localhost:9093", ("127.0.0.1:9093",), "b")
 
 
 def ready(*nodes: ReadyNode) -> Ready:

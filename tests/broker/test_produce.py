@@ -1,4 +1,7 @@
-"""Produce and InitProducerId, with the error codes that Apache 4.3.1 gave for the same requests."""
+"""Produce and InitProducerId, with the error codes that Apache 4.3.1 gave for the same requests.
+
+producing/append and producing/answer do the work; tests/broker/test_slow_logs.py has them over slow logs.
+"""
 
 import pytest
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ottla.broker.control.local_socket import CommandError
 from ottla.broker.control.node_commands import NodeCommands
-from ottla.broker.process.options import Address, StartError
+from ottla.broker.settings.addresses import Address
+from ottla.broker.user_errors import CommandError, StartError
 from tests.stage.several_nodes import ThreeNodes
 
 

@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused_whole_and_taken_when_there_is_room(tmp_pat
                     assert writer.try_next() == STORAGE_ERROR
                     assert writer.try_next() == STORAGE_ERROR
                     assert log.stat().st_size == full, "a half-written batch stays in the file"
-                    assert other.try_next() == NONE, "the broker writes to a smaller file that has no room"
+                    assert other.try_next() == NONE, "the broker refuses a smaller file that has room"
                     assert stored(client, "topic") == list(range(writer.sequence))
                 assert writer.try_next() == NONE
         broker.kill()

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ottla.broker.process.open_files import LEAST_OPEN_FILES, OWN_FILES, connection_limit, raise_open_file_limit
-from ottla.broker.process.options import StartError
+from ottla.broker.user_errors import StartError
 
 
 def test_the_limit_of_open_files_is_raised_to_what_the_system_allows():

@@ -94,7 +94,7 @@ def test_stable_offsets_are_read_after_the_commits_that_are_under_way():
     client.commit(1, alone=True)
     scenario.topic.slow = False
     assert client.fetch().committed_offset == -1
-    with pytest.raises(AssertionError, match="no answer yet"):
+    with pytest.raises(AssertionError, match="the answer has not come yet"):
         client.fetch(require_stable=True)
     scenario.topic.finish()
     assert client.fetch(require_stable=True).committed_offset == 1
