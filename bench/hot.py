@@ -26,7 +26,7 @@ from ottla.scheduling.clock import SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
 
 REQUESTS = 20_000

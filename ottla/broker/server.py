@@ -34,7 +34,7 @@ from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
 from ottla.storage.files.directory_lock import DirectoryInUseError
 from ottla.storage.files.identity import IdentityError
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
 
 log = logging.getLogger(__name__)

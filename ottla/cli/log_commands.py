@@ -31,7 +31,7 @@ def check(folder: Path, names: tuple[str, ...]) -> None:
 
     The exit status is 1 if a log needs repair.
     """
-    from ottla.storage.files.segment_files import RealFiles
+    from ottla.storage.files.real import RealFiles
     from ottla.storage.segments.recovery.log_check import check_directory
 
     files = RealFiles()
@@ -61,7 +61,7 @@ def repair(folder: Path, names: tuple[str, ...]) -> None:
     ottla log check /var/lib/ottla
     ottla log repair /var/lib/ottla orders-0
     """  # noqa: D301
-    from ottla.storage.files.segment_files import RealFiles
+    from ottla.storage.files.real import RealFiles
     from ottla.storage.segments.recovery.log_repair import repair as mend
 
     files = RealFiles()

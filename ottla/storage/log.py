@@ -11,57 +11,15 @@ comes.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
-from ottla.storage.files.segment_files import FileSlice, RecordSlice
+from ottla.storage.appends import UNVERIFIED, Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import BatchHeader
-
-if TYPE_CHECKING:
-    from ottla.storage.producers import ProducerState
-
-__all__ = [
-    "NO_EPOCH",
-    "NO_OFFSET",
-    "NO_TIMESTAMP",
-    "UNVERIFIED",
-    "AbortedTransaction",
-    "AppendOrigin",
-    "Appended",
-    "EpochEnd",
-    "FileSlice",
-    "FoundOffset",
-    "Log",
-    "RecordSlice",
-]
-
-NO_OFFSET = -1
-NO_EPOCH = -1
-NO_TIMESTAMP = -1
-UNVERIFIED = -1
-"""The transaction version of a batch whose transaction nobody has asked the coordinator about."""
-
-
-class AppendOrigin(IntEnum):
-    """Who appends. A client's batches are checked for sequence and timestamps; a coordinator's are trusted."""
-
-    CLIENT = 0
-    COORDINATOR = 1
-
-
-class Appended(NamedTuple):
-    """Where a batch lies. For a duplicate: where the first copy of it lies."""
-
-    base_offset: int
-    last_offset: int
-    duplicate: bool
-    log_start_offset: int
-    log_append_time_ms: int
-    """-1 if records keep their producer's time, as the Produce response wants it."""
 
 
 class FoundOffset(NamedTuple):
@@ -77,6 +35,35 @@ class EpochEnd(NamedTuple):
 
     leader_epoch: int
     end_offset: int
+
+
+class ProducerView(Protocol):
+    """A producer as a log remembers it (DescribeProducers); not to be changed. -1 means none."""
+
+    @property
+    def epoch(self) -> int:
+        """The producer's epoch."""
+        ...
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of its last record."""
+        ...
+
+    @property
+    def last_timestamp(self) -> int:
+        """The timestamp of its last batch, in milliseconds."""
+        ...
+
+    @property
+    def coordinator_epoch(self) -> int:
+        """The epoch of the coordinator that wrote its last marker."""
+        ...
+
+    @property
+    def transaction_offset(self) -> int:
+        """The first offset of its transaction under way."""
+        ...
 
 
 class Log(Protocol):
@@ -206,8 +193,8 @@ class Log(Protocol):
         """
         ...
 
-    def active_producers(self) -> "Iterable[tuple[int, ProducerState]]":
-        """Each producer id that is remembered, with what is known of it; not to be changed."""
+    def active_producers(self) -> Iterable[tuple[int, ProducerView]]:
+        """Each producer id that is remembered, with what is known of it."""
         ...
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ottla.scheduling.steps import Steps
-from ottla.storage.files.segment_files import RecordSlice
-from ottla.storage.log import UNVERIFIED, AbortedTransaction, Appended, AppendOrigin, EpochEnd, FoundOffset
+from ottla.storage.appends import UNVERIFIED, Appended, AppendOrigin
+from ottla.storage.log import EpochEnd, FoundOffset
 from ottla.storage.log_config import LogConfig
+from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

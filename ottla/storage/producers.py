@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ottla.storage.files.segment_files import Buffer
-from ottla.storage.log import NO_EPOCH, NO_OFFSET, NO_TIMESTAMP, UNVERIFIED, AppendOrigin
+from ottla.storage.appends import NO_EPOCH, NO_OFFSET, NO_TIMESTAMP, UNVERIFIED, AppendOrigin
 from ottla.storage.open_transactions import AbortedTransaction, Transactions
 from ottla.wire.batch import TRANSACTIONAL_BIT, BatchHeader
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, read_marker
+from ottla.wire.primitives import Buffer
 
 REMEMBERED_BATCHES = 5
 """As many as a producer may have in flight: any of them may come again."""

@@ -19,7 +19,7 @@ from ottla.storage import catalog as stored
 from ottla.storage.catalog import PartitionState
 from ottla.storage.files.directory_lock import DirectoryInUseError, DirectoryLock
 from ottla.storage.files.identity import Identity, IdentityError, read_identity, read_partition_metadata, uuid_to_text
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.producers import Producers
 from ottla.storage.segments.data_directory import CLEAN_SHUTDOWN, DELETED_SUFFIX
 from ottla.storage.segments.recovery.producer_snapshots import CorruptSnapshotError, decode_snapshot

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
 
-from ottla.storage.files.segment_files import RealFiles, SegmentFile
+from ottla.storage.files.interface import SegmentFile
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.scan import CorruptBatchError, check_batches
 from ottla.storage.segments.segment import LOG_SUFFIX
 from ottla.wire.batch import BatchHeader

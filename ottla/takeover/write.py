@@ -15,7 +15,7 @@ from ottla.broker.versions.features import KIND as FEATURES_KIND
 from ottla.storage.catalog import FILE_NAME, Catalog
 from ottla.storage.files.checkpoints import OffsetCheckpoint
 from ottla.storage.files.identity import write_identity
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import CLEAN_SHUTDOWN, LOG_START_OFFSETS, RECOVERY_POINTS
 from ottla.takeover.examine import Takeover, TakeoverError
 from ottla.wire.errors import KafkaError

@@ -8,8 +8,8 @@ from random import Random
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFiles
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
+from ottla.storage.files.real import RealFiles
 from ottla.storage.open_transactions import AbortedTransaction
 from ottla.storage.segments.compaction.dirtiness import assess
 from ottla.storage.segments.compaction.rounds import compact

@@ -17,7 +17,7 @@ from ottla.scheduling.promise import Promise
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages import groups as messages

@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple
 
-from ottla.storage.files.segment_files import Buffer
+from ottla.wire.primitives import Buffer
 
 SECTOR = 512
 
@@ -124,6 +124,9 @@ class CrashableFile:
 
     def slice(self, position: int, size: int) -> bytes:
         return self.pread(size, position)
+
+    def is_in_memory(self, position: int, size: int) -> bool:
+        return True
 
     def truncate(self, size: int) -> None:
         self._files.change(Cut(self._open(), size))

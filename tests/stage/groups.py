@@ -8,7 +8,7 @@ from ottla.broker.coordinators.groups.coordinator import GroupCoordinator
 from ottla.broker.coordinators.groups.group_settings import GroupSettings
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.timers import Timers
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
 from ottla.wire.batch import read_header, set_offsets
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended, AppendOrigin
+from ottla.storage.appends import Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import HEADER_SIZE, BatchHeader, check_produced, read_header

@@ -16,9 +16,10 @@ from ottla.scheduling.background import Background, Inline
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import FILE_NAME, Catalog
-from ottla.storage.files.segment_files import FileSlice, RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.slices import FileSlice
 from ottla.wire import frames
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch

@@ -5,15 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import (
-    UNVERIFIED,
-    AbortedTransaction,
-    Appended,
-    AppendOrigin,
-    FoundOffset,
-    Log,
-    RecordSlice,
-)
+from ottla.storage.appends import UNVERIFIED, Appended, AppendOrigin
+from ottla.storage.log import FoundOffset, Log
+from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import BatchHeader
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.compaction.dirtiness import assess
 from ottla.storage.segments.compaction.rounds import Compacted, CompactionSettings, compact

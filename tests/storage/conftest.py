@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ottla.scheduling.background import Background, Inline
-from ottla.storage.files.segment_files import RealFiles, SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog

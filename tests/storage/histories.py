@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended, AppendOrigin
+from ottla.storage.appends import Appended, AppendOrigin
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog

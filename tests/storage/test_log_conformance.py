@@ -11,18 +11,10 @@ from typing import Protocol, TypeVar, cast
 import pytest
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import (
-    NO_EPOCH,
-    NO_OFFSET,
-    UNVERIFIED,
-    Appended,
-    AppendOrigin,
-    EpochEnd,
-    FoundOffset,
-    Log,
-    RecordSlice,
-)
+from ottla.storage.appends import NO_EPOCH, NO_OFFSET, UNVERIFIED, Appended, AppendOrigin
+from ottla.storage.log import EpochEnd, FoundOffset, Log
 from ottla.storage.log_config import LogConfig
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import HEADER_SIZE, check_produced, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

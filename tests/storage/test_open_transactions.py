@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin
+from ottla.storage.appends import UNVERIFIED, Appended, AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.open_transactions import AbortedTransaction
 from ottla.storage.segments.aborted_index import ENTRY_SIZE

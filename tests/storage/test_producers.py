@@ -2,7 +2,7 @@
 
 import pytest
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.producers import LAST_SEQUENCE
 from ottla.storage.segments.recovery.producer_snapshots import CorruptSnapshotError, decode_snapshot, encode_snapshot

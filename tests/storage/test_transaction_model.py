@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.markers import Marker, build_marker

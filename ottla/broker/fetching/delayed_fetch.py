@@ -16,9 +16,9 @@ from ottla.broker.topics.registry import Topics
 from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.timers import Timer, Timers
-from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log import Log
 from ottla.storage.open_transactions import AbortedTransaction
+from ottla.storage.slices import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.fetch import FetchRequest, FetchResponse

@@ -17,7 +17,7 @@ from ottla.broker.requests.context import Context
 from ottla.broker.requests.deferred import Deferred, Reply
 from ottla.broker.requests.dispatch import handle
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import FileSlice
+from ottla.storage.slices import FileSlice
 from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError
 from ottla.wire.frames import SIZE

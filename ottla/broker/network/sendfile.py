@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from ottla.storage.files.segment_files import FileSlice
+from ottla.storage.slices import FileSlice
 
 COPIED_BYTES = 256 << 10
 """At most this is read at once; the socket takes no more anyway."""

@@ -8,7 +8,7 @@ from ottla.broker.topics.registry import Topics
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
-from ottla.storage.files.segment_files import FileSlice, RecordSlice
+from ottla.storage.slices import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import ZSTD
 from ottla.wire.errors import KafkaError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ottla.broker.user_errors import StartError
-from ottla.storage.files.segment_files import default_open_limit
+from ottla.storage.files.real import default_open_limit
 
 LEAST_OPEN_FILES = 64
 OWN_FILES = 24

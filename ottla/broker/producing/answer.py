@@ -10,7 +10,7 @@ from ottla.broker.producing.append import ACKS_ALL, ACKS_NONE
 from ottla.broker.requests.context import Context
 from ottla.broker.topics.names import MAX_NAME_LENGTH
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError, RecordsRefusedError
 from ottla.wire.messages.produce import ProduceRequest, ProduceResponse

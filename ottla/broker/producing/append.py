@@ -8,7 +8,7 @@ from ottla.broker.requests.context import Context
 from ottla.broker.topics.partition import Partition
 from ottla.broker.topics.topic import Topic
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
 from ottla.wire.batch import (
     LENGTH_OVERHEAD,
     LOG_APPEND_TIME,

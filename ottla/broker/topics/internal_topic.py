@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from ottla.broker.topics.registry import Topics
 from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended, AppendOrigin, FileSlice, RecordSlice
+from ottla.storage.appends import Appended, AppendOrigin
+from ottla.storage.slices import FileSlice, RecordSlice
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

@@ -7,8 +7,9 @@ from functools import partial
 from typing import Protocol
 
 from ottla.scheduling.promise import Promise
+from ottla.storage.appends import Appended, AppendOrigin
 from ottla.storage.catalog import PartitionState
-from ottla.storage.log import Appended, AppendOrigin, Log
+from ottla.storage.log import Log
 from ottla.storage.offline_log import OfflineLog
 from ottla.wire.batch import BatchHeader, read_header
 from ottla.wire.codes import ErrorCode

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 
 _VERSION = "0"
 

@@ -5,7 +5,7 @@ import binascii
 from pathlib import Path
 from typing import NamedTuple
 
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 
 META_PROPERTIES = "meta.properties"
 PARTITION_METADATA = "partition.metadata"

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 from ottla.storage.open_transactions import AbortedTransaction
 from ottla.storage.segments.index import CorruptIndexError
 

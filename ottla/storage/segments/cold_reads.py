@@ -10,8 +10,8 @@ from typing import TypeVar
 from ottla.scheduling.background import Background
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import CallSteps, run_steps
-from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.segments.segment import Segment
+from ottla.storage.slices import FileSlice, RecordSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 

@@ -22,7 +22,8 @@ from ottla.storage.files.identity import (
     uuid_to_text,
     write_identity,
 )
-from ottla.storage.files.segment_files import RealFiles, SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.flushing import Flusher
 from ottla.storage.segments.index import IndexMemory

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ottla.scheduling.background import Background
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import SegmentFile
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
+from ottla.storage.files.interface import SegmentFile
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.segments.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
 from ottla.storage.segments.unsynced import Syncing

@@ -13,7 +13,7 @@ from operator import lt
 from pathlib import Path
 from struct import Struct
 
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 from ottla.storage.log_config import MAX_INT64
 
 OFFSET_ENTRY_SIZE = 8

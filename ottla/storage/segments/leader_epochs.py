@@ -5,9 +5,10 @@ from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
 
+from ottla.storage.appends import NO_EPOCH, NO_OFFSET
 from ottla.storage.files.checkpoints import read_lines, write_lines
-from ottla.storage.files.segment_files import SegmentFiles
-from ottla.storage.log import NO_EPOCH, NO_OFFSET, EpochEnd
+from ottla.storage.files.interface import SegmentFiles
+from ottla.storage.log import EpochEnd
 
 FILE_NAME = "leader-epoch-checkpoint"
 

@@ -5,7 +5,7 @@ from struct import Struct
 
 from crc32c import crc32c
 
-from ottla.storage.files.segment_files import SegmentFile
+from ottla.storage.files.interface import SegmentFile
 from ottla.storage.log_config import MAX_INT64
 from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, BatchHeader, read_header
 

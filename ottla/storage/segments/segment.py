@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ottla.storage.files.segment_files import RecordSlice, SegmentFile, SegmentFiles
-from ottla.storage.log import NO_TIMESTAMP, FoundOffset
+from ottla.storage.appends import NO_TIMESTAMP
+from ottla.storage.files.interface import SegmentFile, SegmentFiles
+from ottla.storage.log import FoundOffset
 from ottla.storage.log_config import MAX_INT64
 from ottla.storage.segments.aborted_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.storage.segments.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 from ottla.storage.segments.scan import FIRST_CHUNK, CorruptBatchError, check_batches, find_batch, read_headers
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import HEADER_SIZE, MAGIC, MAGIC_OFFSET, BatchHeader, read_header
 from ottla.wire.errors import KafkaError
 from ottla.wire.records import Record, read_records

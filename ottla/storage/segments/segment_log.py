@@ -13,9 +13,10 @@ from random import Random
 from ottla.scheduling.background import Background
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
+from ottla.storage.appends import UNVERIFIED, Appended, AppendOrigin
 from ottla.storage.files.identity import write_partition_metadata
-from ottla.storage.files.segment_files import RecordSlice, SegmentFiles
-from ottla.storage.log import UNVERIFIED, Appended, AppendOrigin, EpochEnd, FoundOffset
+from ottla.storage.files.interface import SegmentFiles
+from ottla.storage.log import EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.open_transactions import AbortedTransaction
 from ottla.storage.producers import Producers, ProducerState
@@ -39,6 +40,7 @@ from ottla.storage.segments.segment import (
 from ottla.storage.segments.time_lookup import find_max_timestamp, find_timestamp
 from ottla.storage.segments.unlinking import Removals
 from ottla.storage.segments.unsynced import Unsynced
+from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import (
     CONTROL_BIT,
     CREATE_TIME,

@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ottla.scheduling.steps import CallSteps
-from ottla.storage.files.segment_files import FileSlice, RecordSlice
 from ottla.storage.log import FoundOffset
 from ottla.storage.segments.cold_reads import bring_into_memory
+from ottla.storage.slices import FileSlice, RecordSlice
 
 if TYPE_CHECKING:
     from ottla.storage.segments.segment import Segment

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ottla.scheduling.background import Background
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 
 if TYPE_CHECKING:
     from ottla.storage.segments.segment_log import SegmentLog

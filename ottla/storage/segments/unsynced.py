@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ottla.storage.files.segment_files import SegmentFile, SegmentFiles
+from ottla.storage.files.interface import SegmentFile, SegmentFiles
 
 MANY_FILES = 16
 

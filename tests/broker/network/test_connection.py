@@ -16,7 +16,7 @@ from ottla.broker.network.connection import MOST_BYTES_WITHOUT_RECORDS
 from ottla.broker.network.loop import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
 from ottla.broker.network.poll_set import MOST_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
 from ottla.broker.network.sendfile import send_copied, send_from_file
-from ottla.storage.files.segment_files import FileSlice
+from ottla.storage.slices import FileSlice
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.produce import ProduceRequest

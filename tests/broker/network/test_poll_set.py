@@ -12,7 +12,8 @@ import trio.testing
 
 from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE, AskedSet, EpollSet, by_poll, by_select
 from ottla.broker.network.sendfile import send_copied, send_from_file
-from ottla.storage.files.segment_files import FileSlice, RealFiles
+from ottla.storage.files.real import RealFiles
+from ottla.storage.slices import FileSlice
 
 KINDS = {"epoll": EpollSet, "poll": partial(AskedSet, by_poll), "select": partial(AskedSet, by_select)}
 OTHERS = {name: kind for name, kind in KINDS.items() if name != "epoll"}

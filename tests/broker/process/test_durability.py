@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFile
+from ottla.storage.files.real import RealFile
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import DescribeTopicPartitionsRequest, MetadataRequest
 from ottla.wire.messages.fetch import ListOffsetsRequest, OffsetForLeaderEpochRequest
@@ -65,7 +65,7 @@ def failing(monkeypatch):
     def fail(file):
         raise OSError(errno.EIO, "Input/output error")
 
-    return partial(monkeypatch.setattr, "ottla.storage.files.segment_files._HastyFile.sync", fail)
+    return partial(monkeypatch.setattr, "ottla.storage.files.real._HastyFile.sync", fail)
 
 
 @pytest.mark.parametrize("acks", [1, -1])

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFile
+from ottla.storage.files.real import RealFile
 from ottla.testing import Ottla
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.fetch import ListOffsetsRequest

@@ -7,7 +7,7 @@ import pytest
 
 from ottla.broker.process.housekeeping import Housekeeping
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import FileSlice
+from ottla.storage.slices import FileSlice
 from ottla.wire.batch import read_header
 from ottla.wire.messages.groups import OffsetCommitRequest, OffsetFetchRequest
 from ottla.wire.records import read_records

@@ -5,8 +5,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import RealFiles
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog

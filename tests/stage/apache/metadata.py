@@ -5,7 +5,7 @@ from pathlib import Path
 from struct import pack
 
 from ottla.storage.files.identity import Identity, write_identity, write_partition_metadata
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.wire.messages.metadata_records import ConfigRecord, PartitionRecord, TopicRecord
 from ottla.wire.records import Record, build_batch
 from ottla.wire.schema import MetadataRecord

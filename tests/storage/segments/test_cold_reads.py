@@ -8,10 +8,11 @@ import pytest
 
 from ottla.scheduling.promise import Promise
 from ottla.storage.files.page_cache import is_in_memory
-from ottla.storage.files.segment_files import FileSlice, RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.slices import FileSlice
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from tests.stage.held import Held

@@ -11,7 +11,7 @@ import pytest
 from ottla.scheduling.background import Inline
 from ottla.storage.files.directory_lock import DirectoryInUseError
 from ottla.storage.files.identity import IdentityError, uuid_from_text, uuid_to_text
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory, StoredPartition
 from tests.stage.held import Held
@@ -242,7 +242,7 @@ import resource
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 from ottla.storage.segments.data_directory import DataDirectory
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from tests.stage.held import Held
 from tests.stage.logs import TOPIC_ID, append, batch_of, read_all

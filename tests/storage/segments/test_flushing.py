@@ -9,8 +9,8 @@ from typing import cast
 import pytest
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import RealFile, RealFiles
-from ottla.storage.log import Appended, AppendOrigin
+from ottla.storage.appends import Appended, AppendOrigin
+from ottla.storage.files.real import RealFile, RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import CLEAN_SHUTDOWN, DataDirectory
 from ottla.storage.segments.flushing import JOBS_AT_ONCE, SEGMENTS_AT_ONCE

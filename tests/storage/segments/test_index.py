@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import MAX_INT64
 from ottla.storage.segments.index import CorruptIndexError, IndexMemory, OffsetIndex, TimeIndex
 

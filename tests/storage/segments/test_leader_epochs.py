@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.leader_epochs import LeaderEpochs
 from tests.stage.logs import append
 from tests.storage.conftest import Disk

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import FileSlice, RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.slices import FileSlice
 from tests.stage.logs import NOW_MS, TOPIC_ID, append, append_records, batch_of, offsets, read, read_all
 from tests.stage.stepping import take_all, take_measured, without_collections
 from tests.storage.conftest import Disk

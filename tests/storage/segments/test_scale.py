@@ -5,7 +5,7 @@ from struct import Struct
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFile, RealFiles
+from ottla.storage.files.real import RealFile, RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.wire.batch import set_offsets

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import OpenFiles, RealFile
+from ottla.storage.files.real import OpenFiles, RealFile
 from ottla.storage.segments.scan import FIRST_CHUNK, find_batch
 from ottla.wire.batch import set_offsets
 from tests.stage.logs import batch_of

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import FileSlice, RealFile, RealFiles
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
+from ottla.storage.files.real import RealFile, RealFiles
 from ottla.storage.log_config import LogConfig
+from ottla.storage.slices import FileSlice
 from ottla.wire.batch import read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError

@@ -3,7 +3,7 @@
 import pytest
 
 from ottla.scheduling.promise import Promise
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log import FoundOffset
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.segment_log import SegmentLog

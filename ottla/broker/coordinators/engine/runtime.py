@@ -19,7 +19,7 @@ from ottla.scheduling.clock import Clock
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.steps import Steps
 from ottla.scheduling.timers import Timer, Timers
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError, ProtocolError
 from ottla.wire.records import Record as LogRecord

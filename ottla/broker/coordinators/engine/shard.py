@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 from ottla.broker.coordinators.engine.decision import Decision, Now
 from ottla.scheduling.promise import Promise
-from ottla.storage.log import Appended
+from ottla.storage.appends import Appended
 from ottla.wire.codes import ErrorCode
 
 Record = TypeVar("Record")

@@ -6,7 +6,7 @@ from functools import partial
 from crc32c import crc32c
 
 from ottla.scheduling.steps import Steps
-from ottla.storage.files.segment_files import SegmentFile
+from ottla.storage.files.interface import SegmentFile
 from ottla.storage.segments.scan import CorruptBatchError
 from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, MAGIC, BatchHeader, read_header
 

@@ -17,7 +17,6 @@ from functools import partial
 from typing import NamedTuple
 
 from ottla.scheduling.steps import Steps
-from ottla.storage.files.segment_files import Buffer
 from ottla.storage.segments.aborted_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.storage.segments.aborted_index import encode
 from ottla.storage.segments.compaction.batch_reader import BatchReader
@@ -28,6 +27,7 @@ from ottla.storage.segments.compaction.swap import CLEANED_SUFFIX, check_open, s
 from ottla.storage.segments.segment import GREATEST_RELATIVE_OFFSET, Segment, file_name
 from ottla.wire.batch import HEADER_SIZE, BatchHeader, read_header
 from ottla.wire.compression import NONE, compress, decompress
+from ottla.wire.primitives import Buffer
 from ottla.wire.rebuild import RebuiltBatch, emptied
 from ottla.wire.records import Record, walk_records
 

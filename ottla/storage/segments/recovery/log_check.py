@@ -12,7 +12,7 @@ from crc32c import crc32c
 
 from ottla.storage.files.checkpoints import OffsetCheckpoint
 from ottla.storage.files.identity import PARTITION_METADATA, read_partition_metadata
-from ottla.storage.files.segment_files import SegmentFile, SegmentFiles
+from ottla.storage.files.interface import SegmentFile, SegmentFiles
 from ottla.storage.log_config import MAX_INT64
 from ottla.storage.segments.aborted_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
 from ottla.storage.segments.aborted_index import AbortedTransactions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ottla.storage.files.checkpoints import OffsetCheckpoint
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 from ottla.storage.segments.data_directory import CLEAN_SHUTDOWN, RECOVERY_POINTS
 from ottla.storage.segments.recovery.log_check import BadRange, LogReport, check_directory
 from ottla.storage.segments.segment import LOG_SUFFIX, file_name

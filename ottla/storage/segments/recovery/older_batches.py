@@ -19,7 +19,7 @@ from struct import Struct
 
 from crc32c import crc32c
 
-from ottla.storage.files.segment_files import SegmentFiles
+from ottla.storage.files.interface import SegmentFiles
 from ottla.storage.producers import LAST_SEQUENCE, Producers, RememberedBatch
 
 FILE_NAME = "producers.batches"

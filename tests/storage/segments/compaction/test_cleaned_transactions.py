@@ -1,6 +1,6 @@
 """Compaction of transactions: aborted records go at once, markers when nobody can need them."""
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.markers import Marker, build_marker

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.compaction.cleaner import Cleaner
 from ottla.storage.segments.compaction.dirtiness import Cleanable, assess
 from ottla.storage.segments.data_directory import DataDirectory

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header
 from ottla.wire.markers import Marker, build_marker

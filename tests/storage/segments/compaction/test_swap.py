@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import Buffer, RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.compaction.dirtiness import assess
 from ottla.storage.segments.compaction.rounds import compact
 from ottla.storage.segments.segment_log import SegmentLog
+from ottla.wire.primitives import Buffer
 from tests.stage.logs import NOW_MS, read_all
 from tests.stage.stepping import take_all
 from tests.storage.compacting import SMALL, compacted_config, contents, newest, put

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.log import AppendOrigin
+from ottla.storage.appends import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.wire.batch import read_header

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files.segment_files import RealFiles
+from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.recovery.log_check import LogReport, check_directory
 from ottla.storage.segments.recovery.log_repair import repair

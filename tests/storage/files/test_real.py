@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ottla.storage.files import segment_files as files_module
-from ottla.storage.files.segment_files import FileSlice, RealFiles, default_open_limit
+from ottla.storage.files import real as files_module
+from ottla.storage.files.interface import SegmentFile
+from ottla.storage.files.real import RealFiles, default_open_limit
+from ottla.storage.slices import FileSlice
 
 
-def make(files: RealFiles, folder: Path, count: int) -> list[files_module.SegmentFile]:
+def make(files: RealFiles, folder: Path, count: int) -> list[SegmentFile]:
     made = [files.create(folder / f"{number}.log") for number in range(count)]
     for number, file in enumerate(made):
         assert file.pwrite(b"%04d" % number, 0) == 4

@@ -1,4 +1,4 @@
-"""The only module that touches files. Everything above speaks to ``SegmentFiles``, so a crashable twin can stand in.
+"""The machine's file system. The only module that reads and writes log files.
 
 Descriptors are few: a ``RealFile`` opens itself when it is used, and ``OpenFiles`` closes those that were not used
 lately. A ``FileSlice`` pins its file open until it is released.
@@ -11,180 +11,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
 
+from ottla.storage.files.interface import SegmentFile
 from ottla.storage.files.page_cache import is_in_memory
-from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError
-
-Buffer = bytes | bytearray | memoryview
+from ottla.storage.slices import FileSlice, RecordSlice
+from ottla.wire.primitives import Buffer
 
 _BINARY = getattr(os, "O_BINARY", 0)
 _SMALL_FILE = 1 << 14
-_READ_AHEAD_STEP = 256 << 10
 
 SHARE_OF_DESCRIPTORS = 2
 """Log files may take one in this many of the process's descriptors; the others are for connections."""
-
-
-class SegmentFile(Protocol):
-    """One log file, read and written at given positions."""
-
-    def pwrite(self, data: Buffer, position: int) -> int:
-        """Write at ``position``; returns the bytes written, which may be fewer. Raises OSError."""
-        ...
-
-    def pread(self, size: int, position: int) -> bytes:
-        """Read up to ``size`` bytes at ``position``; fewer only at the end of the file."""
-        ...
-
-    def slice(self, position: int, size: int) -> "FileSlice | bytes":
-        """The range, as a reference to the open file, or as bytes when too many files are pinned already."""
-        ...
-
-    def truncate(self, size: int) -> None:
-        """Cut the file to ``size`` bytes."""
-        ...
-
-    def sync(self) -> None:
-        """Make what was written survive a power cut. May run in another thread while the file is pinned."""
-        ...
-
-    def fileno(self) -> int:
-        """The descriptor of the file, opened if need be. It stays this file's only while the file is pinned."""
-        ...
-
-    def pin(self) -> None:
-        """Keep the descriptor open until ``unpin``."""
-        ...
-
-    def unpin(self) -> None:
-        """Undo one ``pin``."""
-        ...
-
-    def close(self) -> None:
-        """Give the descriptor back, at the last ``unpin`` if the file is pinned. Using the file opens it again."""
-        ...
-
-
-class SegmentFiles(Protocol):
-    """A file system, as far as storage needs one."""
-
-    def create(self, path: Path) -> SegmentFile:
-        """Make an empty file (or empty the one that is there) and return it open."""
-        ...
-
-    def file(self, path: Path) -> SegmentFile:
-        """A file that exists; it is opened at its first use."""
-        ...
-
-    def size(self, path: Path) -> int:
-        """Bytes in a file; raises FileNotFoundError."""
-        ...
-
-    def names(self, folder: Path) -> list[str]:
-        """What lies in a folder; nothing if there is no such folder."""
-        ...
-
-    def read(self, path: Path) -> bytes | None:
-        """A whole small file, or None if there is none."""
-        ...
-
-    def write(self, path: Path, data: Buffer, position: int) -> None:
-        """Write into a file that is not kept open, making it if need be; cut it after the data."""
-        ...
-
-    def replace(self, path: Path, data: bytes, *, sync: bool) -> None:
-        """Put ``data`` in place of the file at once: a reader, or a crash, finds the old one or the new one."""
-        ...
-
-    def rename(self, old: Path, new: Path) -> None:
-        """Rename a file or folder."""
-        ...
-
-    def remove(self, path: Path) -> None:
-        """Remove a file, if it is there."""
-        ...
-
-    def make_folder(self, path: Path) -> None:
-        """Make a folder, unless it is there."""
-        ...
-
-    def remove_folder(self, path: Path) -> None:
-        """Remove a folder with all that is in it."""
-        ...
-
-    def sync_file(self, path: Path) -> None:
-        """Make what a file that is not kept open holds survive a power cut, if it is there. For any thread."""
-        ...
-
-    def sync_folder(self, path: Path) -> None:
-        """Make the names in a folder survive a power cut. For any thread."""
-        ...
-
-
-class FileSlice:
-    """A range of an open file, to be sent with ``sendfile`` or read. Call ``release`` when it has gone out."""
-
-    __slots__ = ("_file", "_size", "position")
-
-    def __init__(self, file: SegmentFile, position: int, size: int) -> None:
-        self._file: SegmentFile | None = None
-        self.position = position
-        self._size = size
-        file.pin()
-        self._file = file
-
-    def __len__(self) -> int:
-        return self._size
-
-    def fileno(self) -> int:
-        """The descriptor of the file, valid until ``release``."""
-        return self._open().fileno()
-
-    def read(self, start: int = 0, size: int | None = None) -> bytes:
-        """The bytes, or ``size`` of them from ``start`` on. Safe in another thread, because the file is pinned."""
-        left = self._size - start
-        return self._open().pread(left if size is None else min(size, left), self.position + start)
-
-    def take(self) -> bytes:
-        """The bytes, for good: the slice is released, whatever comes of it. Raises KafkaError KAFKA_STORAGE_ERROR."""
-        try:
-            return self.read()
-        except OSError as failure:
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, str(failure)) from failure
-        finally:
-            self.release()
-
-    def is_in_memory(self) -> bool:
-        """Whether sending it does not wait for the disk; False where that cannot be told."""
-        return is_in_memory(self.fileno(), self.position, self._size)
-
-    def read_ahead(self) -> None:
-        """Bring it into memory. For a thread: this waits for the disk."""
-        file = self._open()
-        for start in range(0, self._size, _READ_AHEAD_STEP):
-            file.pread(min(_READ_AHEAD_STEP, self._size - start), self.position + start)
-
-    def release(self) -> None:
-        """Give the file back; doing it twice does nothing."""
-        file = self._file
-        if file is not None:
-            self._file = None
-            file.unpin()
-
-    def _open(self) -> SegmentFile:
-        if self._file is None:
-            raise ValueError("The slice was released")
-        return self._file
-
-    def __del__(self) -> None:
-        # A connection that breaks may drop its answer; that must not pin a descriptor for ever.
-        self.release()
-
-
-RecordSlice = FileSlice | bytes
-"""What a read returns: a range of a file, or the bytes themselves."""
 
 
 class OpenFiles:
@@ -272,6 +109,10 @@ class RealFile:
             self._open(0)
         self.used = True
         return FileSlice(self, position, size)
+
+    def is_in_memory(self, position: int, size: int) -> bool:
+        """Return whether reading the range does not wait for the disk; False where that cannot be told."""
+        return is_in_memory(self.fileno(), position, size)
 
     def truncate(self, size: int) -> None:
         """Cut the file."""
