@@ -49,12 +49,12 @@ class Housekeeping:
 
     def remove(self) -> Steps[None]:
         """Unlink the files whose time has come, and go on with logs that had much to give up."""
-        removals = self._cluster.directory.removals
-        removals.remove_due(self._cluster.clock.wall_ms())
-        waiting, removals.logs_to_trim = removals.logs_to_trim, {}
+        directory = self._cluster.directory
+        directory.removals.remove_due(self._cluster.clock.wall_ms())
+        waiting, directory.logs_to_trim = directory.logs_to_trim, {}
         for each in waiting:
             if each.is_being_cleaned:
-                removals.logs_to_trim[each] = None
+                directory.logs_to_trim[each] = None
             else:
                 yield from trim_all(each)
 

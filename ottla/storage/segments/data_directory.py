@@ -28,6 +28,7 @@ from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.flushing import Flusher
 from ottla.storage.segments.index import IndexMemory
 from ottla.storage.segments.recovery.opening import DamagedLogError, LastShutdown, open_log
+from ottla.storage.segments.segment_list import SegmentList
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.storage.segments.unlinking import Removals
 
@@ -106,6 +107,8 @@ class DataDirectory:
         self._forgotten: set[tuple[str, int]] = set()
         """Logs that are gone and may yet stand in the checkpoints."""
         self.logs: dict[tuple[str, int], SegmentLog] = {}
+        self.logs_to_trim: dict[SegmentList, None] = {}
+        """Logs with more segments below their start than are removed at once."""
         self._starts_have_moved = False
         self._remove_deleted()
 
@@ -171,6 +174,7 @@ class DataDirectory:
             background=self.background,
             random=self._random,
             start_moved=self._start_moved,
+            trim_later=self._trim_later,
         )
         if key in self._unopened:
             shutdown = LastShutdown(
@@ -282,6 +286,9 @@ class DataDirectory:
         moved = points != self._recovery_points
         self._recovery_points = points
         return moved
+
+    def _trim_later(self, log: SegmentList) -> None:
+        self.logs_to_trim[log] = None
 
     def _start_moved(self) -> None:
         """Write the logs' starts before this pass is answered: once, of however many logs they moved."""

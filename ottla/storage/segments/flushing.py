@@ -11,7 +11,7 @@ the next one a success. The log goes offline instead.
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ottla.scheduling.background import Background
 from ottla.scheduling.promise import Promise
@@ -19,11 +19,9 @@ from ottla.storage.appends import Appended
 from ottla.storage.files.interface import SegmentFile
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.segments.segment import LOG_SUFFIX, SNAPSHOT_SUFFIX
+from ottla.storage.segments.segment_list import SegmentList
 from ottla.storage.segments.unsynced import Syncing
 from ottla.wire.errors import KafkaError
-
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment_log import SegmentLog
 
 JOBS_AT_ONCE = 4
 """So many threads sync at a time; a file system writes its journal once for those that come together."""
@@ -69,10 +67,22 @@ class Sync(NamedTuple):
 class LogFlushing:
     """What one log still has to sync, and who waits for it."""
 
-    __slots__ = ("_flusher", "_flushes", "_is_timed", "_log", "_messages", "_ms", "is_under_way", "waiting")
+    __slots__ = (
+        "_flusher",
+        "_flushes",
+        "_go_offline",
+        "_is_timed",
+        "_log",
+        "_messages",
+        "_ms",
+        "is_under_way",
+        "waiting",
+    )
 
-    def __init__(self, log: "SegmentLog", flusher: "Flusher") -> None:
+    def __init__(self, log: SegmentList, flusher: "Flusher", go_offline: Callable[[str], None]) -> None:
+        """``go_offline`` is called with the reason when the disk refuses a sync."""
         self._log = log
+        self._go_offline = go_offline
         self._flusher = flusher
         self._messages = self._ms = MAX_INT64
         self._is_timed = False
@@ -190,7 +200,7 @@ class LogFlushing:
     def failed(self, failure: BaseException) -> None:
         """The disk did not take it: nobody can say what of this log is on it."""
         if not self._log.is_abandoned:
-            self._log.go_offline(f"{self._log.folder.name} could not be synced to disk: {failure}")
+            self._go_offline(f"{self._log.folder.name} could not be synced to disk: {failure}")
 
     def give_up(self, error: KafkaError) -> None:
         """Tell those who wait that no answer comes any more."""

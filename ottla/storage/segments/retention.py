@@ -6,12 +6,10 @@ is never too old.
 """
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ottla.scheduling.steps import Steps
-
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.segments.segment_list import SegmentList
 
 SEGMENTS_AT_ONCE = 4
 """So many are taken out in one step: some twenty renames, which take a millisecond or two in a large folder."""
@@ -19,8 +17,11 @@ SEGMENTS_AT_ONCE = 4
 _log = logging.getLogger(__name__)
 
 
-def apply_retention(log: "SegmentLog", now_ms: int, high_watermark: int) -> Steps[bool]:
-    """Let go what the topic's settings say, at most up to ``high_watermark``; returns whether the log's start moved."""
+def apply_retention(log: SegmentList, now_ms: int, high_watermark: int, *, roll: Callable[[], object]) -> Steps[bool]:
+    """Let go what the topic's settings say, at most up to ``high_watermark``; returns whether the log's start moved.
+
+    ``roll`` is called to begin another segment when all records go.
+    """
     if log.is_being_cleaned or not log.segments:
         return False
     start = log.log_start_offset
@@ -30,19 +31,19 @@ def apply_retention(log: "SegmentLog", now_ms: int, high_watermark: int) -> Step
         if keeps_from > start and log.segments and not log.is_being_cleaned:
             _log.info("%r: retention lets go what lies below %d", log, keeps_from)
             if keeps_from == log.log_end_offset and log.segments[-1].size:
-                log.roll()  # There is always a segment to append to.
+                roll()  # There is always a segment to append to.
             log.move_start(keeps_from)
     yield from trim_all(log)
     return log.log_start_offset > start
 
 
-def trim_all(log: "SegmentLog") -> Steps[None]:
+def trim_all(log: SegmentList) -> Steps[None]:
     """Take out all segments that lie wholly below the log's start, unless compaction works on the log."""
     while not log.is_being_cleaned and not trim(log):
         yield None
 
 
-def trim(log: "SegmentLog") -> bool:
+def trim(log: SegmentList) -> bool:
     """Take out segments that lie wholly below the log's start, a few at most; returns whether that were all."""
     if log.is_being_cleaned:
         return False
@@ -51,7 +52,7 @@ def trim(log: "SegmentLog") -> bool:
     return whole <= SEGMENTS_AT_ONCE
 
 
-def _by_size(log: "SegmentLog", high_watermark: int) -> int:
+def _by_size(log: SegmentList, high_watermark: int) -> int:
     """The first offset that is kept when the log is to shrink to ``retention.bytes``."""
     keeps_from = log.log_start_offset
     limit = log.config.retention_bytes
@@ -67,7 +68,7 @@ def _by_size(log: "SegmentLog", high_watermark: int) -> int:
     return keeps_from
 
 
-def _by_time(log: "SegmentLog", now_ms: int, high_watermark: int) -> Steps[int]:
+def _by_time(log: SegmentList, now_ms: int, high_watermark: int) -> Steps[int]:
     """The first offset that is kept when what is older than ``retention.ms`` goes."""
     keeps_from = log.log_start_offset
     limit = log.config.retention_ms
@@ -90,5 +91,5 @@ def _by_time(log: "SegmentLog", now_ms: int, high_watermark: int) -> Steps[int]:
     return keeps_from
 
 
-def _is_last_and_empty(log: "SegmentLog", number: int) -> bool:
+def _is_last_and_empty(log: SegmentList, number: int) -> bool:
     return number + 1 == len(log.segments) and not log.segments[number].size

@@ -4,7 +4,6 @@ State moves only after the one ``pwrite`` of an append has succeeded; a failed o
 """
 
 import logging
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,26 +19,21 @@ from ottla.storage.log import EpochEnd, FoundOffset
 from ottla.storage.log_config import MAX_INT64, LogConfig
 from ottla.storage.open_transactions import AbortedTransaction
 from ottla.storage.producers import Producers, ProducerState
-from ottla.storage.segments.aborted_index import AbortedTransactions
 from ottla.storage.segments.cold_reads import read_when_in_memory, take_read_steps
 from ottla.storage.segments.flushing import Flusher, LogFlushing
 from ottla.storage.segments.index import IndexMemory
-from ottla.storage.segments.leader_epochs import FILE_NAME as EPOCHS_FILE
-from ottla.storage.segments.leader_epochs import LeaderEpochs
 from ottla.storage.segments.recovery.older_batches import FILE_NAME as OLDER_BATCHES
 from ottla.storage.segments.recovery.older_batches import write_older_batches
 from ottla.storage.segments.recovery.producer_snapshots import encode_snapshot
 from ottla.storage.segments.retention import apply_retention, trim
 from ottla.storage.segments.segment import (
     GREATEST_RELATIVE_OFFSET,
-    SEGMENT_SUFFIXES,
     SNAPSHOT_SUFFIX,
     Segment,
-    file_name,
 )
+from ottla.storage.segments.segment_list import SegmentList
 from ottla.storage.segments.time_lookup import find_max_timestamp, find_timestamp
 from ottla.storage.segments.unlinking import Removals
-from ottla.storage.segments.unsynced import Unsynced
 from ottla.storage.slices import RecordSlice
 from ottla.wire.batch import (
     CONTROL_BIT,
@@ -61,7 +55,7 @@ _CLIENT = AppendOrigin.CLIENT
 _TRANSACTIONAL = TRANSACTIONAL_BIT | CONTROL_BIT
 
 
-class SegmentLog:
+class SegmentLog(SegmentList):
     """One partition's batches. Made empty, without files: ``recovery.open_log`` makes one from what is on disk."""
 
     def __init__(
@@ -77,46 +71,30 @@ class SegmentLog:
         background: Background,
         random: Random,
         start_moved: Callable[[], None] = lambda: None,
+        trim_later: Callable[[SegmentList], None] = lambda _log: None,
     ) -> None:
-        self.files = files
-        self.folder = folder
+        """``start_moved`` is called when ``delete_records`` has moved the log's start.
+
+        ``trim_later`` is called with the log when more segments lie below its start than are removed at once.
+        """
+        super().__init__(files, folder, config, memory=memory, removals=removals)
         self.topic_id = topic_id
-        self.memory = memory
-        self.removals = removals
         self._background = background
         self._random = random
         self._start_moved = start_moved
-        self.log_start_offset = 0
-        self.log_end_offset = 0
-        self.recovery_point = 0
-        """Everything below has been synced to disk."""
-        self.size_bytes = 0
-        self.producers = Producers()
-        self.beside = Unsynced(files)
-        self.aborted = AbortedTransactions(files, folder, written=self.beside.replaced)
-        self.epochs = LeaderEpochs(files, folder / EPOCHS_FILE, written=self.beside.replaced)
-        self.segments: list[Segment] = []
-        self._base_offsets: list[int] = []
+        self._trim_later = trim_later
         self._active: Segment | None = None
         self._first_timestamp = -1
         self._roll_timestamp = MAX_INT64
         self._tail_is_torn = False
-        self.is_abandoned = False
-        self.is_being_cleaned = False
-        """Compaction reads the closed segments and will replace them: nobody else takes them out meanwhile."""
-        self.is_uncleanable = False
-        """Compaction has found batches that cannot be read, and leaves this log alone from then on."""
         self.offline_reason: str | None = None
         self.on_offline: Callable[[str], None] = lambda _reason: None
         """Called with the reason when the disk has failed this log; whoever serves it must serve it no more."""
-        self.flushing = LogFlushing(self, flusher)
+        self.flushing = LogFlushing(self, flusher, self.go_offline)
         self.snapshot_offset = 0
         self.sealed_offset = -1
         """The end offset at which all files were last brought up to date."""
         self.configure(config)
-
-    def __repr__(self) -> str:
-        return f"<SegmentLog {self.folder.name}: {self.log_start_offset} to {self.log_end_offset}>"
 
     @property
     def acknowledged_offset(self) -> int:
@@ -124,14 +102,9 @@ class SegmentLog:
         waiting = self.flushing.waiting
         return waiting[0].appended.base_offset if waiting else self.log_end_offset
 
-    @property
-    def config(self) -> LogConfig:
-        """The topic's settings."""
-        return self._config
-
     def configure(self, config: LogConfig) -> None:
         """Use other settings from now on."""
-        self._config = config
+        self.config = config
         self._jitter_ms = 0
         if config.segment_jitter_ms > 0 and config.segment_ms > 0:
             self._jitter_ms = self._random.randrange(min(config.segment_jitter_ms, config.segment_ms))
@@ -157,7 +130,7 @@ class SegmentLog:
         """Append one checked batch; see ``Log.append``."""
         _, length, _, _, _, attributes, last_offset_delta, base_timestamp, max_timestamp, producer_id, _, _, _ = header
         size = length + LENGTH_OVERHEAD
-        config = self._config
+        config = self.config
         if size > config.segment_bytes:
             raise KafkaError(
                 ErrorCode.RECORD_LIST_TOO_LARGE, f"The batch has {size} bytes; a segment {config.segment_bytes}"
@@ -232,7 +205,7 @@ class SegmentLog:
     def _segment_for_append(self, size: int, max_timestamp: int, last_offset: int) -> Segment:
         """The segment that the next batch goes to: a new one, if there is none or a limit is reached."""
         segment = self._active
-        config = self._config
+        config = self.config
         try:
             if segment is None:
                 if self.is_abandoned:
@@ -263,8 +236,8 @@ class SegmentLog:
             self.beside.renamed(self.folder.parent)
         self.beside.renamed(self.folder)
         segment = self.segment_file(base_offset, size=None)
-        if self._config.preallocate:
-            segment.preallocate(self._config.segment_bytes)
+        if self.config.preallocate:
+            segment.preallocate(self.config.segment_bytes)
         self.add_segment(segment)
         self.activate_last()
         return segment
@@ -297,7 +270,7 @@ class SegmentLog:
         """Let the active segment roll by ``segment.ms``, counted from the first batch's timestamp."""
         self._first_timestamp = first_timestamp
         self._roll_timestamp = (
-            first_timestamp + self._config.longest_segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
+            first_timestamp + self.config.longest_segment_ms - self._jitter_ms if first_timestamp >= 0 else MAX_INT64
         )
 
     # Reading.
@@ -333,7 +306,7 @@ class SegmentLog:
             if offset >= segment.base_offset:
                 found = segment.locate(offset)
             else:
-                segment, segment_end, found = self._locate_closed(offset)
+                segment, segment_end, found = self.locate(offset)
             if found is None:
                 return b""
             position, first_size = found
@@ -345,21 +318,6 @@ class SegmentLog:
             return segment.file.slice(position, available) if available > 0 else b""
         except OSError as failure:
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
-
-    def _locate_closed(self, offset: int) -> tuple[Segment, int, tuple[int, int] | None]:
-        """The segment, its exclusive end, and position and size of the first batch that is not below ``offset``."""
-        for number in range(self.segment_number(offset), len(self.segments)):
-            segment = self.segments[number]
-            last = number + 1 == len(self.segments)
-            segment_end = self.log_end_offset if last else self._base_offsets[number + 1]
-            found = segment.locate(offset)
-            if found is not None or last:
-                return segment, segment_end, found
-        raise IndexError(offset)
-
-    def segment_number(self, offset: int) -> int:
-        """Which segment's range holds ``offset``, counted from the first."""
-        return max(bisect_right(self._base_offsets, offset) - 1, 0)
 
     def last_stable_offset(self, high_watermark: int) -> int:
         """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
@@ -378,7 +336,7 @@ class SegmentLog:
         if not self.aborted or not self.segments:
             return []
         try:
-            segment, segment_end, found = self._locate_closed(offset)
+            segment, segment_end, found = self.locate(offset)
             upper_bound = None if found is None else segment.offset_beyond(found[0] + size)
             return self.aborted.find(segment.base_offset, offset, segment_end if upper_bound is None else upper_bound)
         except OSError as failure:
@@ -421,63 +379,14 @@ class SegmentLog:
                 self.move_start(before_offset)
                 self._start_moved()
                 if not trim(self):
-                    self.removals.logs_to_trim[self] = None
+                    self._trim_later(self)
             except OSError as failure:
                 raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
         return self.log_start_offset
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
         """Let old records go; see ``Log.apply_retention``."""
-        return apply_retention(self, now_ms, high_watermark)
-
-    def move_start(self, offset: int) -> None:
-        """Begin the log at ``offset``; segments below it are to be trimmed."""
-        self.log_start_offset = offset
-        self.epochs.truncate_from_start(offset)
-        if self.segments:
-            self.epochs.write(sync=False)
-
-    def end_of_segment(self, number: int) -> int:
-        """The offset at which a segment's range ends (exclusive)."""
-        return self._base_offsets[number + 1] if number + 1 < len(self._base_offsets) else self.log_end_offset
-
-    def remove_first(self, count: int) -> None:
-        """Give up the first segments. Their files are renamed at once and unlinked later."""
-        for base_offset in self._take_out(0, count):
-            self.give_up(base_offset)
-
-    def remove_from(self, number: int) -> None:
-        """Remove the segments from ``number`` on; at once, because their names may be needed again."""
-        for base_offset in self._take_out(number, len(self.segments)):
-            for suffix in SEGMENT_SUFFIXES:
-                self.files.remove(self.path(base_offset, suffix))
-
-    def replace_segments(self, number: int, count: int, segment: Segment) -> list[int]:
-        """Put ``segment`` in place of ``count`` closed ones; returns by which offsets their files are named."""
-        gone = self._take_out(number, number + count)
-        self.put_segment(number, segment)
-        return gone
-
-    def put_segment(self, number: int, segment: Segment) -> None:
-        """Put a segment in its place between the others."""
-        self.segments.insert(number, segment)
-        self._base_offsets.insert(number, segment.base_offset)
-        self.size_bytes += segment.size
-
-    def give_up(self, base_offset: int, suffixes: Iterable[str] = SEGMENT_SUFFIXES) -> None:
-        """Rename files of a segment that was taken out; they are unlinked later."""
-        paths = [self.path(base_offset, suffix) for suffix in suffixes]
-        self.removals.give_up(paths, self._config.file_delete_delay_ms)
-
-    def _take_out(self, first: int, end: int) -> list[int]:
-        """Forget segments; returns the offsets that their files are named by."""
-        for segment in self.segments[first:end]:
-            segment.discard()
-            self.size_bytes -= segment.size
-        gone = self._base_offsets[first:end]
-        del self.segments[first:end], self._base_offsets[first:end]
-        self.aborted.forget(gone)
-        return gone
+        return apply_retention(self, now_ms, high_watermark, roll=self.roll)
 
     def active_producers(self) -> Iterable[tuple[int, ProducerState]]:
         """Each producer id that is remembered, with what is known of it."""
@@ -489,34 +398,11 @@ class SegmentLog:
 
     # Opening and closing.
 
-    def segment_file(self, base_offset: int, *, size: int | None, suffix: str = "") -> Segment:
-        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one.
-
-        ``suffix`` stands behind the names of its files while it is not the log's yet.
-        """
-        return Segment(
-            self.files,
-            self.folder,
-            base_offset,
-            size=size,
-            memory=self.memory,
-            index_interval_bytes=self._config.index_interval_bytes,
-            suffix=suffix,
-        )
-
-    def add_segment(self, segment: Segment) -> None:
-        """Put a segment behind the others."""
-        self.put_segment(len(self.segments), segment)
-
     def activate_last(self) -> None:
         """Append to the last segment from now on."""
         segment = self._active = self.segments[-1]
         segment.activate()
         self._count_roll_from(segment.first_timestamp())
-
-    def path(self, offset: int, suffix: str) -> Path:
-        """Where the file of that kind is that belongs to an offset."""
-        return self.folder / file_name(offset, suffix)
 
     def write_snapshot(self, *, sync: bool) -> None:
         """Write the producers as they are at the log's end, unless that has been done."""
@@ -531,14 +417,6 @@ class SegmentLog:
         self.files.replace(path, encode_snapshot(producers), sync=sync)
         self.beside.replaced(path)
         self.snapshot_offset = max(self.snapshot_offset, offset)
-
-    def unsynced(self, end_offset: int | None = None) -> list[Segment]:
-        """The segments with batches below ``end_offset`` (all, without it) that have not been synced."""
-        end_offset = self.log_end_offset if end_offset is None else end_offset
-        if self.recovery_point >= end_offset or not self.segments:
-            return []
-        first = self.segment_number(self.recovery_point)
-        return self.segments[first : bisect_left(self._base_offsets, end_offset)]
 
     def flush(self) -> Promise[None] | None:
         """Sync everything appended so far."""
@@ -565,22 +443,17 @@ class SegmentLog:
         """Take the log out of service: its disk has failed, and what can be read of it need not be what is on it."""
         _log.error("%r goes offline: %s", self, reason)
         self.offline_reason = reason
-        self._give_back()
+        self.let_go()
         self.on_offline(reason)
         self.flushing.give_up(KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, reason))
 
     def abandon(self) -> None:
         """Give the descriptors back without writing anything: the log is being removed, or the process ends."""
-        self._give_back()
+        self.let_go()
         # Who still waits for a sync looks where the partition is now.
         self.flushing.give_up(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
 
-    def closed_error(self) -> KafkaError:
-        """What a log answers once it ``is_abandoned``."""
-        return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")
-
-    def _give_back(self) -> None:
-        for segment in self.segments:
-            segment.discard()
-        self.segments, self._base_offsets, self._active = [], [], None
-        self.is_abandoned = True
+    def let_go(self) -> None:
+        """Give the descriptors back; nothing is appended any more."""
+        super().let_go()
+        self._active = None

@@ -4,23 +4,18 @@ The loop does not wait for the disk meanwhile: a segment whose times are not kno
 thread, one segment after the other, so that others have their turn however many there are. Segments may go meanwhile.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ottla.scheduling.steps import CallSteps
 from ottla.storage.log import FoundOffset
 from ottla.storage.segments.cold_reads import bring_into_memory
+from ottla.storage.segments.segment import Segment
+from ottla.storage.segments.segment_list import SegmentList
 from ottla.storage.slices import FileSlice, RecordSlice
 
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment import Segment
-    from ottla.storage.segments.segment_log import SegmentLog
 
-
-def find_timestamp(log: SegmentLog, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
+def find_timestamp(log: SegmentList, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
     """The first record whose timestamp is ``timestamp_ms`` or later."""
     number = 0
     while number < len(log.segments):
@@ -36,7 +31,7 @@ def find_timestamp(log: SegmentLog, timestamp_ms: int) -> CallSteps[FoundOffset 
     return None
 
 
-def find_max_timestamp(log: SegmentLog) -> CallSteps[FoundOffset | None]:
+def find_max_timestamp(log: SegmentList) -> CallSteps[FoundOffset | None]:
     """The first record with the greatest timestamp."""
     number = 0
     while number < len(log.segments):
@@ -52,7 +47,7 @@ def find_max_timestamp(log: SegmentLog) -> CallSteps[FoundOffset | None]:
     return None
 
 
-def _find_in(log: SegmentLog, segment: Segment, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
+def _find_in(log: SegmentList, segment: Segment, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
     """What there is in one segment; None too when the segment is gone."""
     yield from _learn_times(segment)
     if segment.is_discarded or segment.max_timestamp < timestamp_ms:
@@ -81,7 +76,7 @@ def _read_ahead(segment: Segment, end: RecordSlice) -> None:
         end.read_ahead()
 
 
-def _bring_closed(log: SegmentLog, segment: Segment, beginning: Callable[[], RecordSlice]) -> CallSteps[None]:
+def _bring_closed(log: SegmentList, segment: Segment, beginning: Callable[[], RecordSlice]) -> CallSteps[None]:
     """Bring into memory what a search in a closed segment reads first; the last one was used just now."""
     if segment is not log.segments[-1]:
         yield segment.read_indexes_ahead
@@ -89,13 +84,13 @@ def _bring_closed(log: SegmentLog, segment: Segment, beginning: Callable[[], Rec
             yield from bring_into_memory(beginning())
 
 
-def _next(log: SegmentLog, segment: Segment) -> int:
+def _next(log: SegmentList, segment: Segment) -> int:
     """The number of the segment to look at after this one: what has taken its place, if it is gone."""
     number = log.segment_number(segment.base_offset)
     return number if segment.is_discarded else number + 1
 
 
-def _see_that_it_is_open(log: SegmentLog) -> None:
+def _see_that_it_is_open(log: SegmentList) -> None:
     """That no segment is left to look at may be because the log was closed meanwhile."""
     if log.is_abandoned:
         raise log.closed_error()

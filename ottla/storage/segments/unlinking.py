@@ -8,13 +8,9 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ottla.scheduling.background import Background
 from ottla.storage.files.interface import SegmentFiles
-
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment_log import SegmentLog
 
 DELETED_SUFFIX = ".deleted"
 
@@ -34,8 +30,6 @@ class Removals:
         self._due: deque[Path] = deque()
         self._is_unlinking = False
         self._is_handing_over = False
-        self.logs_to_trim: dict[SegmentLog, None] = {}
-        """Logs with more segments to be given up than was right at once."""
 
     def __len__(self) -> int:
         """How many files are still there."""

@@ -174,7 +174,7 @@ def test_deleting_much_at_once_is_finished_later(disk: Disk) -> None:
     assert len(bases(disk)) > 1
     assert read(log, 98 + 1)
     assert disk.directory is not None
-    assert list(disk.directory.removals.logs_to_trim) == [log]
+    assert list(disk.directory.logs_to_trim) == [log]
     retain(log)
     assert bases(disk) == [98]
 

@@ -9,12 +9,10 @@ Not yet: the last segment, what is not decided (``last_stable_offset``), and wha
 ``min.compaction.lag.ms``.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ottla.scheduling.steps import Steps
-
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.segments.segment_list import SegmentList
 
 _SEGMENTS_PER_STEP = 256
 
@@ -22,7 +20,7 @@ _SEGMENTS_PER_STEP = 256
 class Cleanable(NamedTuple):
     """What there is to be compacted of one log."""
 
-    log: "SegmentLog"
+    log: SegmentList
     first_dirty_offset: int
     first_uncleanable_offset: int
     clean_bytes: int
@@ -42,7 +40,7 @@ class Cleanable(NamedTuple):
         return (self.is_overdue and self.dirty_bytes > 0) or self.ratio > self.log.config.min_cleanable_dirty_ratio
 
 
-def assess(log: "SegmentLog", cleaned_to: int | None, now_ms: int, last_stable_offset: int) -> Steps[Cleanable | None]:
+def assess(log: SegmentList, cleaned_to: int | None, now_ms: int, last_stable_offset: int) -> Steps[Cleanable | None]:
     """What may be compacted of a log; None if there is nothing. ``cleaned_to``: how far the last round came, if known.
 
     Raises OSError if a segment's times cannot be read.
@@ -74,7 +72,7 @@ def assess(log: "SegmentLog", cleaned_to: int | None, now_ms: int, last_stable_o
     return Cleanable(log, first_dirty, uncleanable, clean_bytes, dirty_bytes, is_overdue)
 
 
-def _before_lag(log: "SegmentLog", first_dirty: int, uncleanable: int, latest_ms: int) -> Steps[int]:
+def _before_lag(log: SegmentList, first_dirty: int, uncleanable: int, latest_ms: int) -> Steps[int]:
     """The base of the first dirty segment that holds a record younger than may be compacted; else ``uncleanable``."""
     number = log.segment_number(first_dirty)
     while number < len(log.segments) - 1 and log.segments[number].base_offset < uncleanable:
@@ -86,7 +84,7 @@ def _before_lag(log: "SegmentLog", first_dirty: int, uncleanable: int, latest_ms
     return uncleanable
 
 
-def _is_overdue(log: "SegmentLog", first_dirty: int, now_ms: int) -> Steps[bool]:
+def _is_overdue(log: SegmentList, first_dirty: int, now_ms: int) -> Steps[bool]:
     """Whether a dirty segment began longer ago than ``max.compaction.lag.ms``."""
     oldest_ms = now_ms - log.config.max_compaction_lag_ms
     number = log.segment_number(first_dirty)

@@ -12,7 +12,6 @@ The names in the folder are synced between the stages, for a power cut may keep 
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ottla.scheduling.steps import Steps
 from ottla.storage.segments.aborted_index import SUFFIX as TRANSACTION_INDEX_SUFFIX
@@ -26,9 +25,7 @@ from ottla.storage.segments.segment import (
     Segment,
     file_name,
 )
-
-if TYPE_CHECKING:
-    from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.segments.segment_list import SegmentList
 
 CLEANED_SUFFIX = ".cleaned"
 SWAP_SUFFIX = ".swap"
@@ -43,7 +40,7 @@ class LogClosedError(Exception):
     """The log was deleted or closed while somebody worked on it. What was begun is of no use any more."""
 
 
-def swap_in(log: "SegmentLog", old: list[Segment], cleaned: Segment) -> Steps[None]:
+def swap_in(log: SegmentList, old: list[Segment], cleaned: Segment) -> Steps[None]:
     """Put ``cleaned``, whose files have the suffix ``.cleaned``, in the place of ``old``.
 
     ``old`` are closed segments that follow on each other, and nobody else takes them out meanwhile. Raises OSError and
@@ -76,7 +73,7 @@ def swap_in(log: "SegmentLog", old: list[Segment], cleaned: Segment) -> Steps[No
     yield partial(files.sync_folder, folder)
 
 
-def _sync(log: "SegmentLog", path: Path) -> Steps[None]:
+def _sync(log: SegmentList, path: Path) -> Steps[None]:
     try:
         log.files.size(path)
     except FileNotFoundError:
@@ -90,13 +87,13 @@ def _sync(log: "SegmentLog", path: Path) -> Steps[None]:
         file.close()
 
 
-def check_open(log: "SegmentLog") -> None:
+def check_open(log: SegmentList) -> None:
     """Raise LogClosedError if the log was deleted or closed."""
     if log.is_abandoned:
         raise LogClosedError
 
 
-def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> bool:
+def _rename(log: SegmentList, base_offset: int, before: str, after: str) -> bool:
     """Rename a segment's files; returns whether it has an index of aborted transactions, which is the last of them."""
     renamed = False
     for suffix in _SEGMENT_FILES:
@@ -111,7 +108,7 @@ def _rename(log: "SegmentLog", base_offset: int, before: str, after: str) -> boo
     return renamed
 
 
-def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
+def finish_swaps(log: SegmentList, names: list[str]) -> list[str]:
     """Finish or undo what a crash interrupted; returns the names that are in the log's folder then.
 
     A ``.swap`` segment takes the place of those in its range, unless one below it is not finished: then it is part of
@@ -140,7 +137,7 @@ def finish_swaps(log: "SegmentLog", names: list[str]) -> list[str]:
     return list(left)
 
 
-def _put_in_place(log: "SegmentLog", left: set[str], start: int) -> None:
+def _put_in_place(log: SegmentList, left: set[str], start: int) -> None:
     """Remove the segments that a ``.swap`` segment was made from; or itself, if it is damaged and they are there."""
     path = log.folder / file_name(start, LOG_SUFFIX + SWAP_SUFFIX)
     end = start + 1
@@ -160,7 +157,7 @@ def _put_in_place(log: "SegmentLog", left: set[str], start: int) -> None:
             _remove(log, left, name)
 
 
-def _remove(log: "SegmentLog", left: set[str], name: str) -> None:
+def _remove(log: SegmentList, left: set[str], name: str) -> None:
     log.files.remove(log.folder / name)
     left.discard(name)
 
