@@ -25,7 +25,7 @@ from ottla.scheduling.background import Background
 from ottla.scheduling.clock import SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
 
@@ -71,7 +71,7 @@ def main(*, which: str | None, top: int) -> None:
 def _cluster(folder: Path) -> Cluster:
     source = random.Random(1)
     directory = DataDirectory(folder, node_id=1, files=RealFiles(durable=True), background=_Inline(), random=source)
-    catalog = Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="NORMAL")
+    catalog = SqliteCatalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="NORMAL")
     timers = Timers()
     cluster = Cluster(
         config=BrokerConfig(),

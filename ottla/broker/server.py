@@ -31,7 +31,8 @@ from ottla.ready import Ready, ReadyNode
 from ottla.scheduling.clock import Clock, SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
-from ottla.storage.catalog import FILE_NAME, Catalog, CatalogError
+from ottla.storage.catalog import CatalogError
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.directory_lock import DirectoryInUseError
 from ottla.storage.files.identity import IdentityError
 from ottla.storage.files.real import RealFiles
@@ -159,7 +160,7 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, ste
     except OSError as error:
         raise StartError(f"the data directory {options.data_dir} cannot be used: {error.strerror}") from error
     try:
-        catalog = Catalog(
+        catalog = SqliteCatalog(
             options.data_dir / FILE_NAME,
             cluster_id=directory.identity.cluster_id,
             synchronous="OFF" if options.ephemeral else "NORMAL",

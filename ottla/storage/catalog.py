@@ -1,52 +1,27 @@
-"""What the cluster knows besides records: topics, configs, producer ids. Read from memory, written to SQLite first.
+"""What a cluster's catalog promises: it knows all that the cluster knows besides records, and forgets nothing of it.
 
-Each write is one transaction and raises ``metadata_offset`` by one; memory follows only when it is committed.
+Topics, settings, quotas, credentials, producer ids. ``tests/storage/test_catalog_conformance.py`` holds any catalog to
+this.
 """
 
-import json
-import logging
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-from ottla.wire.codes import ErrorCode
-from ottla.wire.errors import KafkaError
-
-_log = logging.getLogger(__name__)
-
-FILE_NAME = "catalog.sqlite"
-
-_SCHEMA_VERSION = 1
-_SCHEMA = (
-    "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
-    "CREATE TABLE topics (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions TEXT NOT NULL,"
-    " configs TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE configs (resource_type INTEGER, resource_name TEXT, configs TEXT NOT NULL,"
-    " PRIMARY KEY (resource_type, resource_name)) WITHOUT ROWID",
-)
-# What came later: made in older files when they are opened, and no trouble to an older Ottla.
-_LATER_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS entries (kind TEXT, name TEXT, value TEXT NOT NULL,"
-    " PRIMARY KEY (kind, name)) WITHOUT ROWID",
-)
+from typing import Any, NamedTuple, Protocol
 
 NO_CONFIGS: Mapping[str, str] = MappingProxyType({})
 
 
 class CatalogError(Exception):
-    """The catalog's file is of another version or another cluster, or is no catalog."""
+    """The catalog cannot be opened: it is of another version or another cluster, or is no catalog."""
 
 
 class PartitionState(NamedTuple):
-    """Who holds a partition. ``leader`` is -1 if nobody leads it.
+    """The nodes that hold a partition. ``leader`` is -1 if nobody leads it.
 
-    ``eligible_leader_replicas`` are not in sync by the rules, but have all that was acknowledged; ``last_known_elr`` is
-    who led last before nobody did (KIP-966). While the partition is being reassigned, ``replicas`` are the old ones and
-    the new ones (KIP-455).
+    ``eligible_leader_replicas`` are not in sync by the rules, but have all that was acknowledged; ``last_known_elr``
+    names the last leader while there is none (KIP-966). While the partition is being reassigned, ``replicas`` are the
+    old ones and the new ones (KIP-455).
     """
 
     replicas: tuple[int, ...]
@@ -60,10 +35,6 @@ class PartitionState(NamedTuple):
     removing_replicas: tuple[int, ...] = ()
 
 
-_OFTEN = 5
-"""So many fields of a state are always there."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Topic:
     """A topic with its partitions, numbered from 0, and the configs that were set for it. A change makes a new one."""
@@ -74,224 +45,87 @@ class Topic:
     configs: Mapping[str, str] = field(default_factory=lambda: NO_CONFIGS)
 
 
-class Catalog:
-    """The image in memory, and its file. Whatever is read here is committed."""
+class Catalog(Protocol):
+    """One cluster's catalog. It is synchronous: it is read from memory, and a write returns when it is durable.
 
-    def __init__(self, path: Path, *, cluster_id: str, synchronous: str = "NORMAL") -> None:
-        """Open or make the file. ``synchronous`` is SQLite's: NORMAL outlives the process, FULL a power cut too.
+    A write gives a plain value or None, never a promise; a catalog on another machine answers reads from memory, and
+    writes with one transaction there. Each write is all or nothing and raises ``metadata_offset`` by one; memory
+    follows only when the write is committed. A write that cannot be committed raises ``KafkaError`` KAFKA_STORAGE_ERROR
+    and changes nothing, neither here nor there.
 
-        Raises CatalogError if the file is of another cluster or version.
-        """
-        self.cluster_id = cluster_id
-        self.metadata_offset = 0
-        self.topics: dict[str, Topic] = {}
-        self.topics_by_id: dict[bytes, Topic] = {}
-        self._configs: dict[tuple[int, str], Mapping[str, str]] = {}
-        self._entries: dict[str, dict[str, Any]] = {}
-        self._synchronous = synchronous
-        self._next_producer_id = 0
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute(f"PRAGMA synchronous = {synchronous}")
-            self._open(path)
-        except sqlite3.DatabaseError as problem:
-            self._database.close()
-            raise CatalogError(f"{path} cannot be opened: {problem}") from problem
-        except BaseException:
-            self._database.close()
-            raise
+    What is given out is not changed later: a change puts another value in its place.
+    """
 
-    def _open(self, path: Path) -> None:
-        if not self._rows("SELECT name FROM sqlite_master WHERE name = 'facts'"):
-            self._make()
-        stored = dict(self._rows("SELECT name, value FROM facts"))
-        if stored["schema_version"] != _SCHEMA_VERSION:
-            raise CatalogError(f"{path} has version {stored['schema_version']}; this Ottla knows {_SCHEMA_VERSION}.")
-        if stored["cluster_id"] != self.cluster_id:
-            raise CatalogError(f"{path} is of cluster {stored['cluster_id']}, not of cluster {self.cluster_id}.")
-        self.metadata_offset = stored["metadata_offset"]
-        self._next_producer_id = stored["next_producer_id"]
-        for topic_id, name, partitions, configs in self._rows("SELECT * FROM topics ORDER BY name"):
-            topic = Topic(
-                name=name,
-                id=bytes.fromhex(topic_id),
-                partitions=tuple(map(_decode_partition, json.loads(partitions))),
-                configs=MappingProxyType(json.loads(configs)),
-            )
-            self._put(topic)
-        for resource_type, resource_name, configs in self._rows("SELECT * FROM configs"):
-            self._configs[resource_type, resource_name] = MappingProxyType(json.loads(configs))
-        for statement in _LATER_SCHEMA:
-            self._database.execute(statement)
-        for kind, name, value in self._rows("SELECT kind, name, value FROM entries"):
-            self._entries.setdefault(kind, {})[name] = json.loads(value)
+    @property
+    def cluster_id(self) -> str:
+        """The id of the cluster, as text."""
+        ...
 
-    def _make(self) -> None:
-        facts = {
-            "schema_version": _SCHEMA_VERSION,
-            "cluster_id": self.cluster_id,
-            "metadata_offset": 0,
-            "next_producer_id": 0,
-        }
-        with self._transaction():
-            for statement in _SCHEMA:
-                self._database.execute(statement)
-            self._database.executemany("INSERT INTO facts VALUES (?, ?)", facts.items())
+    @property
+    def metadata_offset(self) -> int:
+        """The number of writes so far, over all restarts."""
+        ...
 
-    # Topics.
+    @property
+    def topics(self) -> Mapping[str, Topic]:
+        """All topics by name."""
+        ...
+
+    @property
+    def topics_by_id(self) -> Mapping[bytes, Topic]:
+        """All topics by id."""
+        ...
 
     def create_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> None:
-        """Add topics, all or none. Raises ValueError if one does.
+        """Add topics, all or none. Raises ValueError if one has the name or the id of another that is there.
 
-        With ``synced`` they survive a power cut, here as in what follows, and all that was written before them.
+        With ``synced`` they survive a power cut when this returns, here as in what follows, with all that was written
+        before them; without it, only the end of the process.
         """
-        topics = list(topics)
-        for topic in topics:
-            if topic.name in self.topics or topic.id in self.topics_by_id:
-                raise ValueError(f"There is a topic {topic.name} already, or one with its id")
-        self._write_topics(topics, synced=synced)
+        ...
 
     def replace_topics(self, topics: Iterable[Topic], *, synced: bool = False) -> None:
         """Put changed topics (partitions, leaders, configs) in place of those with the same ids, all or none.
 
         Raises KeyError for an id that is not there.
         """
-        topics = list(topics)
-        for topic in topics:
-            self.topics_by_id[topic.id]
-        self._write_topics(topics, synced=synced)
-
-    def _write_topics(self, topics: list[Topic], *, synced: bool) -> None:
-        rows = [
-            (topic.id.hex(), topic.name, _encode_partitions(topic.partitions), json.dumps(dict(topic.configs)))
-            for topic in topics
-        ]
-        with self._change(synced=synced):
-            self._database.executemany("INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?)", rows)
-        for topic in topics:
-            self._put(topic)
+        ...
 
     def delete_topics(self, topic_ids: Iterable[bytes], *, synced: bool = False) -> None:
         """Remove topics, all or none. Raises KeyError for an id that is not there."""
-        topics = [self.topics_by_id[topic_id] for topic_id in topic_ids]
-        with self._change(synced=synced):
-            self._database.executemany("DELETE FROM topics WHERE id = ?", [(topic.id.hex(),) for topic in topics])
-        for topic in topics:
-            del self.topics[topic.name], self.topics_by_id[topic.id]
-
-    def _put(self, topic: Topic) -> None:
-        self.topics[topic.name] = self.topics_by_id[topic.id] = topic
-
-    # Everything else.
+        ...
 
     def configs(self, resource_type: int, resource_name: str) -> Mapping[str, str]:
-        """What was set for a resource that is no topic, by Kafka's types: 4 broker, 16 client metrics, 32 group.
+        """Return the settings of a resource that is no topic, by Kafka's types: 4 broker, 16 client metrics, 32 group.
 
         The cluster-wide defaults of brokers have the name "".
         """
-        return self._configs.get((resource_type, resource_name), NO_CONFIGS)
+        ...
 
     def config_names(self, resource_type: int) -> list[str]:
-        """The resources of a type, topics aside, for which something is set."""
-        return sorted(name for kind, name in self._configs if kind == resource_type)
+        """Return the names of the resources of a type, topics aside, for which something is set, in order."""
+        ...
 
     def replace_configs(self, resource_type: int, resource_name: str, configs: Mapping[str, str]) -> None:
-        """Let these be all that is set for a resource that is no topic; one for which nothing is set is forgotten."""
-        with self._change():
-            self._database.execute(
-                "DELETE FROM configs WHERE resource_type = ? AND resource_name = ?", (resource_type, resource_name)
-            )
-            if configs:
-                self._database.execute(
-                    "INSERT INTO configs VALUES (?, ?, ?)", (resource_type, resource_name, json.dumps(dict(configs)))
-                )
-        self._configs.pop((resource_type, resource_name), None)
-        if configs:
-            self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
+        """Let these be all settings of a resource that is no topic; one for which nothing is set is forgotten."""
+        ...
 
     def entries(self, kind: str) -> Mapping[str, Any]:
-        """What is known under a kind (quotas, credentials, features), by name: values that JSON can hold."""
-        return MappingProxyType(self._entries.get(kind, {}))
+        """Return what is known under a kind (quotas, credentials, features), by name: values that JSON can hold."""
+        ...
 
     def change_entries(self, kind: str, changes: Mapping[str, Any]) -> None:
         """Put values in place by their names, all or none; None removes one."""
-        with self._change():
-            for name, value in changes.items():
-                if value is None:
-                    self._database.execute("DELETE FROM entries WHERE kind = ? AND name = ?", (kind, name))
-                else:
-                    row = (kind, name, json.dumps(value))
-                    self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
-        # Another dict, so that who looks at the old one is not disturbed.
-        kept = {**self._entries.get(kind, {}), **changes}
-        self._entries[kind] = {name: value for name, value in kept.items() if value is not None}
+        ...
 
     def allocate_producer_ids(self, count: int = 1000) -> range:
-        """A block of producer ids that nobody was given before or will be again, whatever happens."""
-        block = range(self._next_producer_id, self._next_producer_id + count)
-        with self._change(synced=True):
-            self._database.execute("UPDATE facts SET value = ? WHERE name = 'next_producer_id'", (block.stop,))
-        self._next_producer_id = block.stop
-        return block
+        """Return a block of producer ids that nobody was given before or will be again, not even after a power cut."""
+        ...
 
     def reserve_producer_ids(self, stop: int) -> None:
         """Never give out the ids below ``stop``: another broker has given them to producers of these logs."""
-        if stop > self._next_producer_id:
-            self.allocate_producer_ids(stop - self._next_producer_id)
+        ...
 
     def close(self) -> None:
-        """Close the file, with everything in it."""
-        self._database.close()
-
-    @contextmanager
-    def _change(self, *, synced: bool = False) -> Iterator[int]:
-        """A transaction that takes the next metadata offset, and gives it to memory when it is committed.
-
-        Raises KafkaError KAFKA_STORAGE_ERROR, and then nothing has changed.
-        """
-        offset = self.metadata_offset + 1
-        try:
-            with self._synced() if synced else nullcontext(), self._transaction():
-                yield offset
-                self._database.execute("UPDATE facts SET value = ? WHERE name = 'metadata_offset'", (offset,))
-        except sqlite3.OperationalError as failure:  # the disk is full or broken
-            _log.error("the catalog cannot be written: %s", failure)
-            raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"The catalog cannot be written: {failure}") from failure
-        self.metadata_offset = offset
-
-    @contextmanager
-    def _synced(self) -> Iterator[None]:
-        """Let SQLite sync its journal at the next commit, unless this data need not outlive the process."""
-        if self._synchronous == "NORMAL":
-            self._database.execute("PRAGMA synchronous = FULL")
-        try:
-            yield
-        finally:
-            self._database.execute(f"PRAGMA synchronous = {self._synchronous}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
-    def _rows(self, query: str) -> list[Any]:
-        return self._database.execute(query).fetchall()
-
-
-def _encode_partitions(partitions: Iterable[PartitionState]) -> str:
-    """What is only there while nodes are missing or replicas move is left out else: an older Ottla can read that."""
-    return json.dumps([state if any(state[_OFTEN:]) else state[:_OFTEN] for state in partitions])
-
-
-def _decode_partition(fields: list[Any]) -> PartitionState:
-    replicas, isr, leader, leader_epoch, partition_epoch = fields[:_OFTEN]
-    return PartitionState(
-        tuple(replicas), tuple(isr), leader, leader_epoch, partition_epoch, *map(tuple, fields[_OFTEN:])
-    )
+        """Close the catalog, with everything in it."""
+        ...

@@ -17,6 +17,7 @@ from ottla.broker.settings.topic_config import TopicConfig
 from ottla.broker.versions.features import FEATURES
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import PartitionState
+from ottla.storage.catalogs.sqlite import FILE_NAME
 from ottla.storage.files.directory_lock import DirectoryInUseError, DirectoryLock
 from ottla.storage.files.identity import Identity, IdentityError, read_identity, read_partition_metadata, uuid_to_text
 from ottla.storage.files.real import RealFiles
@@ -122,9 +123,9 @@ def _examine(folders: tuple[Path, ...], *, without_acls: bool) -> Takeover:
 def _identity(folders: Iterable[Path]) -> Identity:
     identities = []
     for folder in folders:
-        if (folder / stored.FILE_NAME).exists():
+        if (folder / FILE_NAME).exists():
             raise TakeoverError(
-                f"{folder} is Ottla's already: it has a {stored.FILE_NAME}. Serve it with `ottla serve --data-dir`; to "
+                f"{folder} is Ottla's already: it has a {FILE_NAME}. Serve it with `ottla serve --data-dir`; to "
                 "take over again what Apache has in it, remove that file first, and all that only Ottla knows is lost."
             )
         identity = read_identity(RealFiles(), folder)

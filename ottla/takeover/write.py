@@ -12,7 +12,7 @@ from pathlib import Path
 from ottla.broker.quotas.limits import Quotas
 from ottla.broker.security.scram_credentials import ScramCredentials
 from ottla.broker.versions.features import KIND as FEATURES_KIND
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.checkpoints import OffsetCheckpoint
 from ottla.storage.files.identity import write_identity
 from ottla.storage.files.real import RealFiles
@@ -29,7 +29,7 @@ def write_catalog(found: Takeover, folder: Path) -> None:
     unfinished = folder / (FILE_NAME + _UNFINISHED)
     for leftover in folder.glob(f"{FILE_NAME}*"):
         leftover.unlink()
-    catalog = Catalog(unfinished, cluster_id=found.identity.cluster_id, synchronous="FULL")
+    catalog = SqliteCatalog(unfinished, cluster_id=found.identity.cluster_id, synchronous="FULL")
     try:
         catalog.create_topics(found.topics)
         for (resource_type, name), configs in found.configs.items():

@@ -16,7 +16,7 @@ from ottla.scheduling.background import Inline
 from ottla.scheduling.promise import Promise
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
 from ottla.wire.codes import ErrorCode
@@ -69,7 +69,7 @@ class Broker:
         directory = DataDirectory(
             folder, node_id=1, files=RealFiles(durable=False), background=Inline(), random=Random(1)
         )
-        catalog = Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF")
+        catalog = SqliteCatalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF")
         self.cluster = Cluster(
             config=config,
             directory=directory,

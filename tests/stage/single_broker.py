@@ -15,7 +15,7 @@ from ottla.broker.versions.releases import Release
 from ottla.scheduling.background import Background, Inline
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.data_directory import DataDirectory
@@ -108,7 +108,7 @@ class Broker:
         self.cluster = Cluster(
             config=config,
             directory=directory,
-            catalog=Catalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
+            catalog=SqliteCatalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
             clock=self.clock,
             timers=timers,
             stepper=Stepper(timers=timers, stopwatch=self.clock.monotonic, background=directory.background),

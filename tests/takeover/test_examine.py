@@ -13,7 +13,7 @@ from ottla.broker.security.scram_credentials import Mechanism, ScramCredentials
 from ottla.broker.server import refuse_logs_of_others
 from ottla.broker.user_errors import StartError
 from ottla.broker.versions.features import Features
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.storage.files.directory_lock import DirectoryLock
 from ottla.storage.producers import Producers, ProducerState
 from ottla.storage.segments.recovery.producer_snapshots import encode_snapshot
@@ -64,8 +64,8 @@ def refusal(*folders: Path) -> str:
     return str(refused.value)
 
 
-def catalog_of(folder: Path) -> Catalog:
-    return Catalog(folder / FILE_NAME, cluster_id=CLUSTER_ID)
+def catalog_of(folder: Path) -> SqliteCatalog:
+    return SqliteCatalog(folder / FILE_NAME, cluster_id=CLUSTER_ID)
 
 
 def test_topics_settings_and_producer_ids_go_into_the_catalog(root):

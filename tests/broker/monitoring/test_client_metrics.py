@@ -7,7 +7,7 @@ import pytest
 
 from ottla.broker.monitoring import client_metrics
 from ottla.broker.monitoring.client_metrics import ALL_METRICS, DEFAULT_INTERVAL_MS, Telemetry
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.wire.codes import ErrorCode, ResourceType
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
@@ -55,7 +55,7 @@ class Asking:
 
 @pytest.fixture
 def client(tmp_path):
-    catalog = Catalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
+    catalog = SqliteCatalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
     yield Asking(catalog)
     catalog.close()
 

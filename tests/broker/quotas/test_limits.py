@@ -15,14 +15,14 @@ from ottla.broker.quotas.limits import (
     Quotas,
     as_entity,
 )
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
 
 @pytest.fixture
 def catalog(tmp_path):
-    catalog = Catalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
+    catalog = SqliteCatalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
     yield catalog
     catalog.close()
 

@@ -7,7 +7,7 @@ from base64 import b64decode
 import pytest
 
 from ottla.broker.security.scram_credentials import KIND, Mechanism, ScramCredentials
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -16,7 +16,7 @@ SHA_256, SHA_512 = Mechanism
 
 @pytest.fixture
 def catalog(tmp_path):
-    catalog = Catalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
+    catalog = SqliteCatalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
     yield catalog
     catalog.close()
 

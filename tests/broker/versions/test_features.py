@@ -11,7 +11,7 @@ from ottla.broker.versions.features import (
     UpgradeType,
 )
 from ottla.broker.versions.releases import find_release
-from ottla.storage.catalog import FILE_NAME, Catalog
+from ottla.storage.catalogs.sqlite import FILE_NAME, SqliteCatalog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
@@ -20,7 +20,7 @@ UPGRADE, SAFE, UNSAFE = UpgradeType
 
 @pytest.fixture
 def catalog(tmp_path):
-    catalog = Catalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
+    catalog = SqliteCatalog(tmp_path / FILE_NAME, cluster_id="test", synchronous="OFF")
     yield catalog
     catalog.close()
 
