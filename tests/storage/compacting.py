@@ -6,8 +6,9 @@ from typing import Any
 from ottla.storage.appends import AppendOrigin
 from ottla.storage.log_config import LogConfig
 from ottla.storage.segments.compaction.dirtiness import assess
-from ottla.storage.segments.compaction.rounds import Compacted, CompactionSettings, compact
+from ottla.storage.segments.compaction.rounds import Compacted, compact
 from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.store import CompactionSettings
 from ottla.wire.batch import read_header
 from ottla.wire.records import Record, build_batch, read_records
 from tests.stage.logs import NOW_MS, read_all

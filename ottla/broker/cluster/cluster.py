@@ -27,7 +27,7 @@ from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.steps import Steps
 from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import Catalog
-from ottla.storage.segments.data_directory import DataDirectory
+from ottla.storage.store import LogStore
 
 
 class Cluster:
@@ -37,7 +37,7 @@ class Cluster:
         self,
         *,
         config: BrokerConfig,
-        directory: DataDirectory,
+        directory: LogStore,
         catalog: Catalog,
         clock: Clock,
         timers: Timers,
@@ -51,7 +51,7 @@ class Cluster:
         ``more_nodes`` are the settings of the nodes besides the first. With a ``release``, clients find what that
         release of Apache's has, and nothing else.
         """
-        self.id = directory.identity.cluster_id
+        self.id = directory.cluster_id
         self.release = release
         self.config = config
         self.directory = directory
@@ -59,7 +59,7 @@ class Cluster:
         self.clock = clock
         self.timers = timers
         self.stepper = stepper
-        directory.flusher.later = lambda delay_ms, call: timers.schedule(clock.monotonic() + delay_ms / 1000, call)
+        directory.wait_with(lambda delay_ms, call: timers.schedule(clock.monotonic() + delay_ms / 1000, call))
 
         self.nodes = Nodes((config, *more_nodes), random_source)
         self.placement = Placement(self.nodes, config, random_source)

@@ -1,8 +1,7 @@
-"""When old data goes: the broker's schedule of retention, compaction and of unlinking what was given up.
+"""When old data goes: the broker's schedule of retention and of the store's chores.
 
-Decides only when; the rooms ``storage.segments`` and ``storage.segments.compaction`` decide what. Names and defaults
-are Apache's (``LogManager``, ``LogCleaner``): retention every ``log.retention.check.interval.ms``, compaction whenever
-a log is filthy enough, looked for every ``log.cleaner.backoff.ms``.
+Retention is the broker's, by topic: every ``log.retention.check.interval.ms``, and for compacted topics when the store
+asks for it. Which chores there are, and how often they come, the store says.
 """
 
 import logging
@@ -12,61 +11,46 @@ from typing import TYPE_CHECKING
 
 from ottla.broker.topics.partition import NOBODY, Partition
 from ottla.scheduling.steps import Steps
-from ottla.storage.segments.compaction.cleaner import Cleaner
-from ottla.storage.segments.compaction.rounds import CompactionSettings
-from ottla.storage.segments.retention import trim_all
+from ottla.storage.store import CompactionSettings
 
 if TYPE_CHECKING:
     from ottla.broker.cluster.cluster import Cluster
-
-REMOVAL_S = 1.0
 
 log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Keeps one cluster's data directory. Each of its tasks is under way at most once."""
+    """Keeps one cluster's logs: the ``Keeper`` of their store. Each of its tasks is under way at most once."""
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
-        self._cleaner = Cleaner(cluster.directory)
 
     def start(self) -> None:
         """Begin, and go on for as long as the cluster's timers run."""
         config = self._cluster.config
-        self._later(REMOVAL_S, partial(self._repeat, "removing", self.remove, lambda: REMOVAL_S))
+        for chore in self._cluster.directory.chores(self):
+            self._later(chore.first_pause_s, partial(self._repeat, chore.name, chore.begin, chore.pause_s))
         self._later(
             config.integer("log.initial.task.delay.ms") / 1000,
-            partial(self._repeat, "retention", self.apply_retention, self._seconds("log.retention.check.interval.ms")),
+            partial(self._repeat, "retention", self.apply_retention, self._retention_pause_s),
         )
-        if config.boolean("log.cleaner.enable"):
-            pause_s = self._seconds("log.cleaner.backoff.ms")
-            self._later(0, partial(self._repeat, "compaction", self.compact, pause_s))
 
-    def _seconds(self, name: str) -> Callable[[], float]:
-        """A setting as it is when it is asked for: it may change while the broker runs."""
-        return lambda: self._cluster.config.integer(name) / 1000
+    # What the chores ask, as it is when they ask: settings may change while the broker runs.
 
-    def remove(self) -> Steps[None]:
-        """Unlink the files whose time has come, and go on with logs that had much to give up."""
-        directory = self._cluster.directory
-        directory.removals.remove_due(self._cluster.clock.wall_ms())
-        waiting, directory.logs_to_trim = directory.logs_to_trim, {}
-        for each in waiting:
-            if each.is_being_cleaned:
-                directory.logs_to_trim[each] = None
-            else:
-                yield from trim_all(each)
+    def now_ms(self) -> int:
+        """Return the cluster's time of day."""
+        return self._cluster.clock.wall_ms()
 
-    def compact(self) -> Steps[None]:
-        """Compact every log that is filthy enough, the filthiest first; then let go what is too old in such logs."""
-        clock = self._cluster.clock
-        cleaner = self._cleaner
-        while (yield from cleaner.clean_filthiest(self._settings(), clock.wall_ms(), self._last_stable_offset)):
-            pass
-        yield from self.apply_retention(to_compacted=True)
+    def compacts(self) -> bool:
+        """Return whether logs are compacted at all."""
+        return self._cluster.config.boolean("log.cleaner.enable")
 
-    def _settings(self) -> CompactionSettings:
+    def compaction_pause_s(self) -> float:
+        """Return the seconds between two looks for logs to compact."""
+        return self._cluster.config.integer("log.cleaner.backoff.ms") / 1000
+
+    def compaction_settings(self) -> CompactionSettings:
+        """Return the broker's ``log.cleaner.*``."""
         config = self._cluster.config
         return CompactionSettings(
             dedupe_buffer_bytes=config.integer("log.cleaner.dedupe.buffer.size"),
@@ -75,8 +59,18 @@ class Housekeeping:
             io_bytes_per_second=config.number("log.cleaner.io.max.bytes.per.second"),
         )
 
-    def _last_stable_offset(self, key: tuple[str, int]) -> int:
+    def last_stable_offset(self, key: tuple[str, int]) -> int:
+        """Return the last stable offset of a topic and partition. Raises KafkaError if there is none."""
         return self._cluster.topics.partition(*key).last_stable_offset
+
+    def retain_compacted(self) -> Steps[None]:
+        """Apply retention to the logs that are compacted."""
+        return self.apply_retention(to_compacted=True)
+
+    # Retention.
+
+    def _retention_pause_s(self) -> float:
+        return self._cluster.config.integer("log.retention.check.interval.ms") / 1000
 
     def apply_retention(self, *, to_compacted: bool = False) -> Steps[None]:
         """Let go, in every log, what its topic's settings say. Logs that are compacted have their own time for it."""

@@ -26,8 +26,7 @@ from ottla.broker.topics.topic import Topic
 from ottla.storage import catalog as stored
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.offline_log import OfflineLog
-from ottla.storage.segments.data_directory import DataDirectory
-from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.store import LogStore, StoredLog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
@@ -61,7 +60,7 @@ class Topics:
     def __init__(
         self,
         *,
-        store: DataDirectory,
+        store: LogStore,
         catalog: Catalog,
         config: BrokerConfig,
         random_source: random.Random,
@@ -271,7 +270,7 @@ class Topics:
                 log.on_offline = partial(self._take_offline, partition)
             topic.partitions.append(partition)
 
-    def _open_log(self, topic: Topic, index: int) -> SegmentLog | OfflineLog:
+    def _open_log(self, topic: Topic, index: int) -> StoredLog | OfflineLog:
         """Open a log; what is wrong with one keeps no other from being served."""
         try:
             return self._store.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)

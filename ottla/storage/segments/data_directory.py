@@ -6,6 +6,7 @@ consistent, ``.kafka_cleanshutdown``.
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -25,12 +26,14 @@ from ottla.storage.files.identity import (
 from ottla.storage.files.interface import SegmentFiles
 from ottla.storage.files.real import RealFiles
 from ottla.storage.log_config import LogConfig
+from ottla.storage.segments.chores import chores
 from ottla.storage.segments.flushing import Flusher
 from ottla.storage.segments.index import IndexMemory
 from ottla.storage.segments.recovery.opening import DamagedLogError, LastShutdown, open_log
 from ottla.storage.segments.segment_list import SegmentList
 from ottla.storage.segments.segment_log import SegmentLog
 from ottla.storage.segments.unlinking import Removals
+from ottla.storage.store import Chore, Keeper
 
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 RECOVERY_POINTS = "recovery-point-offset-checkpoint"
@@ -58,7 +61,7 @@ class StoredPartition(NamedTuple):
 
 
 class DataDirectory:
-    """An open data directory, this process's alone until ``close``."""
+    """An open data directory, this process's alone until ``close``. The first kind of ``LogStore``."""
 
     def __init__(
         self,
@@ -132,6 +135,11 @@ class DataDirectory:
             text = uuid_to_text(self._random.randbytes(16))
             if not text.startswith("-"):
                 return text
+
+    @property
+    def cluster_id(self) -> str:
+        """The id of the cluster that the directory belongs to."""
+        return self.identity.cluster_id
 
     def stored_partitions(self) -> list[StoredPartition]:
         """The logs that have a folder, opened or not."""
@@ -256,6 +264,14 @@ class DataDirectory:
                 _log.error("%s could not be removed: %s", folder, error)
 
         self.background.run(lambda: self._files.remove_folder(folder), removed)
+
+    def chores(self, keeper: Keeper) -> list[Chore]:
+        """Return what has to be done again and again; see ``LogStore.chores``."""
+        return chores(self, self.removals, self.logs_to_trim, keeper)
+
+    def wait_with(self, later: Callable[[int, Callable[[], None]], object]) -> None:
+        """Use the broker's timers; see ``LogStore.wait_with``."""
+        self.flusher.later = later
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
         """In every log, forget producers whose last batch is that old."""

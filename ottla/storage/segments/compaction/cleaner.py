@@ -5,14 +5,15 @@ It is written down in ``cleaner-offset-checkpoint`` after each round; a round th
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from ottla.scheduling.steps import Steps
 from ottla.storage.segments.compaction.dirtiness import Cleanable, assess
-from ottla.storage.segments.compaction.rounds import CompactionSettings, compact
+from ottla.storage.segments.compaction.rounds import compact
 from ottla.storage.segments.compaction.swap import LogClosedError
-from ottla.storage.segments.data_directory import DataDirectory
 from ottla.storage.segments.scan import CorruptBatchError
 from ottla.storage.segments.segment_log import SegmentLog
+from ottla.storage.store import CompactionSettings
 from ottla.wire.errors import KafkaError
 
 _LOGS_PER_STEP = 16
@@ -22,10 +23,23 @@ Key = tuple[str, int]
 _log = logging.getLogger(__name__)
 
 
+class CompactedLogs(Protocol):
+    """A data directory, as compaction needs it."""
+
+    logs: dict[Key, SegmentLog]
+    """Its open logs."""
+    cleaned_offsets: dict[Key, int]
+    """The offset up to which each of them is compacted."""
+
+    def write_cleaned_offsets(self) -> None:
+        """Write down ``cleaned_offsets``. Raises OSError."""
+        ...
+
+
 class Cleaner:
     """The compaction of one data directory. One log at a time."""
 
-    def __init__(self, directory: DataDirectory) -> None:
+    def __init__(self, directory: CompactedLogs) -> None:
         self._directory = directory
 
     def clean_filthiest(

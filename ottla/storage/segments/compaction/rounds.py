@@ -25,6 +25,7 @@ from ottla.storage.segments.compaction.dirtiness import Cleanable
 from ottla.storage.segments.compaction.offset_map import OffsetMap
 from ottla.storage.segments.compaction.swap import CLEANED_SUFFIX, check_open, swap_in
 from ottla.storage.segments.segment import GREATEST_RELATIVE_OFFSET, Segment, file_name
+from ottla.storage.store import CompactionSettings
 from ottla.wire.batch import HEADER_SIZE, BatchHeader, read_header
 from ottla.wire.compression import NONE, compress, decompress
 from ottla.wire.primitives import Buffer
@@ -35,15 +36,6 @@ _RECORDS_PER_STEP = 128
 _PRODUCERS_PER_STEP = 1000
 _THREAD_BYTES = 16 << 10
 """Fewer bytes are compressed or decompressed at once; a thread would cost more."""
-
-
-class CompactionSettings(NamedTuple):
-    """The broker's settings for compaction (``log.cleaner.*``)."""
-
-    dedupe_buffer_bytes: int = 128 << 20
-    load_factor: float = 0.9
-    io_buffer_bytes: int = 512 << 10
-    io_bytes_per_second: float = float("inf")
 
 
 class Compacted(NamedTuple):

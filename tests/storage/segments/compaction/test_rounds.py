@@ -6,10 +6,11 @@ import pytest
 
 from ottla.storage.appends import AppendOrigin
 from ottla.storage.segments.compaction.dirtiness import assess
-from ottla.storage.segments.compaction.rounds import CompactionSettings, compact
+from ottla.storage.segments.compaction.rounds import compact
 from ottla.storage.segments.compaction.swap import LogClosedError
 from ottla.storage.segments.retention import trim_all
 from ottla.storage.slices import FileSlice
+from ottla.storage.store import CompactionSettings
 from ottla.wire.batch import HEADER_SIZE, read_header
 from ottla.wire.compression import GZIP, LZ4, NONE, SNAPPY, ZSTD
 from ottla.wire.records import Record, build_batch, read_records
