@@ -182,16 +182,22 @@ def alter_user_scram_credentials(
             errors.setdefault(upsertion.name, error)
     for deletion in request.deletions:
         if deletion.name not in errors:
-            credentials.delete(deletion.name, deletion.mechanism)
+            try:
+                credentials.delete(deletion.name, deletion.mechanism)
+            except KafkaError as error:
+                errors[deletion.name] = error
     for upsertion in request.upsertions:
         if upsertion.name not in errors:
-            credentials.put(
-                upsertion.name,
-                upsertion.mechanism,
-                iterations=upsertion.iterations,
-                salt=upsertion.salt,
-                salted_password=upsertion.salted_password,
-            )
+            try:
+                credentials.put(
+                    upsertion.name,
+                    upsertion.mechanism,
+                    iterations=upsertion.iterations,
+                    salt=upsertion.salt,
+                    salted_password=upsertion.salted_password,
+                )
+            except KafkaError as error:
+                errors[upsertion.name] = error
     return AlterUserScramCredentialsResponse(
         results=[_altered(name, errors.get(name)) for name in dict.fromkeys(names)]
     )
