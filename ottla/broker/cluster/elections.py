@@ -3,6 +3,7 @@
 With one node there is nothing to move: it leads what its disk lets it lead.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -15,6 +16,9 @@ from ottla.broker.topics.topic import Topic
 from ottla.broker.versions.features import ELIGIBLE_LEADER_REPLICAS, Features
 from ottla.storage.catalog import Catalog, PartitionState
 from ottla.storage.catalog import Topic as StoredTopic
+from ottla.wire.errors import KafkaError
+
+log = logging.getLogger(__name__)
 
 Decide = Callable[[PartitionState, Rules], PartitionState]
 
@@ -28,7 +32,7 @@ class Elections:
         self._catalog = catalog
         self._features = features
         self.on_moved: list[Callable[[Iterable[Topic]], None]] = []
-        topics.on_configured.append(lambda configured: self.settle(configured, cleanly=True))
+        topics.on_configured.append(self._follow_settings)
 
     # --- nodes
 
@@ -45,24 +49,38 @@ class Elections:
             self._catalog.replace_topics(changed, synced=True)
 
     def stop(self, node: Node) -> None:
-        """Let others lead what ``node`` led; it is out of sync from now on."""
-        node.runs = False
-        self._nodes_changed()
+        """Let others lead what ``node`` led; it is out of sync from now on.
+
+        Raises ``KafkaError`` KAFKA_STORAGE_ERROR, here as in what follows: then nothing has changed.
+        """
+        self._change_node(node, runs=False, is_registered=node.is_registered)
         node.fetch_sessions.clear()
 
     def start(self, node: Node) -> None:
         """Let ``node`` be in sync again, and lead what nobody leads."""
-        node.runs = node.is_registered = True
-        self._nodes_changed()
+        self._change_node(node, runs=True, is_registered=True)
 
     def forget(self, node: Node) -> None:
         """Count no more on a stopped node, until it starts again."""
-        node.is_registered = False
-        self._nodes_changed()
+        self._change_node(node, runs=node.runs, is_registered=False)
 
-    def _nodes_changed(self) -> None:
-        self.settle(self._topics.by_name.values())
+    def _change_node(self, node: Node, *, runs: bool, is_registered: bool) -> None:
+        """Decide by what a node is to be from now on; it stays what it was where the catalog cannot be written."""
+        before = node.runs, node.is_registered
+        node.runs, node.is_registered = runs, is_registered
+        try:
+            self.settle(self._topics.by_name.values())
+        except BaseException:
+            node.runs, node.is_registered = before
+            raise
         self._nodes.version += 1
+
+    def _follow_settings(self, topics: Iterable[Topic]) -> None:
+        """Let leaders follow settings that are in force already; the next election does it where this one fails."""
+        try:
+            self.settle(topics, cleanly=True)
+        except KafkaError as error:
+            log.error("Leaders do not follow the changed settings before the next election: %s", error.message)  # noqa: TRY400 - it says all
 
     def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
         """Let leaders and replicas of these topics be what the running nodes and the settings make of them.

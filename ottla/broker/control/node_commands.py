@@ -13,6 +13,7 @@ from ottla.broker.network.endpoints import Door
 from ottla.broker.network.loop import Loop
 from ottla.broker.requests.context import Context, Contexts
 from ottla.broker.user_errors import CommandError, StartError
+from ottla.wire.errors import KafkaError
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,10 @@ class NodeCommands:
         node = self._find(node_id)
         if not node.runs:
             return
-        self._cluster.elections.stop(node)
+        try:
+            self._cluster.elections.stop(node)
+        except KafkaError as error:
+            raise CommandError(f"node {node_id} runs on: {error.message}") from None
         self._doors[node_id].close()
         for connection in list(self._loop.connections.values()):
             if connection.context.node is node:
@@ -74,8 +78,12 @@ class NodeCommands:
             door.open()
         except StartError as error:
             raise CommandError(str(error)) from None
+        try:
+            self._cluster.elections.start(node)
+        except KafkaError as error:
+            door.close()
+            raise CommandError(f"node {node_id} stays stopped: {error.message}") from None
         door.listen(self._loop, self._context_maker(node))
-        self._cluster.elections.start(node)
         log.info("Node %d is started", node_id)
 
     def _context_maker(self, node: Node) -> Callable[[int, str], Context]:
