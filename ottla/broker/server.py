@@ -37,6 +37,7 @@ from ottla.storage.files.directory_lock import DirectoryInUseError
 from ottla.storage.files.identity import IdentityError
 from ottla.storage.files.real import RealFiles
 from ottla.storage.segments.data_directory import DataDirectory
+from ottla.wire.errors import KafkaError
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,10 @@ def _open_cluster(options: ServeOptions, clock: SystemClock, timers: Timers, ste
             more_nodes=options.more_nodes,
             release=options.release,
         )
+    except KafkaError as error:
+        catalog.close()
+        directory.abandon()
+        raise StartError(f"the data directory {options.data_dir} cannot be used: {error.message}") from error
     finally:
         gc.enable()
 
