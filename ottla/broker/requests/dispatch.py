@@ -14,6 +14,7 @@ from typing import Any
 from ottla.broker.apis import BY_KEY
 from ottla.broker.requests.context import Context
 from ottla.broker.requests.deferred import Deferred, Reply
+from ottla.broker.requests.metadata_cache import holds_until_a_change
 from ottla.broker.requests.metered import MeteredRoute
 from ottla.broker.requests.routes import ROUTES, Route
 from ottla.broker.versions.releases import accepted_versions
@@ -137,10 +138,12 @@ def _remembered(
     if answer is None:
         request, _ = route.decode(buffer, start, end)
         try:
-            answer = route.handler(context, request).encode(route.version)
+            response = route.handler(context, request)
+            answer = response.encode(route.version)
         except Exception as error:
             return _error_reply(route, correlation_id, error, context)
-        answers.put(key, answer)
+        if holds_until_a_change(response):
+            answers.put(key, answer)
     return frames.encode_response(correlation_id, answer, flexible=route.response_is_flexible)
 
 

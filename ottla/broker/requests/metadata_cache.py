@@ -1,8 +1,14 @@
 """Answers that depend on the catalog and on the nodes alone, kept until these change. Bounded in number and size."""
 
+from typing import TYPE_CHECKING
+
 from ottla.broker.cluster.nodes import Nodes
 from ottla.broker.topics.registry import Topics
 from ottla.storage.catalog import Catalog
+from ottla.wire.codes import ErrorCode
+
+if TYPE_CHECKING:
+    from ottla.wire.messages.core import MetadataResponse
 
 MOST_ANSWERS = 256
 LARGEST_ANSWER = 1 << 16
@@ -42,3 +48,8 @@ class Answers:
             if len(self._answers) >= MOST_ANSWERS:
                 self._answers.clear()
             self._answers[key] = answer
+
+
+def holds_until_a_change(response: "MetadataResponse") -> bool:
+    """Return whether a response may be remembered: a topic that the disk did not let be made may be made next time."""
+    return all(topic.error_code != ErrorCode.KAFKA_STORAGE_ERROR for topic in response.topics)
