@@ -90,6 +90,7 @@ class Broker:
     """Broker 1, and one client's connection to it; there may be more nodes (``tests/stage/several_nodes.py``)."""
 
     directory_class = DataDirectory
+    catalog_class = SqliteCatalog
     nodes = 1
     racks: tuple[str, ...] = ()
 
@@ -108,7 +109,7 @@ class Broker:
         self.cluster = Cluster(
             config=config,
             directory=directory,
-            catalog=SqliteCatalog(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
+            catalog=self.catalog_class(folder / FILE_NAME, cluster_id=directory.identity.cluster_id, synchronous="OFF"),
             clock=self.clock,
             timers=timers,
             stepper=Stepper(timers=timers, stopwatch=self.clock.monotonic, background=directory.background),
