@@ -12,7 +12,7 @@ from ottla.broker.topics.compression import AT_ONCE_BYTES, Compression
 from ottla.scheduling.steps import Steps
 from ottla.storage.log_config import LogConfig
 from ottla.wire.batch import HEADER_SIZE, LOG_APPEND_TIME, BatchHeader, read_header
-from ottla.wire.batch_builder import BatchBuilder
+from ottla.wire.building import BatchBuilder
 from ottla.wire.codes import ErrorCode
 from ottla.wire.compression import NONE, ZSTD, compress, decompress
 from ottla.wire.errors import KafkaError

@@ -27,9 +27,9 @@ from ottla.storage.segments.compaction.swap import CLEANED_SUFFIX, check_open, s
 from ottla.storage.segments.segment import GREATEST_RELATIVE_OFFSET, Segment, file_name
 from ottla.storage.store import CompactionSettings
 from ottla.wire.batch import HEADER_SIZE, BatchHeader, read_header
+from ottla.wire.building import RebuiltBatch, emptied
 from ottla.wire.compression import NONE, compress, decompress
 from ottla.wire.primitives import Buffer
-from ottla.wire.rebuild import RebuiltBatch, emptied
 from ottla.wire.records import Record, walk_records
 
 _RECORDS_PER_STEP = 128
