@@ -1,4 +1,4 @@
-"""Where work that blocks on the disk runs. Storage only says what; the broker gives threads, tests do it at once."""
+"""Runs the work that blocks on the disk. Storage says which; the broker gives threads, tests do it at once."""
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -17,9 +17,9 @@ class Background(Protocol):
         ...
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Call ``call`` on the thread that owns the logs, once it has done what it is about: at once if it is idle.
+        """Call ``call`` on the thread that owns the logs, at the end of its pass: at once if it is idle.
 
-        What several requests ask for in one pass of the loop can be gathered that way.
+        The wishes of several requests of one pass of the loop can be gathered that way.
         """
         call()
 
@@ -42,7 +42,7 @@ class Inline:
 
 
 def outcome_of(work: Callable[[], T], background: Background) -> Promise[T]:
-    """What ``work`` returns, or the error that it raises, once it has been done in the background."""
+    """Return the promise of what ``work`` returns or raises, which is done in the background."""
     done: Promise[T] = Promise()
     returned: list[T] = []
     refused: list[KafkaError] = []

@@ -1,14 +1,14 @@
-"""The two kinds of time: the cluster's, which a test may stop or move, and the machine's. Nothing else tells time."""
+"""Tells the two kinds of time: the cluster's, which a test may stop or move, and the machine's. Nothing else does."""
 
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 Stopwatch = Callable[[], float]
-"""Seconds of the machine, which go on whatever the cluster's clock does: for slices, turns, pauses and stalls."""
+"""Returns seconds of the machine, which go on when the cluster's clock is stopped: for slices, turns, stalls."""
 
 stopwatch: Stopwatch = time.monotonic
-"""The machine's own."""
+"""The machine's own stopwatch."""
 
 
 class Clock(Protocol):
@@ -24,7 +24,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The cluster's time where nobody controls it: the machine's."""
+    """Gives the machine's time as the cluster's: where nobody controls it."""
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""

@@ -1,7 +1,7 @@
-"""A value that comes later: the one such type in Ottla. Knows no event loop, no thread and no clock.
+"""Stands for a value that comes later: the one such type in Ottla. Knows no event loop, no thread and no clock.
 
 A promise is resolved, failed or abandoned once, on the thread that owns the caller's state. A callback that raises is
-logged and harms neither the other callbacks nor whoever resolves.
+logged and harms neither the other callbacks nor the code that resolves.
 """
 
 import logging

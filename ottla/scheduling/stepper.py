@@ -1,6 +1,6 @@
 """Takes long work (``scheduling.steps``) in slices between the loop's passes, by the machine's time.
 
-A slice is short enough that nobody who waits for an answer notices, and what would block goes to the background.
+A slice is short enough that nobody who waits for an answer notices; calls that block go to the background.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Stepper:
-    """The turns of one loop. ``timers`` are those of the machine's clock, which ``stopwatch`` reads."""
+    """Gives the turns of one loop. ``timers`` are those of the machine's clock, which ``stopwatch`` reads."""
 
     def __init__(self, *, timers: Timers, stopwatch: Stopwatch, background: Background) -> None:
         self.background = background
@@ -49,5 +49,5 @@ class Stepper:
         return self.now() + SLICE_S
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call ``call`` in so many seconds; with 0, once others had their turn."""
+        """Call ``call`` after ``seconds``; with 0, once others had their turn."""
         self._timers.schedule(self.now() + seconds, call)

@@ -1,7 +1,7 @@
-"""Long work as a generator: where it yields, others have their turn. Knows neither a loop nor a clock.
+"""Takes long work as a generator: where it yields, others have their turn. Knows neither a loop nor a clock.
 
-What is yielded says what the work waits for: ``None`` nothing, a number so many seconds, a promise that it is done,
-a callable its own outcome. The callable is run off the loop's thread, so it must be a call that releases the
+The yielded value says what the work waits for: ``None`` for nothing, a number for that many seconds, a promise for its
+end, a callable for its outcome. The callable is run off the loop's thread, so it must be a call that releases the
 interpreter lock (a read, an fsync); what it returns comes back from the ``yield``, and what it raises is raised there.
 """
 
@@ -34,7 +34,7 @@ class Turns(Protocol):
         ...
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call ``call`` in so many seconds; with 0, once others had their turn."""
+        """Call ``call`` after ``seconds``; with 0, once others had their turn."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The heap of deadlines that all of a clock's timers share. Sleeps never: the loop says when it is time."""
+"""Keeps the deadlines of one clock's timers in a heap. Never sleeps: the loop says when it is time."""
 
 import heapq
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 LEAST_CANCELLED = 64
-"""Up to this many cancelled timers are not worth a search."""
+"""Maximum number of cancelled timers for which the heap is not searched."""
 
 
 class Timer:

@@ -1,4 +1,4 @@
-"""The words of an append: who appends, where the batch comes to lie, and the values that mean none."""
+"""Says who appends a batch and where it comes to lie; with the values that mean none."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -11,14 +11,14 @@ UNVERIFIED = -1
 
 
 class AppendOrigin(IntEnum):
-    """Who appends. A client's batches are checked for sequence and timestamps; a coordinator's are trusted."""
+    """The kind of appender. A client's batches are checked for sequence and timestamps; a coordinator's are trusted."""
 
     CLIENT = 0
     COORDINATOR = 1
 
 
 class Appended(NamedTuple):
-    """Where a batch lies. For a duplicate: where the first copy of it lies."""
+    """The place of a batch in its log; for a duplicate, the place of the first copy."""
 
     base_offset: int
     last_offset: int

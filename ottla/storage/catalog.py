@@ -1,7 +1,7 @@
-"""What a cluster's catalog promises: it knows all that the cluster knows besides records, and forgets nothing of it.
+"""Promises what every catalog does: it keeps all that a cluster knows besides records.
 
-Topics, settings, quotas, credentials, producer ids. ``tests/storage/test_catalog_conformance.py`` holds any catalog to
-this.
+These are topics, settings, quotas, credentials and producer ids. ``tests/storage/test_catalog_conformance.py`` holds
+any catalog to this.
 """
 
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class Catalog(Protocol):
     follows only when the write is committed. A write that cannot be committed raises ``KafkaError`` KAFKA_STORAGE_ERROR
     and changes nothing, neither here nor there.
 
-    What is given out is not changed later: a change puts another value in its place.
+    Values that were given out do not change later: a change puts others in their place.
     """
 
     @property
@@ -111,7 +111,7 @@ class Catalog(Protocol):
         ...
 
     def entries(self, kind: str) -> Mapping[str, Any]:
-        """Return what is known under a kind (quotas, credentials, features), by name: values that JSON can hold."""
+        """Return the entries of a kind (quotas, credentials, features), by name: values that JSON can hold."""
         ...
 
     def change_entries(self, kind: str, changes: Mapping[str, Any]) -> None:

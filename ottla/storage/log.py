@@ -1,11 +1,10 @@
-"""What a partition's log promises. The broker sees this and no file, so another kind of log can stand in.
+"""Promises what every log of a partition does. The broker sees this and no file, so another kind of log can stand in.
 
 Every call answers at once or with a ``Promise``. Calls that change a log take effect, and are answered, in the order
-in which they are made; a read may be overtaken by others. What an append has answered may be read from then on; while
-it is under way, readers see nothing of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset``
-may. An error, raised at once or by the completion, changes nothing; but a log whose disk has failed is replaced by an
-``OfflineLog``. No log keeps what it is given: a buffer may be used again when the call returns, whenever its answer
-comes.
+in which they are made; a read may be overtaken by others. Records may be read once their append is answered; while it
+is under way, readers see nothing of it, and ``acknowledged_offset`` does not count it, though ``log_end_offset`` may.
+An error, raised at once or by the promise, changes nothing; but a log whose disk has failed is replaced by an
+``OfflineLog``. No log keeps a buffer: it may be used again when the call returns, whenever the answer comes.
 
 ``tests/storage/test_log_conformance.py`` holds any log to this.
 """
@@ -81,7 +80,7 @@ class Log(Protocol):
 
     @property
     def acknowledged_offset(self) -> int:
-        """The end (exclusive) of what has been acknowledged: appends whose completion is not settled lie beyond it.
+        """The end (exclusive) of what has been acknowledged: appends that are not answered yet lie beyond it.
 
         It never moves back while the log is open.
         """
@@ -123,7 +122,7 @@ class Log(Protocol):
         coordinator has said that the transaction is open; without it, INVALID_TXN_STATE. A transaction marker comes
         from a COORDINATOR, with its version; it may be refused with TRANSACTION_COORDINATOR_FENCED.
 
-        With ``flush.messages`` the answer may be a completion, settled when the batch survives a power cut. It fails
+        With ``flush.messages`` the answer may be a promise, resolved when the batch survives a power cut. It fails
         with KAFKA_STORAGE_ERROR if the disk did: then the log is offline, and what is kept is known at the next start.
         """
         ...
@@ -131,7 +130,7 @@ class Log(Protocol):
     def read(
         self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
     ) -> "RecordSlice | Promise[RecordSlice]":
-        """Bytes from the batch that holds ``offset`` on, of one segment, cut at ``max_bytes`` even inside a batch.
+        """Return bytes of one segment from the batch with ``offset`` on, cut at ``max_bytes`` even inside a batch.
 
         Nothing at or beyond ``end_offset`` (exclusive) is returned. If the first batch alone exceeds ``max_bytes``:
         the whole of it with ``minimum_one_batch``, else nothing. Raises KafkaError: OFFSET_OUT_OF_RANGE below
@@ -140,31 +139,31 @@ class Log(Protocol):
         ...
 
     def last_stable_offset(self, high_watermark: int) -> int:
-        """The first offset of an undecided transaction, or the high watermark: ``read_committed`` ends before it.
+        """Return the first offset of an undecided transaction, or the high watermark: there ``read_committed`` ends.
 
         A transaction is undecided until its marker is below the high watermark.
         """
         ...
 
     def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
-        """Whether a transaction of this producer and epoch has records here and no marker yet."""
+        """Return whether a transaction of this producer and epoch has records here and no marker yet."""
         ...
 
     def aborted_transactions(
         self, offset: int, size: int
     ) -> "Sequence[AbortedTransaction] | Promise[Sequence[AbortedTransaction]]":
-        """The aborted transactions that have records in what ``read`` gave for ``offset``: ``size`` bytes.
+        """Return the aborted transactions that have records in what ``read`` gave for ``offset``: ``size`` bytes.
 
         There may be some more, which end after it and begin soon after it. Raises KafkaError KAFKA_STORAGE_ERROR.
         """
         ...
 
     def offset_for_timestamp(self, timestamp_ms: int) -> "FoundOffset | Promise[FoundOffset | None] | None":
-        """The first record, by offset, whose timestamp is ``timestamp_ms`` or later."""
+        """Return the first record, by offset, whose timestamp is ``timestamp_ms`` or later."""
         ...
 
     def max_timestamp(self) -> "FoundOffset | Promise[FoundOffset | None] | None":
-        """The first record that has the greatest timestamp of the log (ListOffsets -3)."""
+        """Return the first record that has the greatest timestamp of the log (ListOffsets -3)."""
         ...
 
     def begin_leader_epoch(self, leader_epoch: int) -> None:
@@ -172,11 +171,11 @@ class Log(Protocol):
         ...
 
     def leader_epoch_at(self, offset: int) -> int:
-        """The leader epoch of the record at ``offset``; -1 if unknown. For the log's end: the latest epoch."""
+        """Return the leader epoch of the record at ``offset``; -1 if unknown. For the log's end: the latest epoch."""
         ...
 
     def offset_for_leader_epoch(self, leader_epoch: int) -> EpochEnd:
-        """Where an epoch ended, as a follower or consumer asks to find out where it diverged (KIP-101, KIP-320)."""
+        """Return where an epoch ended: followers and consumers find out so where they diverged (KIP-101, KIP-320)."""
         ...
 
     def delete_records(self, before_offset: int) -> "int | Promise[int]":
@@ -194,7 +193,7 @@ class Log(Protocol):
         ...
 
     def active_producers(self) -> Iterable[tuple[int, ProducerView]]:
-        """Each producer id that is remembered, with what is known of it."""
+        """Return each producer id that is remembered, with the state of that producer."""
         ...
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:

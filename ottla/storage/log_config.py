@@ -1,4 +1,4 @@
-"""A topic's configuration as its logs use it. Names, defaults and units are Apache's (``LogConfig``, 4.3.1)."""
+"""Reads a topic's configuration as its logs use it. Names, defaults and units are Apache's (``LogConfig``, 4.3.1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -54,7 +54,7 @@ class LogConfig:
 
     @property
     def longest_segment_ms(self) -> int:
-        """When a segment rolls by its age: compaction must get at its records in time (``LogConfig.maxSegmentMs``)."""
+        """The age at which a segment rolls: compaction must get at its records in time (``LogConfig.maxSegmentMs``)."""
         if self.is_compacted and self.max_compaction_lag_ms > 0:
             return min(self.segment_ms, self.max_compaction_lag_ms)
         return self.segment_ms

@@ -1,6 +1,6 @@
-"""A log that can neither be read nor written: its disk failed, or it is damaged. Every question gets the same answer.
+"""Stands for a log that cannot be read or written: its disk failed, or it is damaged. Every call is refused alike.
 
-It stands in the place of the real one, so that nobody on the hot path has to ask whether a log is all right.
+It takes the place of the real one, so that nobody on the hot path has to ask whether a log is all right.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ottla.wire.errors import KafkaError
 
 
 class OfflineLog:
-    """Answers KAFKA_STORAGE_ERROR with ``reason``, a sentence for a person. The first kind of ``Log`` that has none."""
+    """Answers KAFKA_STORAGE_ERROR with ``reason``, a sentence for a person. A ``Log`` without records."""
 
     def __init__(self, reason: str, config: LogConfig) -> None:
         self.reason = reason
@@ -33,22 +33,22 @@ class OfflineLog:
 
     @property
     def log_start_offset(self) -> int:
-        """Not known."""
+        """Refused: the offset is not known."""
         self.refuse()
 
     @property
     def log_end_offset(self) -> int:
-        """Not known."""
+        """Refused: the offset is not known."""
         self.refuse()
 
     @property
     def acknowledged_offset(self) -> int:
-        """Not known."""
+        """Refused: the offset is not known."""
         self.refuse()
 
     @property
     def size_bytes(self) -> int:
-        """Nothing that could be had."""
+        """0: no byte can be read."""
         return 0
 
     @property
@@ -98,7 +98,7 @@ class OfflineLog:
         self.refuse()
 
     def begin_leader_epoch(self, leader_epoch: int) -> None:
-        """Nothing: no record follows."""
+        """Note nothing: no record follows."""
 
     def leader_epoch_at(self, offset: int) -> int:
         """Refuse."""
@@ -113,7 +113,7 @@ class OfflineLog:
         self.refuse()
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
-        """Let nothing go: who repairs the log may want it."""
+        """Remove nothing: a repair of the log may want it."""
         yield from ()
         return False
 
@@ -122,7 +122,7 @@ class OfflineLog:
         self.refuse()
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
-        """Nothing is known of producers."""
+        """Forget nothing: no producer is known."""
 
     def flush(self) -> None:
         """Refuse."""

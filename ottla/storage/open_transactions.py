@@ -1,4 +1,4 @@
-"""Which transactions of a log are undecided: where ``read_committed`` has to stop. Follows ``ProducerStateManager``.
+"""Knows the undecided transactions of a log, where ``read_committed`` has to stop. Follows ``ProducerStateManager``.
 
 A transaction is open from its first record to its marker. It is undecided until the marker is below the high watermark,
 because until then the marker could be lost.
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 
 class AbortedTransaction(NamedTuple):
-    """A transaction whose records are not to be read. Offsets are inclusive but for ``last_stable_offset``."""
+    """A transaction whose records ``read_committed`` leaves out. Its first two offsets are inclusive."""
 
     producer_id: int
     first_offset: int
     last_offset: int
-    """The marker's."""
+    """The offset of its marker."""
     last_stable_offset: int
-    """The first offset that was undecided when this transaction had ended (and before the high watermark is asked)."""
+    """The first offset that was undecided when this transaction had ended, whatever the high watermark was."""
 
 
 class Transactions:
@@ -28,7 +28,7 @@ class Transactions:
         self.open: dict[int, int] = {}
         """First offset and producer id, in the order of the log."""
         self.ended: dict[int, int] = {}
-        """First offset and the marker's, of those that were not below the high watermark when that was last asked."""
+        """First offset and marker's offset of those whose marker was not below the last high watermark asked for."""
 
     def begin(self, first_offset: int, producer_id: int) -> None:
         """Note a transaction that starts behind all others."""
@@ -45,7 +45,7 @@ class Transactions:
         return next(iter(self.open), marker_offset + 1)
 
     def first_undecided(self, high_watermark: int) -> int | None:
-        """The first offset of the first undecided transaction."""
+        """Return the first offset of the first undecided transaction."""
         first = next(iter(self.open), None)
         if self.ended:
             self.ended = {start: marker for start, marker in self.ended.items() if marker >= high_watermark}

@@ -16,7 +16,7 @@ from ottla.wire.markers import Marker, read_marker
 from ottla.wire.primitives import Buffer
 
 REMEMBERED_BATCHES = 5
-"""As many as a producer may have in flight: any of them may come again."""
+"""Maximum number of batches that a producer may have in flight: any of them may come again."""
 
 NO_SEQUENCE = -1
 LAST_SEQUENCE = (1 << 31) - 1
@@ -39,7 +39,7 @@ class RememberedBatch(NamedTuple):
 
 
 class ProducerState:
-    """What a log knows of one producer."""
+    """One producer as its log remembers it."""
 
     __slots__ = ("batches", "coordinator_epoch", "epoch", "last_sequence", "last_timestamp", "transaction_offset")
 
@@ -60,7 +60,7 @@ class ProducerState:
             self.last_sequence = NO_SEQUENCE
 
     def find(self, header: BatchHeader) -> RememberedBatch | None:
-        """The batch that comes again."""
+        """Return the remembered batch that this one repeats, if there is one."""
         if header.producer_epoch == self.epoch:
             sequence, last_sequence = header.base_sequence, header.last_sequence
             for batch in self.batches:
@@ -88,11 +88,11 @@ class Producers:
         return len(self._states)
 
     def items(self) -> Iterator[tuple[int, ProducerState]]:
-        """Each producer id with its state."""
+        """Return each producer id with its state."""
         return iter(self._states.items())
 
     def get(self, producer_id: int) -> ProducerState | None:
-        """The state of one producer."""
+        """Return the state of one producer."""
         return self._states.get(producer_id)
 
     def put_all(self, states: Mapping[int, ProducerState]) -> None:
@@ -105,14 +105,14 @@ class Producers:
         )
 
     def has_open_transaction(self, producer_id: int, epoch: int) -> bool:
-        """Whether a transaction of this producer and epoch has records here and no marker yet."""
+        """Return whether a transaction of this producer and epoch has records here and no marker yet."""
         state = self._states.get(producer_id)
         return state is not None and state.transaction_offset >= 0 and state.epoch == epoch
 
     # Before a batch is written.
 
     def check(self, header: BatchHeader, origin: AppendOrigin) -> RememberedBatch | None:
-        """Whether a data batch with a producer id may be appended; for a duplicate, the batch that it repeats.
+        """Decide whether a producer's data batch may be appended; for a duplicate, return the batch that it repeats.
 
         Raises KafkaError: OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_TXN_STATE. A producer that is
         not known (new, expired, or its records deleted) may start at any sequence (KIP-360).
@@ -221,7 +221,7 @@ class Producers:
 
 
 def sequence_before(sequence: int, count: int) -> int:
-    """The sequence that is ``count`` before another: below 0 it goes on from 2^31 - 1."""
+    """Return the sequence that is ``count`` before another: below 0 it goes on from 2^31 - 1."""
     return (sequence - count) % _SEQUENCE_SPAN
 
 
@@ -241,15 +241,16 @@ def _check_marker(header: BatchHeader, marker: Marker, state: ProducerState, tra
 
 
 def _check_beginning(header: BatchHeader, state: ProducerState | None, transaction_version: int) -> None:
-    """Whether a client's batch may begin a transaction here."""
+    """Refuse a client's batch that may not begin a transaction here. Raises KafkaError."""
     if state is not None and header.producer_epoch < state.epoch:
         raise _fenced(header, state.epoch)
     if transaction_version == UNVERIFIED:
         raise KafkaError(
-            ErrorCode.INVALID_TXN_STATE, f"Producer {header.producer_id} has no transaction that is known to be open"
+            ErrorCode.INVALID_TXN_STATE,
+            f"Producer {header.producer_id} has no open transaction that its coordinator has confirmed",
         )
     if transaction_version >= _EPOCH_BUMPS and header.base_sequence != 0 and (state is None or not state.batches):
-        raise _out_of_order(header, "nothing is known of the producer, so 0 is expected")
+        raise _out_of_order(header, "the producer is not known here, so 0 is expected")
 
 
 def _fenced(header: BatchHeader, epoch: int) -> KafkaError:

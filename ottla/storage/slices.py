@@ -1,4 +1,4 @@
-"""A range of bytes that a log gives out when it is read: records on the disk, or in memory. Opens no file itself."""
+"""Gives out ranges of bytes that a log was asked for: records on the disk, or in memory. Opens no file itself."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ _READ_AHEAD_STEP = 256 << 10
 
 
 class SlicedFile(Protocol):
-    """A file whose ranges are given out: what a ``FileSlice`` needs of it."""
+    """A file whose ranges are given out, as a ``FileSlice`` needs it."""
 
     def pread(self, size: int, position: int) -> bytes:
         """Read up to ``size`` bytes at ``position``; fewer only at the end of the file."""
@@ -48,16 +48,16 @@ class FileSlice:
         return self._size
 
     def fileno(self) -> int:
-        """The descriptor of the file, valid until ``release``."""
+        """Return the descriptor of the file, valid until ``release``."""
         return self._open().fileno()
 
     def read(self, start: int = 0, size: int | None = None) -> bytes:
-        """The bytes, or ``size`` of them from ``start`` on. Safe in another thread, because the file is pinned."""
+        """Return the bytes, or ``size`` of them from ``start`` on. Any thread may: the file is pinned."""
         left = self._size - start
         return self._open().pread(left if size is None else min(size, left), self.position + start)
 
     def take(self) -> bytes:
-        """The bytes, for good: the slice is released, whatever comes of it. Raises KafkaError KAFKA_STORAGE_ERROR."""
+        """Return the bytes and release the slice, also where reading fails: KafkaError KAFKA_STORAGE_ERROR."""
         try:
             return self.read()
         except OSError as failure:
@@ -66,7 +66,7 @@ class FileSlice:
             self.release()
 
     def is_in_memory(self) -> bool:
-        """Whether sending it does not wait for the disk; False where that cannot be told."""
+        """Return whether sending it does not wait for the disk; False where that cannot be told."""
         return self._open().is_in_memory(self.position, self._size)
 
     def read_ahead(self) -> None:
@@ -84,7 +84,7 @@ class FileSlice:
 
     def _open(self) -> SlicedFile:
         if self._file is None:
-            raise ValueError("The slice was released")
+            raise ValueError("The slice has been released")
         return self._file
 
     def __del__(self) -> None:
@@ -93,4 +93,4 @@ class FileSlice:
 
 
 RecordSlice = FileSlice | bytes
-"""What a read returns: a range of a file, or the bytes themselves."""
+"""The result of a read: a range of a file, or the bytes themselves."""

@@ -1,4 +1,4 @@
-"""What a store of logs promises: where a partition's log is found, made and deleted, and what has to be done meanwhile.
+"""Promises what every store of logs does: finds, makes and deletes the logs of partitions, and names its chores.
 
 ``segments/data_directory`` is the first kind.
 """

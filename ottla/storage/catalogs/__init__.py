@@ -1,1 +1,1 @@
-"""The kinds of catalog. Each keeps what ``storage/catalog`` promises, in a place of its own."""
+"""Holds the kinds of catalog. Each keeps the promises of ``storage/catalog`` in a place of its own and knows no log."""

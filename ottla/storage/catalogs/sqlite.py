@@ -1,4 +1,4 @@
-"""A catalog in a SQLite file, which is read from memory and written first. The first kind of ``Catalog``.
+"""Keeps a catalog in a SQLite file: reads come from memory, writes go to the file first. The first kind of ``Catalog``.
 
 Each write is one transaction of SQLite.
 """
@@ -166,7 +166,7 @@ class SqliteCatalog:
             self._configs[resource_type, resource_name] = MappingProxyType(dict(configs))
 
     def entries(self, kind: str) -> Mapping[str, Any]:
-        """Return what is known under a kind, by name."""
+        """Return the entries of a kind, by name."""
         return MappingProxyType(self._entries.get(kind, {}))
 
     def change_entries(self, kind: str, changes: Mapping[str, Any]) -> None:
@@ -178,7 +178,7 @@ class SqliteCatalog:
                 else:
                     row = (kind, name, json.dumps(value))
                     self._database.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
-        # Another dict, so that who looks at the old one is not disturbed.
+        # Another dict: whoever was given the old one must not see it change.
         kept = {**self._entries.get(kind, {}), **changes}
         self._entries[kind] = {name: value for name, value in kept.items() if value is not None}
 
@@ -201,7 +201,7 @@ class SqliteCatalog:
 
     @contextmanager
     def _change(self, *, synced: bool = False) -> Iterator[int]:
-        """A transaction that takes the next metadata offset, and gives it to memory when it is committed.
+        """Do the body in a transaction that takes the next metadata offset; memory gets it when it is committed.
 
         Raises KafkaError KAFKA_STORAGE_ERROR, and then nothing has changed.
         """

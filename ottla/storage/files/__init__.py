@@ -1,1 +1,4 @@
-"""The only room that touches files: segment files, locks, checkpoints, identities."""
+"""Touches files: the only room that does. It knows formats of small files, and no log.
+
+``interface`` is what others speak to, ``real`` the machine's file system behind it.
+"""

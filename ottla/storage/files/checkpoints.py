@@ -1,4 +1,4 @@
-"""Apache's small text files: a version line, a count line, then one entry per line. Written whole, by rename."""
+"""Reads and writes Apache's small text files: a version line, a count line, one entry per line. Written by rename."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_lines(files: SegmentFiles, path: Path) -> list[list[str]] | None:
-    """The fields of each entry; None if the file is missing or damaged (with a warning), as after a power cut."""
+    """Return the fields of each entry; None if the file is missing or damaged (with a warning), as by a power cut."""
     raw = files.read(path)
     if raw is None:
         return None
@@ -23,7 +23,7 @@ def read_lines(files: SegmentFiles, path: Path) -> list[list[str]] | None:
             return [entry.split(" ") for entry in entries]
     except ValueError:
         pass
-    _log.warning("%s is damaged; going on without it", path)
+    _log.warning("%s is damaged; the broker goes on without it", path)
     return None
 
 
@@ -44,16 +44,16 @@ class OffsetCheckpoint:
         self._written = 0
 
     def read(self) -> dict[tuple[str, int], int] | None:
-        """The offsets; None if the file is missing or damaged."""
+        """Return the offsets; None if the file is missing or damaged."""
         lines = read_lines(self._files, self._path)
         try:
             return None if lines is None else {(topic, int(number)): int(offset) for topic, number, offset in lines}
         except ValueError:
-            _log.warning("%s is damaged; going on without it", self._path)
+            _log.warning("%s is damaged; the broker goes on without it", self._path)
             return None
 
     def writing(self, offsets: Mapping[tuple[str, int], int], *, sync: bool) -> Callable[[], None]:
-        """What writes these offsets, to be called in any thread. Of two, the one that was asked for later stays."""
+        """Return the call that writes these offsets, for any thread. Of two, the one that was asked for later stays."""
         lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]
         self._asked += 1
         number = self._asked

@@ -1,4 +1,4 @@
-"""One process per data directory: an exclusive lock on its ``.lock`` file, which Apache's brokers heed too."""
+"""Lets one process have a data directory: locks its ``.lock`` file, which Apache's brokers heed too."""
 
 import os
 import sys

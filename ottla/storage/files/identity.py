@@ -1,4 +1,4 @@
-"""Whose data this is: ``meta.properties`` of a data directory, ``partition.metadata`` of a log's folder."""
+"""Tells whose data this is: ``meta.properties`` of a data directory, ``partition.metadata`` of a log's folder."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ class IdentityError(Exception):
 
 
 class Identity(NamedTuple):
-    """What ``meta.properties`` says. Ids as text, 22 characters of base64url."""
+    """The content of ``meta.properties``. Ids are text, 22 characters of base64url."""
 
     cluster_id: str
     node_id: int
@@ -29,7 +29,7 @@ def uuid_to_text(value: bytes) -> str:
 
 
 def uuid_from_text(text: str) -> bytes:
-    """The 16 bytes of Kafka's form. Raises ValueError."""
+    """Return the 16 bytes of Kafka's form. Raises ValueError."""
     try:
         value = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error:
@@ -40,7 +40,7 @@ def uuid_from_text(text: str) -> bytes:
 
 
 def read_identity(files: SegmentFiles, folder: Path) -> Identity | None:
-    """The directory's identity, None if it has none yet. Raises IdentityError."""
+    """Return the directory's identity, None if it has none yet. Raises IdentityError."""
     raw = files.read(folder / META_PROPERTIES)
     if raw is None:
         return None
@@ -59,7 +59,7 @@ def read_identity(files: SegmentFiles, folder: Path) -> Identity | None:
 
 
 def write_identity(files: SegmentFiles, folder: Path, identity: Identity) -> None:
-    """Make the directory this one's."""
+    """Write the identity of a data directory, to survive a power cut."""
     content = (
         f"version=1\ncluster.id={identity.cluster_id}\nnode.id={identity.node_id}\n"
         f"directory.id={identity.directory_id}\n"
@@ -68,7 +68,7 @@ def write_identity(files: SegmentFiles, folder: Path, identity: Identity) -> Non
 
 
 def read_partition_metadata(files: SegmentFiles, folder: Path) -> bytes | None:
-    """The topic id of a log's folder, None if it says none that can be read."""
+    """Return the topic id of a log's folder, None if there is none that can be read."""
     raw = files.read(folder / PARTITION_METADATA)
     if raw is None:
         return None

@@ -15,7 +15,7 @@ class SegmentFile(SlicedFile, Protocol):
         ...
 
     def slice(self, position: int, size: int) -> RecordSlice:
-        """The range, as a reference to the open file, or as bytes when too many files are pinned already."""
+        """Return the range, as a reference to the open file, or as bytes when too many files are pinned already."""
         ...
 
     def truncate(self, size: int) -> None:
@@ -39,19 +39,19 @@ class SegmentFiles(Protocol):
         ...
 
     def file(self, path: Path) -> SegmentFile:
-        """A file that exists; it is opened at its first use."""
+        """Return a file that exists. It is opened at its first use."""
         ...
 
     def size(self, path: Path) -> int:
-        """Bytes in a file; raises FileNotFoundError."""
+        """Return the size of a file in bytes. Raises FileNotFoundError."""
         ...
 
     def names(self, folder: Path) -> list[str]:
-        """What lies in a folder; nothing if there is no such folder."""
+        """Return the names in a folder; none if there is no such folder."""
         ...
 
     def read(self, path: Path) -> bytes | None:
-        """A whole small file, or None if there is none."""
+        """Return a whole small file, or None if there is none."""
         ...
 
     def write(self, path: Path, data: Buffer, position: int) -> None:

@@ -3,15 +3,15 @@
 import os
 
 _STEP = 128 << 10
-"""So much Linux reads ahead by default: a page is hardly ever in memory without its neighbours."""
+"""Linux reads that far ahead by default: a page is hardly ever in memory without its neighbours."""
 
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 
 def is_in_memory(descriptor: int, position: int, size: int) -> bool:
-    """Whether the range of a file can be read without waiting, by one byte of every 128 KiB.
+    """Return whether the range of a file can be read without waiting, by one byte of every 128 KiB.
 
-    False too where nobody can tell: systems other than Linux, and file systems that do not support it.
+    It is False too where nobody can tell: systems other than Linux, and file systems that do not support it.
     """
     if _NOWAIT is None:
         return False

@@ -32,7 +32,7 @@ class OpenFiles:
         self.pinned = 0
         self._queue: OrderedDict[RealFile, None] = OrderedDict()
         self._set_aside: set[RealFile] = set()
-        """Pinned files that were come across in the queue: they are not looked at again before they are let go."""
+        """Pinned files that were met in the queue: they are not looked at again before they are unpinned."""
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._set_aside)
@@ -59,7 +59,7 @@ class OpenFiles:
         if file.pins:
             del self._queue[file]
             self._set_aside.add(file)
-        elif file.used:  # Since it was last looked at: it has a second chance.
+        elif file.used:  # It was used since it was last looked at, so it has a second chance.
             file.used = False
             self._queue.move_to_end(file)
         else:
@@ -80,7 +80,7 @@ class RealFile:
         self._close_when_unpinned = False
 
     def fileno(self) -> int:
-        """The descriptor, opened if need be."""
+        """Return the descriptor, opened if need be."""
         return self._descriptor if self._descriptor >= 0 else self._open(0)
 
     def pwrite(self, data: Buffer, position: int) -> int:
@@ -100,7 +100,7 @@ class RealFile:
         return _pread(descriptor, size, position)
 
     def slice(self, position: int, size: int) -> RecordSlice:
-        """A pinned range, or the bytes when as many files are pinned as may be open."""
+        """Return a pinned range, or the bytes when as many files are pinned as may be open."""
         if not self.pins and self._open_files.pinned >= self._open_files.limit:
             data = self.pread(size, position)
             self.close()
@@ -175,22 +175,22 @@ class RealFiles:
         return file
 
     def file(self, path: Path) -> SegmentFile:
-        """A file that exists."""
+        """Return a file that exists."""
         return self._file_type(path, self.open_files)
 
     def size(self, path: Path) -> int:
-        """Bytes in a file."""
+        """Return the size of a file in bytes."""
         return path.stat().st_size
 
     def names(self, folder: Path) -> list[str]:
-        """What lies in a folder."""
+        """Return the names in a folder."""
         try:
             return os.listdir(folder)  # noqa: PTH208 - thousands of folders are listed at start
         except FileNotFoundError:
             return []
 
     def read(self, path: Path) -> bytes | None:
-        """A whole file."""
+        """Return a whole file."""
         try:
             descriptor = os.open(path, os.O_RDONLY | _BINARY)
         except FileNotFoundError:
@@ -263,14 +263,14 @@ class _HastyFile(RealFile):
     __slots__ = ()
 
     def sync(self) -> None:
-        """Nothing: this data need not outlive the machine."""
+        """Do nothing: this data need not outlive the machine."""
 
 
 def default_open_limit() -> int:
-    """How many log files may be open at once, by the process's soft limit of descriptors."""
+    """Return how many log files may be open at once, by the process's soft limit of descriptors."""
     if sys.platform == "win32":
         return 1024
-    import resource  # There is none on Windows.
+    import resource  # Windows has no such module.
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
@@ -305,7 +305,7 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _full_fsync() -> Callable[[int], object]:
-    """What makes written bytes survive a power cut. On macOS, fsync leaves them in the disk's own cache."""
+    """Return the call that makes written bytes survive a power cut. On macOS, fsync leaves them in the disk's cache."""
     if sys.platform == "darwin":
         import fcntl
 

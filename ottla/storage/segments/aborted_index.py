@@ -1,4 +1,4 @@
-"""The aborted transactions of a log, in one ``.txnindex`` file for each segment that holds an abort's marker.
+"""Keeps the aborted transactions of a log, in one ``.txnindex`` file for each segment that holds an abort's marker.
 
 Apache's format (``AbortedTxn``), one entry for each marker, in the order of the log::
 
@@ -40,10 +40,12 @@ class AbortedTransactions:
         self._written = written
         self._folder = folder
         self._bases: list[int] = []
-        self._unwritten: dict[int, tuple[int, bytearray]] = {}  # From which position on, what.
+        self._unwritten: dict[
+            int, tuple[int, bytearray]
+        ] = {}  # By base offset: the position in the file from which the entries follow, and the entries.
 
     def __bool__(self) -> bool:
-        """Whether any transaction of this log was aborted."""
+        """Return whether any transaction of this log was aborted."""
         return bool(self._bases)
 
     @property
@@ -68,7 +70,7 @@ class AbortedTransactions:
             _log.warning("%s: the transaction index is written later: %s", self._path(base_offset), failure)
 
     def find(self, base_offset: int, first_offset: int, upper_bound: int) -> list[AbortedTransaction]:
-        """The aborted transactions with records from ``first_offset`` up to ``upper_bound`` (exclusive).
+        """Return the aborted transactions with records from ``first_offset`` up to ``upper_bound`` (exclusive).
 
         ``base_offset`` is that of the segment which holds ``first_offset``. The end of such a transaction may lie in a
         later one. Raises OSError.
@@ -83,7 +85,7 @@ class AbortedTransactions:
         return found
 
     def entries(self, base_offset: int) -> list[AbortedTransaction]:
-        """All of one segment. Raises OSError."""
+        """Return all entries of one segment. Raises OSError."""
         return [AbortedTransaction(*entry[1:]) for entry in _ENTRY.iter_unpack(self._read(base_offset))]
 
     def check(self, base_offset: int, end_offset: int) -> None:
@@ -140,12 +142,12 @@ class AbortedTransactions:
 
 
 def encode(transactions: Iterable[AbortedTransaction]) -> bytes:
-    """The content of an index file with these."""
+    """Return the content of an index file with these."""
     return b"".join(_ENTRY.pack(_VERSION, *transaction) for transaction in transactions)
 
 
 def _entries_from(raw: bytes, first_offset: int) -> Iterator[AbortedTransaction]:
-    """The entries whose last offset is not below ``first_offset``."""
+    """Yield the entries whose last offset is not below ``first_offset``."""
     entries = range(len(raw) // ENTRY_SIZE)
     start = bisect_left(entries, first_offset, key=lambda entry: _ENTRY.unpack_from(raw, entry * ENTRY_SIZE)[3])
     for entry in entries[start:]:

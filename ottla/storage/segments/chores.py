@@ -1,4 +1,4 @@
-"""The chores of a data directory: to unlink files that were given up, and to compact logs.
+"""Does the chores of a data directory: unlinks files that were given up, and compacts logs.
 
 Names and defaults are Apache's (``LogManager``, ``LogCleaner``).
 """
@@ -26,7 +26,7 @@ def chores(
 
 
 def _remove(removals: Removals, logs_to_trim: dict[SegmentList, None], keeper: Keeper) -> Steps[None]:
-    """Unlink the files whose time has come, and go on with logs that had much to give up."""
+    """Unlink the files whose time has come, and go on trimming logs that had much to remove."""
     removals.remove_due(keeper.now_ms())
     waiting = list(logs_to_trim)
     logs_to_trim.clear()
@@ -38,7 +38,7 @@ def _remove(removals: Removals, logs_to_trim: dict[SegmentList, None], keeper: K
 
 
 def _compact(cleaner: Cleaner, keeper: Keeper) -> Steps[None]:
-    """Compact every log that is filthy enough, the filthiest first; then let go what is too old in such logs."""
+    """Compact every log that is filthy enough, the filthiest first; then remove from such logs what is too old."""
     while (
         yield from cleaner.clean_filthiest(keeper.compaction_settings(), keeper.now_ms(), keeper.last_stable_offset)
     ):

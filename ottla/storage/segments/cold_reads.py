@@ -1,7 +1,7 @@
-"""Reads of what was not written lately. What of it lies on the disk only, a thread brings into memory first.
+"""Reads records that were not written lately: a thread first brings into memory those that lie on the disk only.
 
-So the loop does not wait for the disk: neither to find an offset nor in ``sendfile``. What is in memory already, and
-that is most of what is read, comes at once.
+So the loop does not wait for the disk: neither to find an offset nor in ``sendfile``. Records that are in memory
+already, as most are, come at once.
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ T = TypeVar("T")
 def read_when_in_memory(
     segment: Segment, offset: int, read: Callable[[], RecordSlice], background: Background, log_name: str
 ) -> RecordSlice | Promise[RecordSlice]:
-    """What ``read`` gives, once neither finding ``offset`` in ``segment`` nor sending the bytes waits for the disk."""
+    """Return what ``read`` gives, once neither finding ``offset`` in ``segment`` nor sending waits for the disk."""
     return take_read_steps(_read(segment, offset, read), background, log_name)
 
 
 def take_read_steps(steps: CallSteps[T], background: Background, log_name: str) -> T | Promise[T]:
-    """What ``steps`` return: at once, unless they want something done in a thread.
+    """Return what ``steps`` return: at once, unless they want something done in a thread.
 
-    What the disk refuses, to a step or to the thread, is a KafkaError KAFKA_STORAGE_ERROR that names the log.
+    An error of the disk, in a step or in the thread, becomes a KafkaError KAFKA_STORAGE_ERROR that names the log.
     """
     return run_steps(_in_storage(steps, log_name), background).now_or_later()
 
@@ -41,7 +41,7 @@ def _in_storage(steps: CallSteps[T], log_name: str) -> CallSteps[T]:
 
 
 def bring_into_memory(records: RecordSlice) -> CallSteps[None]:
-    """Have what is not in memory read by a thread; ``records`` are released."""
+    """Let a thread read the records that are not in memory; ``records`` are released."""
     if isinstance(records, FileSlice):
         try:
             if not records.is_in_memory():

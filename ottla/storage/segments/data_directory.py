@@ -1,4 +1,4 @@
-"""A broker's data directory: who owns it, which logs lie in it, whether it was closed well.
+"""Opens a broker's data directory: knows who owns it, which logs lie in it, and whether it was closed well.
 
 At the root, in Apache's formats: ``.lock``, ``meta.properties``, ``recovery-point-offset-checkpoint``,
 ``log-start-offset-checkpoint``, ``cleaner-offset-checkpoint`` and, only while no broker runs and all logs are
@@ -130,7 +130,7 @@ class DataDirectory:
         return stored
 
     def new_uuid_text(self) -> str:
-        """A new random id as text. It never starts with ``-``, which command lines take for an option."""
+        """Return a new random id as text. It never starts with ``-``, which command lines take for an option."""
         while True:
             text = uuid_to_text(self._random.randbytes(16))
             if not text.startswith("-"):
@@ -142,7 +142,7 @@ class DataDirectory:
         return self.identity.cluster_id
 
     def stored_partitions(self) -> list[StoredPartition]:
-        """The logs that have a folder, opened or not."""
+        """Return the logs that have a folder, opened or not."""
         return [
             StoredPartition(topic, partition, read_partition_metadata(self._files, self._folder(topic, partition)))
             for topic, partition in self._folders()
@@ -160,7 +160,7 @@ class DataDirectory:
         return self.root / f"{topic}-{partition}"
 
     def open_log(self, topic: str, partition: int, *, topic_id: bytes, config: LogConfig) -> SegmentLog:
-        """The log of a partition, as it is on disk; empty and without files if there is none.
+        """Return the log of a partition as it is on disk; empty and without files if there is none.
 
         A folder that belongs to a topic of the same name but another id is put aside, with a warning. Raises OSError if
         the log cannot be read or has lost something (DamagedLogError): its files stay as they are.
@@ -207,7 +207,7 @@ class DataDirectory:
         return log
 
     def all_opened(self) -> None:
-        """Note that every topic's logs have been opened: what else lies here belongs to none."""
+        """Note that every topic's logs have been opened: any other log here belongs to none and is put aside."""
         for topic, partition in sorted(self._unopened):
             self.put_aside(topic, partition)
         noted = {*self._recovery_points, *self._log_start_offsets, *self.cleaned_offsets}
@@ -266,7 +266,7 @@ class DataDirectory:
         self.background.run(lambda: self._files.remove_folder(folder), removed)
 
     def chores(self, keeper: Keeper) -> list[Chore]:
-        """Return what has to be done again and again; see ``LogStore.chores``."""
+        """Return the chores of the directory; see ``LogStore.chores``."""
         return chores(self, self.removals, self.logs_to_trim, keeper)
 
     def wait_with(self, later: Callable[[int, Callable[[], None]], object]) -> None:
@@ -290,13 +290,13 @@ class DataDirectory:
 
         def written(error: BaseException | None) -> None:
             if error is not None:
-                _log.error("Recovery points could not be written: %s", error)
+                _log.error("the recovery points could not be written: %s", error)
 
         if self._note_recovery_points():
             self.background.run(self._recovery_point_file.writing(self._recovery_points, sync=True), written)
 
     def _note_recovery_points(self) -> bool:
-        """Take in how far each log is synced; whether any of them has moved."""
+        """Take in how far each log is synced; returns whether any of them has moved."""
         points = dict(self._recovery_points)
         points.update((key, log.recovery_point) for key, log in self.logs.items() if log.recovery_point)
         moved = points != self._recovery_points
@@ -316,7 +316,7 @@ class DataDirectory:
         self._starts_have_moved = False
         try:
             self._write_log_start_offsets(sync=False)
-        except OSError as failure:  # Whichever moves next has all of them written again.
+        except OSError as failure:  # The next log whose start moves has all of them written again.
             _log.error("the start offsets of the logs could not be written: %s", failure)
 
     def _write_log_start_offsets(self, *, sync: bool) -> None:
@@ -329,7 +329,7 @@ class DataDirectory:
 
     def close(self) -> None:
         """Close every log and mark the directory as clean if all went well. Nothing is scanned at the next start."""
-        # What is wrong with a log that could not be opened has to be found at the next start, too.
+        # The next start, too, has to find what is wrong with a log that could not be opened.
         consistent = (self.was_clean or not self._unopened) and not self._unusable
         for log in self.logs.values():
             if log.offline_reason is not None:
@@ -349,7 +349,7 @@ class DataDirectory:
             if consistent:
                 self._files.replace(self.root / CLEAN_SHUTDOWN, _CLEAN_CONTENT, sync=True)
         except OSError as failure:
-            _log.error("%s could not be closed well; the next start looks at everything: %s", self.root, failure)
+            _log.error("%s could not be closed well; the next start checks all logs: %s", self.root, failure)
         self.abandon()
 
     def _sync_logs(self) -> bool:

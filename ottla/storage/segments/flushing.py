@@ -1,7 +1,7 @@
-"""When logs are synced, and which appends wait for it. Many appends share one fsync, those of other logs one thread.
+"""Decides when logs are synced and which appends wait for it. Many appends share one fsync, many logs one thread.
 
-``flush.messages``: an append that leaves so many records unsynced is answered when they are synced, and until then
-nobody reads its records. ``flush.ms``: what was appended is synced so much later at most, and nobody waits for it.
+``flush.messages``: an append that leaves that many records unsynced is answered when they are synced, and until then
+nobody reads its records. ``flush.ms``: records are synced that much later at most, and nobody waits for it.
 A segment that is closed is synced in any case, so that recovery need not look at it again.
 
 An fsync that fails is never tried again: the kernel may have dropped the pages that it could not write and would call
@@ -24,11 +24,11 @@ from ottla.storage.segments.unsynced import Syncing
 from ottla.wire.errors import KafkaError
 
 JOBS_AT_ONCE = 4
-"""So many threads sync at a time; a file system writes its journal once for those that come together."""
+"""Maximum number of threads that sync at a time; a file system writes its journal once for those that come together."""
 LOGS_PER_JOB = 64
-"""Their last segments' files are held open meanwhile."""
+"""Maximum number of logs that one thread syncs: the files of their last segments are held open meanwhile."""
 SEGMENTS_AT_ONCE = 64
-"""So many closed segments of a log are synced before its recovery point moves on and others have their turn."""
+"""Maximum number of closed segments of a log that are synced before its recovery point moves and others have a turn."""
 
 T = TypeVar("T")
 
@@ -39,18 +39,18 @@ class _Waiting(NamedTuple):
     """An append that is answered when it is synced."""
 
     appended: Appended
-    completion: Promise[Appended]
+    promise: Promise[Appended]
 
 
 class Sync(NamedTuple):
-    """What has to be synced so that everything of one log below ``target_offset`` survives a power cut."""
+    """One sync of one log: once it is done, everything below ``target_offset`` survives a power cut."""
 
     flushing: "LogFlushing"
     target_offset: int
     open_files: list[SegmentFile]
     syncing: Syncing
     rest: bool | None = None
-    """Whether what remains has to be synced as a whole or up to the last segment; None if nothing remains."""
+    """Whether the rest has to be synced as a whole (True) or up to the last segment; None if there is no rest."""
 
     def release(self) -> None:
         """Let the files go when it has been done or has failed."""
@@ -65,7 +65,7 @@ class Sync(NamedTuple):
 
 
 class LogFlushing:
-    """What one log still has to sync, and who waits for it."""
+    """The syncs that one log still needs, and the appends that wait for them."""
 
     __slots__ = (
         "_flusher",
@@ -97,34 +97,34 @@ class LogFlushing:
         return self._messages != MAX_INT64 or self._ms != MAX_INT64
 
     def appended(self, appended: Appended) -> Appended | Promise[Appended]:
-        """Take note of an append; returns its answer, or what becomes of it."""
+        """Take note of an append; returns its answer, or the promise of it."""
         log = self._log
         if self._ms != MAX_INT64 and not self._is_timed:
             self._is_timed = True
             self._flusher.later(self._ms, self._time_is_up)
         if log.log_end_offset - log.recovery_point < self._messages:
             return appended
-        completion: Promise[Appended] = Promise()
-        self.waiting.append(_Waiting(appended, completion))
+        promise: Promise[Appended] = Promise()
+        self.waiting.append(_Waiting(appended, promise))
         self._flusher.want(self, whole=True)
-        return completion
+        return promise
 
     def repeated(self, appended: Appended) -> Appended | Promise[Appended]:
         """Answer a duplicate: not before the batch that it repeats, nor while that is less safe than is asked for.
 
-        It may have been written before a crash and never synced.
+        The batch may have been written before a crash and never synced.
         """
         log = self._log
         original = next((each for each in self.waiting if each.appended.base_offset == appended.base_offset), None)
         if original is not None:
-            return _after(original.completion, appended)
+            return _after(original.promise, appended)
         if log.log_end_offset - log.recovery_point < self._messages or appended.last_offset < log.recovery_point:
             return appended
         flushed = self.flush()
         return appended if flushed is None else _after(flushed, appended)
 
     def reopened(self) -> None:
-        """Sync what was found on the disk, and show nobody before that what the policy asks to be synced."""
+        """Sync the records that were found on the disk; those that the policy wants synced are not read before that."""
         log = self._log
         first, end = max(log.recovery_point, log.log_start_offset), log.log_end_offset
         if first >= end:
@@ -155,12 +155,12 @@ class LogFlushing:
         if self._log.log_end_offset > self._log.recovery_point:
             self._flusher.want(self, whole=True)
 
-    # What the flusher does with it.
+    # For the flusher.
 
     def begin(self, *, whole: bool, most: int = SEGMENTS_AT_ONCE) -> Sync:
         """Say what has to be synced, all of it or the closed segments, and hold the last file open. Raises OSError.
 
-        It is the first ``most`` segments that have to be; the recovery point moves so far, and the rest has to follow.
+        Only the first ``most`` segments are synced; the recovery point moves that far, and the rest has to follow.
         """
         log = self._log
         target = log.log_end_offset if whole or not log.segments else log.segments[-1].base_offset
@@ -180,7 +180,7 @@ class LogFlushing:
         return Sync(self, target, open_files, log.beside.syncing(open_files, closed, through=through), rest)
 
     def synced(self, target_offset: int) -> None:
-        """Everything below ``target_offset`` is synced: answer those who waited for it."""
+        """Answer those who waited for a sync up to ``target_offset``, which is done."""
         log = self._log
         log.recovery_point = max(log.recovery_point, target_offset)
         waiting = self.waiting
@@ -193,12 +193,12 @@ class LogFlushing:
         if waiting or self._flushes:
             self._flusher.want(self, whole=True)
         for each in answered:
-            _settle(each.completion, each.appended)
-        for completion in flushed:
-            _settle(completion, None)
+            _settle(each.promise, each.appended)
+        for promise in flushed:
+            _settle(promise, None)
 
     def failed(self, failure: BaseException) -> None:
-        """The disk did not take it: nobody can say what of this log is on it."""
+        """Take the log offline: the disk refused a sync, and nobody can say what of the log is on it."""
         if not self._log.is_abandoned:
             self._go_offline(f"{self._log.folder.name} could not be synced to disk: {failure}")
 
@@ -207,9 +207,9 @@ class LogFlushing:
         waiting, self.waiting = self.waiting, deque()
         flushes, self._flushes = self._flushes, deque()
         for each in waiting:
-            _settle(each.completion, error)
-        for _, completion in flushes:
-            _settle(completion, error)
+            _settle(each.promise, error)
+        for _, promise in flushes:
+            _settle(promise, error)
 
 
 class Flusher:
@@ -221,7 +221,7 @@ class Flusher:
         self._jobs = 0
         self._is_asked = self._is_starting = False
         self.later: Callable[[int, Callable[[], None]], object] = lambda _delay_ms, call: call()
-        """Calls something after so many milliseconds. Without a clock, at once: better too early than never."""
+        """Calls a function after some milliseconds. Without a clock, at once: better too early than never."""
 
     def want(self, flushing: LogFlushing, *, whole: bool) -> None:
         """Sync a log soon: everything that is appended by then, or its closed segments."""
@@ -278,7 +278,7 @@ class Flusher:
 
 
 def _outcome(sync: Sync) -> OSError | None:
-    """Do it, in whatever thread."""
+    """Do a sync in any thread; returns its error."""
     try:
         sync.syncing.run()
     except OSError as failure:
@@ -286,8 +286,8 @@ def _outcome(sync: Sync) -> OSError | None:
     return None
 
 
-def _after(completion: Promise[Any], appended: Appended) -> Promise[Appended]:
-    """What an append is answered with once something else is done, or the error that this comes to."""
+def _after(promise: Promise[Any], appended: Appended) -> Promise[Appended]:
+    """Return the promise of an append's answer, which comes when ``promise`` is done, or of the error of that."""
     answer: Promise[Appended] = Promise()
 
     def done(before: Promise[Any]) -> None:
@@ -298,16 +298,16 @@ def _after(completion: Promise[Any], appended: Appended) -> Promise[Appended]:
         else:
             answer.resolve(appended)
 
-    completion.add_done_callback(done)
+    promise.add_done_callback(done)
     return answer
 
 
-def _settle(completion: Promise[T], outcome: T | KafkaError) -> None:
-    """Answer one; an error of whoever waits must not keep the others waiting."""
+def _settle(promise: Promise[T], outcome: T | KafkaError) -> None:
+    """Answer one; an error of its callback must not keep the others waiting."""
     try:
         if isinstance(outcome, KafkaError):
-            completion.fail(outcome)
+            promise.fail(outcome)
         else:
-            completion.resolve(outcome)
+            promise.resolve(outcome)
     except Exception:
-        _log.exception("what waited for an append failed")
+        _log.exception("a callback of an append failed")

@@ -1,4 +1,4 @@
-"""A segment's two sparse indexes: from offset to file position, from timestamp to offset. In Apache's file formats.
+"""Keeps a segment's two sparse indexes, offset to position and timestamp to offset, in Apache's file formats.
 
 ``.index``:     int32 offset relative to the segment's base, int32 position; one entry for a batch's last offset.
 ``.timeindex``: int64 greatest timestamp so far, int32 relative offset of the last record of the batch that has it.
@@ -29,7 +29,7 @@ class CorruptIndexError(Exception):
 
 
 class IndexMemory:
-    """How much memory the offset indexes of all logs take: at most ``limit_bytes``, but for the one in use."""
+    """Bounds the memory that the offset indexes of all logs take: ``limit_bytes`` at most, but for the one in use."""
 
     def __init__(self, limit_bytes: int = 32 << 20) -> None:
         self._limit = limit_bytes
@@ -44,7 +44,7 @@ class IndexMemory:
             oldest = next(iter(self._loaded))
             try:
                 oldest.unload()
-            except OSError:  # It cannot be written now, so it stays; whoever seals it will say so.
+            except OSError:  # It cannot be written now, so it stays in memory; sealing it will raise the error again.
                 return
 
     def dropped(self, index: "OffsetIndex") -> None:
@@ -88,9 +88,9 @@ class OffsetIndex:
         self._files.read(self._path)
 
     def lookup(self, offset: int) -> tuple[int, int]:
-        """Position and last offset of the last indexed batch that is not above ``offset``; 0 and no bound without one.
+        """Return position and last offset of the last indexed batch not above ``offset``; 0 and no bound without one.
 
-        Whoever reads the batch has to see that it is the right one.
+        The caller has to see that the batch it reads there is the right one.
         """
         offsets = self._offsets
         if offsets is None:
@@ -99,7 +99,7 @@ class OffsetIndex:
         return (self._positions[entry], self._base_offset + offsets[entry]) if entry >= 0 else (0, MAX_INT64)
 
     def offset_beyond(self, position: int) -> int | None:
-        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        """Return the last offset of the first indexed batch at or behind ``position``; None if there is none."""
         offsets = self._offsets
         if offsets is None:
             offsets = self.load()
@@ -110,7 +110,7 @@ class OffsetIndex:
         return self._base_offset + offsets[entry] if entry < len(offsets) else None
 
     def last_entry(self) -> tuple[int, int | None]:
-        """Position and last offset of the last indexed batch; 0 and None if there is none."""
+        """Return position and last offset of the last indexed batch; 0 and None if there is none."""
         if self._offsets is None:
             self.load()
         if not self._offsets:
@@ -234,9 +234,9 @@ class TimeIndex:
                 self.write()
 
     def lookup(self, timestamp: int) -> tuple[int, int] | None:
-        """Timestamp and offset of the last entry whose timestamp is not above ``timestamp``; None without one.
+        """Return timestamp and offset of the last entry whose timestamp is not above ``timestamp``; None without one.
 
-        Whoever reads the batch that holds the offset has to see that the timestamp is its greatest.
+        The caller has to see that the timestamp is the greatest of the batch that holds the offset.
         """
         self.load()
         self.write()

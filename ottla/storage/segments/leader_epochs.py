@@ -1,4 +1,4 @@
-"""Which leader epoch each offset was written in. Follows Apache's ``LeaderEpochFileCache`` and its checkpoint file."""
+"""Knows in which leader epoch each offset was written. Follows Apache's ``LeaderEpochFileCache`` and its file."""
 
 import logging
 from bisect import bisect_right
@@ -43,7 +43,7 @@ class LeaderEpochs:
         try:
             entries = [(int(epoch), int(start)) for epoch, start in lines]
         except ValueError:
-            _log.warning("%s is damaged; going on without it", self._path)
+            _log.warning("%s is damaged; the broker goes on without it", self._path)
             return False
         for epoch, start in entries:
             self._put(epoch, start)
@@ -51,7 +51,7 @@ class LeaderEpochs:
         return True
 
     def forget(self) -> None:
-        """Know no epoch any more."""
+        """Forget all epochs."""
         self._epochs, self._starts = [], []
         self._changed()
 
@@ -73,7 +73,7 @@ class LeaderEpochs:
         self._changed()
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> EpochEnd:
-        """The greatest epoch not above ``epoch``, and where it ended (``LeaderEpochFileCache.endOffsetFor``)."""
+        """Return the greatest epoch not above ``epoch``, and where it ended (``LeaderEpochFileCache.endOffsetFor``)."""
         if epoch == NO_EPOCH:
             return EpochEnd(NO_EPOCH, NO_OFFSET)
         if epoch == self.latest:
@@ -86,7 +86,7 @@ class LeaderEpochs:
         return EpochEnd(self._epochs[higher - 1], self._starts[higher])
 
     def epoch_at(self, offset: int) -> int:
-        """The epoch of an offset; -1 before the first entry."""
+        """Return the epoch of an offset; -1 before the first entry."""
         entry = bisect_right(self._starts, offset) - 1
         return self._epochs[entry] if entry >= 0 else NO_EPOCH
 

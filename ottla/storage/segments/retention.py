@@ -12,13 +12,13 @@ from ottla.scheduling.steps import Steps
 from ottla.storage.segments.segment_list import SegmentList
 
 SEGMENTS_AT_ONCE = 4
-"""So many are taken out in one step: some twenty renames, which take a millisecond or two in a large folder."""
+"""Maximum number taken out in one step: some twenty renames, which take a millisecond or two in a large folder."""
 
 _log = logging.getLogger(__name__)
 
 
 def apply_retention(log: SegmentList, now_ms: int, high_watermark: int, *, roll: Callable[[], object]) -> Steps[bool]:
-    """Let go what the topic's settings say, at most up to ``high_watermark``; returns whether the log's start moved.
+    """Remove old segments as the settings say, at most up to ``high_watermark``; returns whether the start moved.
 
     ``roll`` is called to begin another segment when all records go.
     """
@@ -26,10 +26,10 @@ def apply_retention(log: SegmentList, now_ms: int, high_watermark: int, *, roll:
         return False
     start = log.log_start_offset
     if "delete" in log.config.cleanup_policy:
-        # What looks at the last segment comes last: no batch may come between the decision and the roll.
+        # The size is looked at last: no batch may come between the decision on the last segment and the roll.
         keeps_from = max((yield from _by_time(log, now_ms, high_watermark)), _by_size(log, high_watermark))
         if keeps_from > start and log.segments and not log.is_being_cleaned:
-            _log.info("%r: retention lets go what lies below %d", log, keeps_from)
+            _log.info("%r: retention removes the records below %d", log, keeps_from)
             if keeps_from == log.log_end_offset and log.segments[-1].size:
                 roll()  # There is always a segment to append to.
             log.move_start(keeps_from)
@@ -44,7 +44,7 @@ def trim_all(log: SegmentList) -> Steps[None]:
 
 
 def trim(log: SegmentList) -> bool:
-    """Take out segments that lie wholly below the log's start, a few at most; returns whether that were all."""
+    """Take out segments that lie wholly below the log's start, a few at most; returns whether these were all."""
     if log.is_being_cleaned:
         return False
     whole = log.segment_number(log.log_start_offset)
@@ -53,7 +53,7 @@ def trim(log: SegmentList) -> bool:
 
 
 def _by_size(log: SegmentList, high_watermark: int) -> int:
-    """The first offset that is kept when the log is to shrink to ``retention.bytes``."""
+    """Return the first offset that is kept when the log is to shrink to ``retention.bytes``."""
     keeps_from = log.log_start_offset
     limit = log.config.retention_bytes
     if limit < 0:
@@ -69,7 +69,7 @@ def _by_size(log: SegmentList, high_watermark: int) -> int:
 
 
 def _by_time(log: SegmentList, now_ms: int, high_watermark: int) -> Steps[int]:
-    """The first offset that is kept when what is older than ``retention.ms`` goes."""
+    """Return the first offset that is kept when segments older than ``retention.ms`` go."""
     keeps_from = log.log_start_offset
     limit = log.config.retention_ms
     if limit < 0:
@@ -84,7 +84,7 @@ def _by_time(log: SegmentList, now_ms: int, high_watermark: int) -> Steps[int]:
             break
         keeps_from = end
         if end == log.log_end_offset:
-            break  # Whoever takes the next step must see the log as it is now.
+            break  # The caller's next step must see the log as it is now.
         segment.file.close()  # It goes soon, and descriptors are few.
         yield None
         number = log.segment_number(keeps_from)

@@ -10,16 +10,16 @@ from ottla.storage.log_config import MAX_INT64
 from ottla.wire.batch import ATTRIBUTES_OFFSET, HEADER_SIZE, LENGTH_OVERHEAD, MAGIC, BatchHeader, read_header
 
 _LOCATION = Struct(">qi4xb6xi")
-"""Base offset, length, magic, last offset delta: what finding a batch takes."""
+"""Base offset, length, magic, last offset delta: the fields that finding a batch takes."""
 
 FIRST_CHUNK = 4096 + 2 * HEADER_SIZE
-"""Covers the way from one index entry to the next when batches are small and the interval is Kafka's default."""
+"""Bytes that cover the way from one index entry to the next, with small batches and Kafka's default interval."""
 
 _CHUNK = 256 << 10
 
 
 class CorruptBatchError(OSError):
-    """What lies at ``position`` is not a whole batch with a right CRC. To a caller, the file cannot be read."""
+    """The bytes at ``position`` are not a whole batch with a right CRC. To a caller, the file cannot be read."""
 
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(f"at byte {position}: {reason}")
@@ -30,7 +30,7 @@ class CorruptBatchError(OSError):
 def find_batch(
     file: SegmentFile, position: int, end: int, offset: int, *, indexed_offset: int = MAX_INT64
 ) -> tuple[int, int] | None:
-    """Position and size of the first batch at or after ``position`` whose last offset is not below ``offset``.
+    """Return position and size of the first batch at or after ``position`` whose last offset is not below ``offset``.
 
     None if there is none before ``end``. Raises CorruptBatchError if the bytes on the way are no batches, or if the
     batch at ``position`` goes beyond ``indexed_offset``: then an index leads too far, past batches that were wanted.
@@ -59,7 +59,7 @@ def find_batch(
 
 
 def read_headers(file: SegmentFile, position: int, end: int) -> Iterator[tuple[int, BatchHeader]]:
-    """Position and header of each whole batch from ``position`` to ``end``, records unread and unchecked.
+    """Yield position and header of each whole batch from ``position`` to ``end``, records unread and unchecked.
 
     Raises CorruptBatchError where the bytes are no batch, a batch is cut off, or offsets do not grow.
     """

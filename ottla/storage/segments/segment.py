@@ -1,4 +1,4 @@
-"""One segment of a log: a ``.log`` file of batches with its two indexes, named by the first offset it may hold."""
+"""Keeps one segment of a log: a ``.log`` file of batches and two indexes, named by the first offset it may hold."""
 
 import logging
 from array import array
@@ -39,7 +39,7 @@ def file_name(offset: int, suffix: str) -> str:
 
 
 class Recovered(NamedTuple):
-    """What a check of all batches found: where the good ones end, which begin an epoch, what is wrong with the next."""
+    """The result of a check of all batches: the end of the good ones, the starts of epochs, the damage after them."""
 
     next_offset: int
     epoch_starts: list[BatchHeader]
@@ -136,7 +136,7 @@ class Segment:
             except CorruptIndexError as corruption:
                 self._rebuild_indexes(corruption)
         except OSError as failure:
-            _log.warning("%r: no index entry at %d: %s", self, position, failure)
+            _log.warning("%r: the index entry at %d could not be added: %s", self, position, failure)
         self.bytes_since_index_entry = 0
 
     def _add_index_entry(self, last_offset: int, position: int) -> None:
@@ -146,7 +146,7 @@ class Segment:
     # Finding.
 
     def locate(self, offset: int) -> tuple[int, int] | None:
-        """Position and size of the batch that holds ``offset``, or of the first after it; None if there is none."""
+        """Return position and size of the batch that holds ``offset``, or of the first after it; None without one."""
         recent = self.recent_offsets
         entry = bisect_right(recent, offset) - 1
         if entry >= 0:
@@ -165,7 +165,7 @@ class Segment:
         return find_batch(self.file, position, self.size, offset, indexed_offset=indexed_offset)
 
     def beginning_of_search(self, offset: int) -> RecordSlice:
-        """What ``locate`` reads first to find ``offset``."""
+        """Return the bytes that ``locate`` reads first to find ``offset``."""
         try:
             position, _ = self.index.lookup(offset)
         except CorruptIndexError:  # ``locate`` mends it
@@ -174,12 +174,12 @@ class Segment:
         return self.file.slice(position, size) if size > 0 else b""
 
     def position_of(self, offset: int) -> int:
-        """Where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
+        """Return where the batch that holds ``offset`` starts; the segment's size if all batches are below it."""
         found = self.locate(offset)
         return self.size if found is None else found[0]
 
     def offset_beyond(self, position: int) -> int | None:
-        """The last offset of the first indexed batch at or behind ``position``; None if there is none."""
+        """Return the last offset of the first indexed batch at or behind ``position``; None if there is none."""
         try:
             return self.index.offset_beyond(position)
         except CorruptIndexError as corruption:
@@ -187,7 +187,7 @@ class Segment:
             return self.index.offset_beyond(position)
 
     def beginning_of_time_search(self, timestamp: int) -> RecordSlice:
-        """What ``find_timestamp`` reads first to find ``timestamp``."""
+        """Return the bytes that ``find_timestamp`` reads first to find ``timestamp``."""
         try:
             entry = self.time_index.lookup(timestamp)
         except CorruptIndexError:  # ``find_timestamp`` mends it
@@ -195,7 +195,7 @@ class Segment:
         return self.beginning_of_search(self.base_offset if entry is None else entry[1])
 
     def end_of_file(self) -> RecordSlice:
-        """What ``load_max_timestamp`` reads, as a rule."""
+        """Return the bytes that ``load_max_timestamp`` reads, as a rule."""
         size = min(FIRST_CHUNK, self.size)
         return self.file.slice(self.size - size, size) if size > 0 else b""
 
@@ -216,7 +216,7 @@ class Segment:
         return self.load_max_timestamp() if known is None else known
 
     def find_timestamp(self, timestamp: int, start_offset: int) -> FoundOffset | None:
-        """The first record at or after ``start_offset`` whose timestamp is ``timestamp`` or later."""
+        """Return the first record at or after ``start_offset`` whose timestamp is ``timestamp`` or later."""
         try:
             position = self._position_for_time(timestamp)
         except CorruptIndexError as corruption:
@@ -231,7 +231,7 @@ class Segment:
         return None
 
     def _position_for_time(self, timestamp: int) -> int:
-        """Where to begin to look for a timestamp: every batch before it is older. Raises CorruptIndexError."""
+        """Return where to begin to look for a timestamp: every batch before it is older. Raises CorruptIndexError."""
         entry = self.time_index.lookup(timestamp)
         if entry is None:
             return 0
@@ -249,7 +249,7 @@ class Segment:
         raise CorruptIndexError(f"No batch at offset {offset} has {timestamp} as its greatest timestamp")
 
     def find_max_timestamp(self) -> FoundOffset | None:
-        """The first record with the greatest timestamp, in the first batch that has it."""
+        """Return the first record with the greatest timestamp, in the first batch that has it."""
         timestamp = self.max_timestamp
         for position, header in read_headers(self.file, self.position_of(self.offset_of_max_timestamp), self.size):
             if header.max_timestamp == timestamp:
@@ -292,7 +292,7 @@ class Segment:
         return position
 
     def first_timestamp(self) -> int:
-        """The greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
+        """Return the greatest timestamp in the first batch, from which ``segment.ms`` counts; -1 if there is none."""
         if self.size >= HEADER_SIZE:
             data = self.file.pread(HEADER_SIZE, 0)
             if len(data) == HEADER_SIZE and data[MAGIC_OFFSET] == MAGIC:
@@ -301,17 +301,17 @@ class Segment:
         return NO_TIMESTAMP
 
     def last_batch_end(self) -> tuple[int, int]:
-        """Offset and position after the last whole batch, by the headers from the last index entry on."""
+        """Return offset and position after the last whole batch, by the headers from the last index entry on."""
         try:
             position, last_offset = self.index.last_entry()
             self.bytes_since_index_entry = self.size - position
             end = self._end_from(position, last_offset)
             if end is not None:
                 return end
-            reason: Exception = CorruptIndexError("Its last entry is wrong")
+            reason: Exception = CorruptIndexError("The last index entry is wrong")
         except CorruptIndexError as corruption:
             reason = corruption
-        _log.warning("%r: %s; rebuilding the indexes", self, reason)
+        _log.warning("%r: %s; the indexes are rebuilt", self, reason)
         end = self.base_offset, 0
         try:
             for header in self._index_batches(checked=False):
@@ -322,7 +322,7 @@ class Segment:
         return end
 
     def _end_from(self, start: int, last_offset: int | None) -> tuple[int, int] | None:
-        """The end found from an index entry; None if the entry does not name a batch by its last offset."""
+        """Return the end found from an index entry; None if the entry does not name a batch by its last offset."""
         end = None if start else (self.base_offset, 0)
         try:
             for position, header in read_headers(self.file, start, self.size):
@@ -374,7 +374,7 @@ class Segment:
             yield header
 
     def _rebuild_indexes(self, corruption: Exception) -> None:
-        _log.warning("%r: %s; rebuilding the indexes", self, corruption)
+        _log.warning("%r: %s; the indexes are rebuilt", self, corruption)
         for _ in self._index_batches(checked=False):
             pass
         self.seal()

@@ -1,7 +1,7 @@
-"""The segments of one log and the offsets that bound them: which one holds an offset, which go, which take their place.
+"""Lists the segments of one log with the offsets that bound them: finds, adds, removes and replaces segments.
 
-It also has what lies beside the segments and goes with them: leader epochs, aborted transactions, producers. Retention,
-flushing, lookups and compaction work with this; appending and reading is the business of ``segment_log``, which is one.
+It also has what is kept beside the segments and goes with them: leader epochs, aborted transactions, producers.
+Retention, flushing, lookups and compaction work with this; ``segment_log``, which is one, appends and reads.
 """
 
 from bisect import bisect_left, bisect_right
@@ -57,11 +57,11 @@ class SegmentList:
     # Finding.
 
     def segment_number(self, offset: int) -> int:
-        """Which segment's range holds ``offset``, counted from the first."""
+        """Return the number of the segment whose range holds ``offset``, counted from 0."""
         return max(bisect_right(self._base_offsets, offset) - 1, 0)
 
     def end_of_segment(self, number: int) -> int:
-        """The offset at which a segment's range ends (exclusive)."""
+        """Return the offset at which a segment's range ends (exclusive)."""
         return self._base_offsets[number + 1] if number + 1 < len(self._base_offsets) else self.log_end_offset
 
     def locate(self, offset: int) -> tuple[Segment, int, tuple[int, int] | None]:
@@ -76,7 +76,7 @@ class SegmentList:
         raise IndexError(offset)
 
     def unsynced(self, end_offset: int | None = None) -> list[Segment]:
-        """The segments with batches below ``end_offset`` (all, without it) that have not been synced."""
+        """Return the segments with batches below ``end_offset`` (all, without it) that have not been synced."""
         end_offset = self.log_end_offset if end_offset is None else end_offset
         if self.recovery_point >= end_offset or not self.segments:
             return []
@@ -84,13 +84,13 @@ class SegmentList:
         return self.segments[first : bisect_left(self._base_offsets, end_offset)]
 
     def path(self, offset: int, suffix: str) -> Path:
-        """Where the file of that kind is that belongs to an offset."""
+        """Return the path of the file of a kind that belongs to an offset."""
         return self.folder / file_name(offset, suffix)
 
     # Changing.
 
     def segment_file(self, base_offset: int, *, size: int | None, suffix: str = "") -> Segment:
-        """A segment of this log, to be added: with ``size`` the one on disk, with None a new one.
+        """Return a segment of this log, to be added: with ``size`` the one on disk, with None a new one.
 
         ``suffix`` stands behind the names of its files while it is not the log's yet.
         """
@@ -133,7 +133,7 @@ class SegmentList:
                 self.files.remove(self.path(base_offset, suffix))
 
     def replace_segments(self, number: int, count: int, segment: Segment) -> list[int]:
-        """Put ``segment`` in place of ``count`` closed ones; returns by which offsets their files are named."""
+        """Put ``segment`` in place of ``count`` closed ones; returns the offsets that their files are named by."""
         gone = self._take_out(number, number + count)
         self.put_segment(number, segment)
         return gone
@@ -161,5 +161,5 @@ class SegmentList:
         self.is_abandoned = True
 
     def closed_error(self) -> KafkaError:
-        """What a log answers once it ``is_abandoned``."""
+        """Return the error that a log answers with once it ``is_abandoned``."""
         return KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name} is closed")

@@ -1,4 +1,4 @@
-"""A partition's log in segment files: what is appended, where it is read, when it rolls. The first kind of ``Log``.
+"""Appends to a partition's log in segment files, reads it, and rolls it. The first kind of ``Log``.
 
 State moves only after the one ``pwrite`` of an append has succeeded; a failed one is undone.
 """
@@ -89,7 +89,7 @@ class SegmentLog(SegmentList):
         self._tail_is_torn = False
         self.offline_reason: str | None = None
         self.on_offline: Callable[[str], None] = lambda _reason: None
-        """Called with the reason when the disk has failed this log; whoever serves it must serve it no more."""
+        """Called with the reason when the disk has failed this log; its owner must serve it no more."""
         self.flushing = LogFlushing(self, flusher, self.go_offline)
         self.snapshot_offset = 0
         self.sealed_offset = -1
@@ -98,7 +98,7 @@ class SegmentLog(SegmentList):
 
     @property
     def acknowledged_offset(self) -> int:
-        """The end of what was acknowledged; beyond it lie only appends that wait for their fsync."""
+        """The end of the acknowledged batches; beyond it lie only appends that wait for their fsync."""
         waiting = self.flushing.waiting
         return waiting[0].appended.base_offset if waiting else self.log_end_offset
 
@@ -203,7 +203,7 @@ class SegmentLog(SegmentList):
         return self.flushing.appended(appended) if self._syncs_appends else appended
 
     def _segment_for_append(self, size: int, max_timestamp: int, last_offset: int) -> Segment:
-        """The segment that the next batch goes to: a new one, if there is none or a limit is reached."""
+        """Return the segment that the next batch goes to: a new one, if there is none or a limit is reached."""
         segment = self._active
         config = self.config
         try:
@@ -278,7 +278,7 @@ class SegmentLog(SegmentList):
     def read(
         self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool
     ) -> RecordSlice | Promise[RecordSlice]:
-        """Bytes from the batch that holds ``offset`` on, from the disk later; see ``Log.read``."""
+        """Return bytes from the batch that holds ``offset`` on, from the disk later; see ``Log.read``."""
         segment = self._active
         if segment is None or (segment.recent_offsets and offset >= segment.recent_offsets[0]):
             return self.read_now(offset, max_bytes, end_offset=end_offset, minimum_one_batch=minimum_one_batch)
@@ -289,7 +289,7 @@ class SegmentLog(SegmentList):
         return read_when_in_memory(segment, offset, read, self._background, self.folder.name)
 
     def read_now(self, offset: int, max_bytes: int, *, end_offset: int, minimum_one_batch: bool) -> RecordSlice:
-        """The same at once, even if it means to wait for the disk."""
+        """Read at once, even where that waits for the disk."""
         log_end_offset = self.log_end_offset
         if offset > log_end_offset or offset < self.log_start_offset:
             raise KafkaError(
@@ -320,7 +320,7 @@ class SegmentLog(SegmentList):
             raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.folder.name}: {failure}") from failure
 
     def last_stable_offset(self, high_watermark: int) -> int:
-        """Where ``read_committed`` ends; see ``Log.last_stable_offset``."""
+        """Return where ``read_committed`` ends; see ``Log.last_stable_offset``."""
         transactions = self.producers.transactions
         if not (transactions.open or transactions.ended):
             return high_watermark
@@ -328,11 +328,11 @@ class SegmentLog(SegmentList):
         return high_watermark if undecided is None else min(max(undecided, self.log_start_offset), high_watermark)
 
     def has_open_transaction(self, producer_id: int, producer_epoch: int) -> bool:
-        """Whether a transaction of this producer and epoch has no marker yet."""
+        """Return whether a transaction of this producer and epoch has no marker yet."""
         return self.producers.has_open_transaction(producer_id, producer_epoch)
 
     def aborted_transactions(self, offset: int, size: int) -> list[AbortedTransaction]:
-        """The aborted transactions in what was read; as far beyond it as Apache's (``LocalLog``)."""
+        """Return the aborted transactions in what was read; as far beyond it as Apache's (``LocalLog``)."""
         if not self.aborted or not self.segments:
             return []
         try:
@@ -345,11 +345,11 @@ class SegmentLog(SegmentList):
     # Looking up.
 
     def offset_for_timestamp(self, timestamp_ms: int) -> FoundOffset | Promise[FoundOffset | None] | None:
-        """The first record whose timestamp is ``timestamp_ms`` or later; see ``Log.offset_for_timestamp``."""
+        """Return the first record whose timestamp is ``timestamp_ms`` or later; see ``Log.offset_for_timestamp``."""
         return take_read_steps(find_timestamp(self, timestamp_ms), self._background, self.folder.name)
 
     def max_timestamp(self) -> FoundOffset | Promise[FoundOffset | None] | None:
-        """The first record with the greatest timestamp; see ``Log.max_timestamp``."""
+        """Return the first record with the greatest timestamp; see ``Log.max_timestamp``."""
         return take_read_steps(find_max_timestamp(self), self._background, self.folder.name)
 
     def begin_leader_epoch(self, leader_epoch: int) -> None:
@@ -359,11 +359,11 @@ class SegmentLog(SegmentList):
             self.epochs.write(sync=False)
 
     def leader_epoch_at(self, offset: int) -> int:
-        """The leader epoch of an offset, -1 if unknown."""
+        """Return the leader epoch of an offset, -1 if unknown."""
         return self.epochs.epoch_at(offset)
 
     def offset_for_leader_epoch(self, leader_epoch: int) -> EpochEnd:
-        """Where an epoch ended."""
+        """Return where an epoch ended."""
         return self.epochs.end_offset_for(leader_epoch, self.log_end_offset)
 
     # Forgetting.
@@ -385,11 +385,11 @@ class SegmentLog(SegmentList):
         return self.log_start_offset
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
-        """Let old records go; see ``Log.apply_retention``."""
+        """Remove old records; see ``Log.apply_retention``."""
         return apply_retention(self, now_ms, high_watermark, roll=self.roll)
 
     def active_producers(self) -> Iterable[tuple[int, ProducerState]]:
-        """Each producer id that is remembered, with what is known of it."""
+        """Return each producer id that is remembered, with the state of that producer."""
         return self.producers.items()
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:
@@ -425,14 +425,14 @@ class SegmentLog(SegmentList):
     def seal(self) -> None:
         """Bring every file up to date, so that opening needs no scan; they are not synced yet. Raises OSError.
 
-        What a power cut could take of indexes, snapshot and epochs is made anew from the batches.
+        Indexes, snapshot and epochs that a power cut takes are made anew from the batches.
         """
         if self.segments and self.sealed_offset != self.log_end_offset:
             self._write_all()
             self.sealed_offset = self.log_end_offset
 
     def _write_all(self) -> None:
-        """Write what is known in memory only: of the last segment, the transactions, the producers, the epochs."""
+        """Write all that is known in memory only: of the last segment, the transactions, the producers, the epochs."""
         self.segments[-1].trim()
         self.segments[-1].seal()
         self.aborted.write()
@@ -440,7 +440,7 @@ class SegmentLog(SegmentList):
         self.epochs.write(sync=False)
 
     def go_offline(self, reason: str) -> None:
-        """Take the log out of service: its disk has failed, and what can be read of it need not be what is on it."""
+        """Take the log out of service: its disk has failed, and reads may show what is not on it."""
         _log.error("%r goes offline: %s", self, reason)
         self.offline_reason = reason
         self.let_go()
@@ -450,7 +450,7 @@ class SegmentLog(SegmentList):
     def abandon(self) -> None:
         """Give the descriptors back without writing anything: the log is being removed, or the process ends."""
         self.let_go()
-        # Who still waits for a sync looks where the partition is now.
+        # A client that still waits for a sync looks where the partition is now.
         self.flushing.give_up(KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
 
     def let_go(self) -> None:

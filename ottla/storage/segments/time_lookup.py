@@ -16,7 +16,7 @@ from ottla.storage.slices import FileSlice, RecordSlice
 
 
 def find_timestamp(log: SegmentList, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
-    """The first record whose timestamp is ``timestamp_ms`` or later."""
+    """Return the first record whose timestamp is ``timestamp_ms`` or later."""
     number = 0
     while number < len(log.segments):
         segment = log.segments[number]
@@ -24,7 +24,7 @@ def find_timestamp(log: SegmentList, timestamp_ms: int) -> CallSteps[FoundOffset
             number += 1
             continue
         found = yield from _find_in(log, segment, timestamp_ms)
-        if found is not None:  # Apache gives up here if what it looked for lies below the log's start.
+        if found is not None:  # Apache gives up here if the record lies below the log's start.
             return found
         number = _next(log, segment)
     _see_that_it_is_open(log)
@@ -32,7 +32,7 @@ def find_timestamp(log: SegmentList, timestamp_ms: int) -> CallSteps[FoundOffset
 
 
 def find_max_timestamp(log: SegmentList) -> CallSteps[FoundOffset | None]:
-    """The first record with the greatest timestamp."""
+    """Return the first record with the greatest timestamp."""
     number = 0
     while number < len(log.segments):
         segment = log.segments[number]
@@ -48,7 +48,7 @@ def find_max_timestamp(log: SegmentList) -> CallSteps[FoundOffset | None]:
 
 
 def _find_in(log: SegmentList, segment: Segment, timestamp_ms: int) -> CallSteps[FoundOffset | None]:
-    """What there is in one segment; None too when the segment is gone."""
+    """Return the record found in one segment; None too when the segment is gone."""
     yield from _learn_times(segment)
     if segment.is_discarded or segment.max_timestamp < timestamp_ms:
         return None
@@ -77,7 +77,7 @@ def _read_ahead(segment: Segment, end: RecordSlice) -> None:
 
 
 def _bring_closed(log: SegmentList, segment: Segment, beginning: Callable[[], RecordSlice]) -> CallSteps[None]:
-    """Bring into memory what a search in a closed segment reads first; the last one was used just now."""
+    """Bring into memory the bytes that a search in a closed segment reads first; the last one was used just now."""
     if segment is not log.segments[-1]:
         yield segment.read_indexes_ahead
         if not segment.is_discarded:
@@ -85,12 +85,12 @@ def _bring_closed(log: SegmentList, segment: Segment, beginning: Callable[[], Re
 
 
 def _next(log: SegmentList, segment: Segment) -> int:
-    """The number of the segment to look at after this one: what has taken its place, if it is gone."""
+    """Return the number of the segment to look at after this one: the one in its place, if it is gone."""
     number = log.segment_number(segment.base_offset)
     return number if segment.is_discarded else number + 1
 
 
 def _see_that_it_is_open(log: SegmentList) -> None:
-    """That no segment is left to look at may be because the log was closed meanwhile."""
+    """Refuse where no segment is left because the log was closed meanwhile. Raises KafkaError."""
     if log.is_abandoned:
         raise log.closed_error()

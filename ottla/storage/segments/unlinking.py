@@ -1,6 +1,6 @@
-"""Files that a log has given up: renamed at once, so that nobody takes them for its own, and unlinked later.
+"""Removes files that a log has given up: renames them at once, so that no log takes them for its own; unlinks later.
 
-The name gets ``.deleted`` behind it, as in Apache. Whatever is left of them when a broker stops goes at the next start.
+The name gets ``.deleted`` behind it, as in Apache. Files that are left when a broker stops go at the next start.
 """
 
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Removals:
-    """What is to be unlinked in one data directory, and when. ``remove_due`` tells it the time."""
+    """The files to unlink in one data directory, each with its time; ``remove_due`` is told what time it is."""
 
     def __init__(self, files: SegmentFiles, background: Background) -> None:
         self._files = files
@@ -32,7 +32,7 @@ class Removals:
         self._is_handing_over = False
 
     def __len__(self) -> int:
-        """How many files are still there."""
+        """Return how many files are still there."""
         return len(self._due) + sum(len(paths) for _, paths in (*self._new, *self._waiting))
 
     def give_up(self, paths: Iterable[Path], delay_ms: int) -> None:
@@ -44,8 +44,8 @@ class Removals:
                 self._files.rename(path, renamed)
             except FileNotFoundError:
                 continue
-            except OSError as failure:  # Windows does not rename what somebody reads.
-                _log.warning("%s could not be renamed, and goes under its own name: %s", path, failure)
+            except OSError as failure:  # Windows renames no file that somebody reads.
+                _log.warning("%s could not be renamed, and is removed under its own name: %s", path, failure)
                 renamed = path
             given_up.append(renamed)
         if given_up:
@@ -56,7 +56,7 @@ class Removals:
         self._new.append((0, list(paths)))
 
     def remove_due(self, now_ms: int) -> None:
-        """Unlink, in the background, what has waited long enough."""
+        """Unlink, in the background, the files that have waited long enough."""
         new, self._new = self._new, []
         self._waiting += [(now_ms + delay_ms, paths) for delay_ms, paths in new]
         still_waiting = []
@@ -69,7 +69,7 @@ class Removals:
         self._unlink_some()
 
     def _unlink_some(self) -> None:
-        """A few at a time: each goes quickly, and the thread is not kept from others."""
+        """Unlink a few at a time: each goes quickly, and the thread is not kept from others."""
         while self._due and not self._is_unlinking:
             some = [self._due.popleft() for _ in range(min(len(self._due), _UNLINKS_AT_ONCE))]
             self._is_unlinking = self._is_handing_over = True

@@ -1,7 +1,7 @@
-"""What lies beside a log's batches and has not been synced: names of files and folders, leader epochs, snapshots.
+"""Keeps account of what is not synced beside a log's batches: names of files and folders, leader epochs, snapshots.
 
-Below the recovery point no batch is read again after a crash. So what a recovery would find in the batches has to be on
-disk before the recovery point moves over them.
+Below the recovery point no batch is read again after a crash. So everything that a recovery would find in the batches
+has to be on disk before the recovery point moves over them.
 """
 
 from collections.abc import Callable
@@ -28,20 +28,20 @@ class Unsynced:
         return bool(self._paths or self._folders)
 
     def replaced(self, path: Path) -> None:
-        """A small file was written anew and put in place of the old one."""
+        """Note that a small file was written anew and put in place of the old one."""
         self._changes += 1
         self._paths[path] = self._changes
         self._folders[path.parent] = self._changes
 
     def renamed(self, folder: Path) -> None:
-        """Names came into a folder, or went."""
+        """Note that names came into a folder, or went."""
         self._changes += 1
         self._folders[folder] = self._changes
 
     def syncing(self, open_files: list[SegmentFile], closed: list[Path], *, through: Path | None = None) -> "Syncing":
-        """Sync these files, the open ones and those of closed segments, and after them what is noted here.
+        """Return the sync of these files, open ones and those of closed segments, and then of all that is noted here.
 
-        With ``through``, only what was noted before that file, and the file: what came later belongs to later batches.
+        With ``through``, only files that were noted before that one, and it: later ones belong to later batches.
         """
         if through is None or through not in self._paths:
             paths = dict(self._paths)
@@ -83,7 +83,7 @@ class Syncing:
         """Sync bytes first, then names. Raises OSError.
 
         Many at once go faster, because a file system writes its journal once for those that come together; but then
-        whoever makes files meanwhile waits longer.
+        a thread that makes files meanwhile waits longer.
         """
         for file in self._open_files:
             file.sync()
@@ -100,5 +100,5 @@ class Syncing:
             self._files.sync_folder(folder)
 
     def done(self) -> None:
-        """Note that all of it is on disk, but for what changed meanwhile."""
+        """Note that all of it is on disk, but for files that changed meanwhile."""
         self._forget(self._folders)

@@ -36,7 +36,7 @@ class BatchReader:
         return memoryview(data)
 
     def batches(self, chunk: memoryview) -> Iterator[tuple[BatchHeader, memoryview]]:
-        """The whole batches of a chunk, each with its header; what is cut off comes again in the next chunk."""
+        """Yield the whole batches of a chunk with their headers; one that is cut off comes again in the next chunk."""
         start = 0
         while len(chunk) - start >= HEADER_SIZE:
             header = read_header(chunk, start)

@@ -1,4 +1,4 @@
-"""Which transactions compaction has come across, so that it drops what was aborted, and markers that mark nothing.
+"""Knows the transactions that compaction has met, so that it drops aborted records, and markers that mark nothing.
 
 Follows Apache's ``CleanedTransactionMetadata``. An aborted transaction's records go at once. A marker stays until none
 of its transaction's records is left, and then for ``delete.retention.ms`` more: a consumer that has read those records
@@ -24,7 +24,7 @@ class CleanedTransactions:
         self._committed: set[int] = set()
 
     def add_aborted(self, transactions: Iterable[AbortedTransaction]) -> None:
-        """Take in what the transaction indexes say of the part of the log that comes next."""
+        """Take in the entries of the transaction indexes for the part of the log that comes next."""
         for transaction in transactions:
             heapq.heappush(self._to_come, (transaction.first_offset, transaction))
 

@@ -5,7 +5,7 @@
     start           first dirty            first uncleanable        end
       | clean: compacted | dirty: cleanable     | not yet            |
 
-Not yet: the last segment, what is not decided (``last_stable_offset``), and what is younger than
+Not yet: the last segment, records that are not decided (``last_stable_offset``), and those younger than
 ``min.compaction.lag.ms``.
 """
 
@@ -18,7 +18,7 @@ _SEGMENTS_PER_STEP = 256
 
 
 class Cleanable(NamedTuple):
-    """What there is to be compacted of one log."""
+    """The part of one log that may be compacted."""
 
     log: SegmentList
     first_dirty_offset: int
@@ -30,7 +30,7 @@ class Cleanable(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The dirty part of what is or could be clean, from 0 to 1."""
+        """The share of dirty bytes among those that are or could be clean, from 0 to 1."""
         total = self.clean_bytes + self.dirty_bytes
         return self.dirty_bytes / total if total else 0.0
 
@@ -41,7 +41,7 @@ class Cleanable(NamedTuple):
 
 
 def assess(log: SegmentList, cleaned_to: int | None, now_ms: int, last_stable_offset: int) -> Steps[Cleanable | None]:
-    """What may be compacted of a log; None if there is nothing. ``cleaned_to``: how far the last round came, if known.
+    """Return the part of a log that may be compacted, or None. ``cleaned_to``: how far the last round came, if known.
 
     Raises OSError if a segment's times cannot be read.
     """
@@ -73,7 +73,7 @@ def assess(log: SegmentList, cleaned_to: int | None, now_ms: int, last_stable_of
 
 
 def _before_lag(log: SegmentList, first_dirty: int, uncleanable: int, latest_ms: int) -> Steps[int]:
-    """The base of the first dirty segment that holds a record younger than may be compacted; else ``uncleanable``."""
+    """Return the base of the first dirty segment with a record too young to be compacted; else ``uncleanable``."""
     number = log.segment_number(first_dirty)
     while number < len(log.segments) - 1 and log.segments[number].base_offset < uncleanable:
         segment = log.segments[number]
@@ -85,7 +85,7 @@ def _before_lag(log: SegmentList, first_dirty: int, uncleanable: int, latest_ms:
 
 
 def _is_overdue(log: SegmentList, first_dirty: int, now_ms: int) -> Steps[bool]:
-    """Whether a dirty segment began longer ago than ``max.compaction.lag.ms``."""
+    """Return whether a dirty segment began longer ago than ``max.compaction.lag.ms``."""
     oldest_ms = now_ms - log.config.max_compaction_lag_ms
     number = log.segment_number(first_dirty)
     while oldest_ms > 0 and number < len(log.segments) - 1:

@@ -1,9 +1,9 @@
-"""The newest offset of each key, for compaction: as many keys as fit into ``log.cleaner.dedupe.buffer.size``."""
+"""Maps keys to their newest offsets, for compaction: as many keys as fit into ``log.cleaner.dedupe.buffer.size``."""
 
 from hashlib import blake2b
 
 ENTRY_BYTES = 192
-"""What a key takes at most in Python: its digest, its offset, and its place in a dict that has just grown."""
+"""Maximum bytes that a key takes in Python: its digest, its offset, and its place in a dict that has just grown."""
 
 _SHARDS = 256
 _DIGEST_BYTES = 16
@@ -38,7 +38,7 @@ class OffsetMap:
         shard[key] = offset
 
     def get(self, key: bytes) -> int:
-        """The newest offset of a key, -1 if it is not there."""
+        """Return the newest offset of a key, -1 if it is not there."""
         if len(key) >= _DIGEST_BYTES:
             key = blake2b(key, digest_size=_DIGEST_BYTES).digest()
         return self._shards[hash(key) % _SHARDS].get(key, -1)

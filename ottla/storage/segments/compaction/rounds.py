@@ -1,7 +1,7 @@
 """Compacts a log: of the records with one key the newest stays, in its place and with its offset. Apache's ``Cleaner``.
 
 One round reads the dirty part to learn the newest offset of each key, then rewrites all segments up to there, group by
-group, each group into one segment. A batch that loses nothing is copied as it is. What is left out:
+group, each group into one segment. A batch that loses nothing is copied as it is. The round leaves out:
 
 - records that a newer one with the same key follows, and records without a key;
 - tombstones, once their batch's delete horizon has passed (KIP-534): it is written into the batch when compaction
@@ -35,11 +35,11 @@ from ottla.wire.records import Record, walk_records
 _RECORDS_PER_STEP = 128
 _PRODUCERS_PER_STEP = 1000
 _THREAD_BYTES = 16 << 10
-"""Fewer bytes are compressed or decompressed at once; a thread would cost more."""
+"""Minimum bytes that a thread compresses or decompresses; for fewer it would cost more."""
 
 
 class Compacted(NamedTuple):
-    """What a round has done."""
+    """The result of a round."""
 
     next_dirty_offset: int
     bytes_before: int
@@ -120,7 +120,7 @@ class _Round:
             yield from self._throttle(len(chunk))
         return False
 
-    # Writing what stays.
+    # Writing the records that stay.
 
     def _groups(self, segments: list[Segment]) -> Iterator[list[Segment]]:
         """Segments that become one: together not larger than one may be, and within the reach of its offsets."""
@@ -139,7 +139,7 @@ class _Round:
             yield group
 
     def _rewrite(self, group: list[Segment]) -> Steps[int]:
-        """Replace segments by one with what stays of them; returns its size."""
+        """Replace segments by one with the records that stay of them; returns its size."""
         log = self._log
         yield from self._note_producers()
         check_open(log)
@@ -172,7 +172,7 @@ class _Round:
                 yield None
 
     def _filter(self, segment: Segment, cleaned: Segment) -> Steps[None]:
-        """Write what stays of a segment behind what is in ``cleaned`` already."""
+        """Write the records of a segment that stay behind those in ``cleaned``."""
         reader = self._reader(segment, 0)
         while (chunk := (yield from reader.next_chunk())) is not None:
             check_open(self._log)
@@ -189,7 +189,7 @@ class _Round:
             yield from self._throttle(len(chunk) + len(output))
 
     def _keep(self, header: BatchHeader, batch: memoryview) -> Steps[Buffer | None]:
-        """What stays of a batch: all of it, verbatim, a part of it, an empty batch, or nothing."""
+        """Return what stays of a batch: all of it, verbatim, a part of it, an empty batch, or nothing."""
         superfluous = self._transactions.is_superfluous(header, batch)
         horizon = header.delete_horizon
         if header.is_control:
@@ -234,7 +234,7 @@ class _Round:
             return header.last_offset == last_offset
         return header.is_control and header.producer_epoch == epoch
 
-    # Both.
+    # For both.
 
     def _reader(self, segment: Segment, position: int) -> BatchReader:
         # Half of the buffer is for reading, half for writing.

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class LogClosedError(Exception):
-    """The log was deleted or closed while somebody worked on it. What was begun is of no use any more."""
+    """The log was deleted or closed while somebody worked on it: the work is of no use any more."""
 
 
 def swap_in(log: SegmentList, old: list[Segment], cleaned: Segment) -> Steps[None]:
@@ -58,7 +58,7 @@ def swap_in(log: SegmentList, old: list[Segment], cleaned: Segment) -> Steps[Non
     number = log.segment_number(base_offset)
     gone = log.replace_segments(number, len(old), log.segment_file(base_offset, size=size, suffix=SWAP_SUFFIX))
     for count, each in enumerate(gone, 1):
-        # The snapshot at the first one's base stays: it counts what lies before.
+        # The snapshot at the first one's base stays: it counts the batches before.
         log.give_up(each, SEGMENT_SUFFIXES if each != base_offset else _SEGMENT_FILES)
         if count % SEGMENTS_AT_ONCE == 0:
             yield None
@@ -109,7 +109,7 @@ def _rename(log: SegmentList, base_offset: int, before: str, after: str) -> bool
 
 
 def finish_swaps(log: SegmentList, names: list[str]) -> list[str]:
-    """Finish or undo what a crash interrupted; returns the names that are in the log's folder then.
+    """Finish or undo a swap that a crash interrupted; returns the names that are in the log's folder then.
 
     A ``.swap`` segment takes the place of those in its range, unless one below it is not finished: then it is part of
     something that never became whole, and goes.
@@ -152,7 +152,7 @@ def _put_in_place(log: SegmentList, left: set[str], start: int) -> None:
             return
     _log.info("%r: segment %d, compacted before the crash, is put in its place", log, start)
     for name in sorted(left):
-        # The snapshot at its base stays: it counts what lies before.
+        # The snapshot at its base stays: it counts the batches before.
         if name.endswith(_SEGMENT_FILES) and start <= _offset(name) < end:
             _remove(log, left, name)
 

@@ -1,1 +1,4 @@
-"""Opens what a crash left behind; checks and repairs damaged logs."""
+"""Opens logs as a crash left them; checks and repairs damaged ones.
+
+It reads files that nobody appends to: a log before it is served, or the logs of a stopped broker.
+"""

@@ -39,7 +39,7 @@ class BadRange:
     """Bytes of a segment that are no batches, between the offsets of the good ones around them."""
 
     segment: int
-    """Its base offset."""
+    """The base offset of the segment."""
     start: int
     end: int
     """File positions; the end is exclusive."""
@@ -52,7 +52,7 @@ class BadRange:
 
 @dataclass(kw_only=True, slots=True)
 class LogReport:
-    """What is wrong with one log."""
+    """The damage of one log."""
 
     name: str
     recovery_point: int = 0
@@ -65,7 +65,7 @@ class LogReport:
     end_offset: int = 0
     bad: list[BadRange] = field(default_factory=list)
     rebuilt: list[str] = field(default_factory=list)
-    """What the next start makes anew by itself: sentences for a person."""
+    """The files that the next start makes anew by itself: sentences for a person."""
 
     @property
     def lacks_the_end(self) -> bool:
@@ -74,11 +74,11 @@ class LogReport:
 
     @property
     def needs_repair(self) -> bool:
-        """Whether something is lost that was safe on disk. What a crash tore is cut by the next start."""
+        """Whether something is lost that was safe on disk. A tail that a crash tore is cut by the next start."""
         return self.lacks_the_end or any(not self.is_torn(bad) for bad in self.bad)
 
     def is_torn(self, bad: BadRange) -> bool:
-        """Whether these bytes are what a crash leaves: the next start looks there, and cuts."""
+        """Return whether a crash leaves such bytes: the next start looks there, and cuts."""
         return not self.was_clean and bad.segment >= self.checked_from and bad.next_offset >= self.recovery_point
 
 
@@ -103,13 +103,13 @@ def check_directory(files: SegmentFiles, root: Path, names: list[str] | None = N
 
 
 def logs_in(files: SegmentFiles, root: Path) -> list[str]:
-    """The names of the logs that have a folder."""
+    """Return the names of the logs that have a folder."""
     parted = ((name, name.rpartition("-")) for name in files.names(root))
     return [name for name, (topic, _, number) in parted if topic and number.isascii() and number.isdigit()]
 
 
 def check_log(files: SegmentFiles, folder: Path, report: LogReport) -> LogReport:
-    """Fill in what is wrong with the log in ``folder``. Raises OSError."""
+    """Fill in the damage of the log in ``folder``. Raises OSError."""
     names = set(files.names(folder))
     bases = segments_of(names)
     report.checked_from = max((base for base in bases if base <= report.recovery_point), default=0)
@@ -130,7 +130,7 @@ def check_log(files: SegmentFiles, folder: Path, report: LogReport) -> LogReport
 
 
 def segments_of(names: set[str]) -> list[int]:
-    """The base offsets of the segments among a folder's files, ascending."""
+    """Return the base offsets of the segments among a folder's files, ascending."""
     stems = (name[:_OFFSET_DIGITS] for name in names if name[_OFFSET_DIGITS:] == LOG_SUFFIX)
     return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
 
@@ -138,7 +138,7 @@ def segments_of(names: set[str]) -> list[int]:
 def walk(
     file: SegmentFile, size: int, base_offset: int, end_offset: int
 ) -> Iterator[tuple[int, BatchHeader] | BadRange]:
-    """Position and header of each good batch, and the ranges between them that are none, in order."""
+    """Yield position and header of each good batch, and the ranges between them that are none, in order."""
     position, next_offset = 0, base_offset
     while position < size:
         try:
@@ -157,7 +157,7 @@ def walk(
 def _next_good(
     file: SegmentFile, position: int, size: int, next_offset: int, end_offset: int
 ) -> tuple[int, int | None]:
-    """Where the next good batch is, and its offset; ``size`` and None if there is none."""
+    """Return where the next good batch is, and its offset; ``size`` and None if there is none."""
     while (position := _next_candidate(file, position, size, next_offset, end_offset)) < size:
         header = read_header(file.pread(HEADER_SIZE, position))
         if header.size <= size - position and header.base_offset <= header.last_offset < end_offset:
@@ -169,7 +169,7 @@ def _next_good(
 
 
 def _next_candidate(file: SegmentFile, position: int, size: int, next_offset: int, end_offset: int) -> int:
-    """The next position that could be a batch's by its offset, length and magic byte; ``size`` if there is none."""
+    """Return the next position that could be a batch's by its offset, length and magic byte; ``size`` without one."""
     while position + HEADER_SIZE <= size:
         chunk = file.pread(_CHUNK, position)
         found = chunk.find(_MAGIC, MAGIC_OFFSET)
@@ -233,7 +233,7 @@ def _check_time_index(files: SegmentFiles, folder: Path, base: int, positions: d
 
 
 def _entries(files: SegmentFiles, path: Path, entry: Struct) -> list[tuple[int, int]]:
-    """The entries of an index; Apache allots the file in advance, filled with zeros."""
+    """Return the entries of an index; Apache allots the file in advance, filled with zeros."""
     raw = files.read(path)
     if raw is None:
         raise CorruptIndexError(f"{path.name} is missing")

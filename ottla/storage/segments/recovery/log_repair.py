@@ -20,10 +20,10 @@ _CHUNK = 1 << 20
 
 @dataclass(slots=True)
 class Repair:
-    """What was done to one log."""
+    """The repair of one log."""
 
     report: LogReport
-    """What was wrong with it."""
+    """The damage that was found."""
     kept: list[Path] = field(default_factory=list)
     """Damaged segments as they were."""
 
@@ -31,7 +31,7 @@ class Repair:
 def repair(files: SegmentFiles, root: Path, name: str) -> Repair:
     """Repair the log ``name`` (``topic-partition``), if it needs it. Raises OSError.
 
-    Done again after it was cut short, it comes to the same end.
+    A repair that was cut short may be done again: it comes to the same end.
     """
     (report,) = check_directory(files, root, [name])
     done = Repair(report)
@@ -41,7 +41,7 @@ def repair(files: SegmentFiles, root: Path, name: str) -> Repair:
     by_segment: dict[int, list[BadRange]] = {}
     for bad in report.bad:
         by_segment.setdefault(bad.segment, []).append(bad)
-    # First of all the next start is told to look: what is cut short here it would take for a crash.
+    # First of all the next start is told to look: it takes a repair that was cut short for a crash.
     _put_back_recovery_point(files, root, report, min(by_segment, default=report.end_offset))
     for base, ranges in by_segment.items():
         path = folder / file_name(base, LOG_SUFFIX)

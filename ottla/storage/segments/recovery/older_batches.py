@@ -1,4 +1,4 @@
-"""What producer snapshots leave out: of each producer, the batches before its last one. In a file of our own.
+"""Keeps what producer snapshots leave out, in a file of our own: of each producer, the batches before its last one.
 
 A producer may have five batches on their way, and sends all of them again when the broker ends before it answered.
 Apache's ``.snapshot`` holds the last one only: the others would be refused as out of order, or written twice by clients
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_older_batches(files: SegmentFiles, folder: Path, producers: Producers) -> None:
-    """Write what a snapshot of these producers leaves out. Raises OSError."""
+    """Write the batches that a snapshot of these producers leaves out. Raises OSError."""
     body = b"".join(
         _BATCH.pack(producer_id, state.epoch, *batch)
         for producer_id, state in producers.items()
@@ -69,6 +69,6 @@ def _read(files: SegmentFiles, path: Path) -> list[tuple[int, ...]]:
         return []
     body = raw[_PREFIX.size :]
     if raw[: _PREFIX.size] != _PREFIX.pack(_VERSION, crc32c(body)) or len(body) % _BATCH.size:
-        _log.warning("%s is damaged; going on without it", path)
+        _log.warning("%s is damaged; the broker goes on without it", path)
         return []
     return list(_BATCH.iter_unpack(body))

@@ -1,6 +1,6 @@
-"""Makes a log from what is on disk. After a crash, whatever lies above the recovery point is checked and cut.
+"""Makes a log from the files on disk. After a crash, batches above the recovery point are checked, and bad ones cut.
 
-Follows Apache's ``LogLoader``: a torn tail is cut at the first bad batch, and what lies behind it goes.
+Follows Apache's ``LogLoader``: a torn tail is cut at the first bad batch, and everything behind it goes.
 """
 
 import logging
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class DamagedLogError(OSError):
-    """A log has lost what was on disk already. The text says to a person what, where, and what to do."""
+    """A log has lost records that were on disk already. The text tells a person which, where, and what to do."""
 
     def __init__(self, log: SegmentLog, problem: str) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class DamagedLogError(OSError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastShutdown:
-    """What the data directory knows of a log from before."""
+    """The data directory's knowledge of a log from its last run."""
 
     clean: bool
     recovery_point: int = 0
@@ -71,7 +71,7 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         log.recovery_point = min(shutdown.recovery_point, log.sealed_offset)
     else:
         checked_from = _recover(log, shutdown)
-        # What the last process did not sync may not be on disk, and later snapshots count batches that are not there.
+        # Batches that the last process did not sync may not be on disk, and later snapshots count them.
         snapshots = _drop_snapshots(log, snapshots, checked_from)
     if log.log_start_offset > log.log_end_offset:
         if shutdown.clean:
@@ -93,13 +93,13 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
     if not shutdown.clean:
         log.epochs.write(sync=False)
     load_producers(log, snapshots, clean=shutdown.clean, checked_from=checked_from)
-    log.remove_first(log.segment_number(log.log_start_offset))  # What they say of producers is known now.
+    log.remove_first(log.segment_number(log.log_start_offset))  # Their batches were needed to know the producers.
     log.activate_last()
     log.segments[-1].file.close()  # Most logs lie idle after a start, and then they need no descriptor.
 
 
 def _take_stock(log: SegmentLog) -> tuple[list[int], list[int]]:
-    """Base offsets of the segments and offsets of the snapshots, ascending; leftovers of a crash are removed."""
+    """Return base offsets of segments and offsets of snapshots, ascending; leftovers of a crash are removed."""
     bases: list[int] = []
     snapshots: list[int] = []
     others: list[tuple[int, str]] = []
@@ -162,7 +162,7 @@ def _recover(log: SegmentLog, shutdown: LastShutdown) -> int:
     """
     recovery_point = shutdown.recovery_point
     first = log.segment_number(recovery_point)
-    log.epochs.truncate_from_end(log.segments[first].base_offset)  # They may be of batches that were lost.
+    log.epochs.truncate_from_end(log.segments[first].base_offset)  # These epochs may be of batches that were lost.
     for number in range(first, len(log.segments)):
         segment = log.segments[number]
         is_last = number + 1 == len(log.segments)
@@ -181,16 +181,16 @@ def _recover(log: SegmentLog, shutdown: LastShutdown) -> int:
             break
     _find_end(log, shutdown)
     log.recovery_point = min(recovery_point, log.log_end_offset)
-    # What the last process did not sync may not be on disk either.
+    # Files that the last process did not sync may not be on disk either.
     log.beside.replaced(log.folder / EPOCHS_FILE)
     log.beside.renamed(log.folder.parent)
     return log.segments[first].base_offset
 
 
 def _cut(log: SegmentLog, number: int, damage: CorruptBatchError) -> None:
-    """Drop what lies from a bad batch on, in its segment and the later ones.
+    """Drop everything from a bad batch on, in its segment and the later ones.
 
-    That is synced at once: what was cut must not come back behind what is appended next.
+    The cut is synced at once: batches that were cut must not come back behind those that are appended next.
     """
     segment = log.segments[number]
     lost = segment.size - damage.position

@@ -1,4 +1,4 @@
-"""Producer snapshots: a log's producers in a ``.snapshot`` file named by the offset up to which it counts.
+"""Reads and writes producer snapshots: a log's producers in a ``.snapshot`` file, named by the offset it counts up to.
 
 Apache's format, version 1::
 
@@ -28,7 +28,7 @@ class CorruptSnapshotError(Exception):
 
 
 def encode_snapshot(producers: Producers) -> bytes:
-    """The file's content."""
+    """Return the file's content."""
     body = bytearray(_COUNT.pack(len(producers)))
     for producer_id, state in in_java_order(producers):
         last = state.batches[-1] if state.batches else None
@@ -46,7 +46,7 @@ def encode_snapshot(producers: Producers) -> bytes:
 
 
 def decode_snapshot(data: bytes) -> Producers:
-    """The producers in a file's content; the offset is in the file's name. Raises CorruptSnapshotError."""
+    """Return the producers in a file's content; the offset is in the file's name. Raises CorruptSnapshotError."""
     producers = Producers()
     try:
         version, crc = _PREFIX.unpack_from(data)
@@ -75,7 +75,7 @@ def decode_snapshot(data: bytes) -> Producers:
 
 
 def in_java_order(producers: Producers) -> list[tuple[int, ProducerState]]:
-    """The producers as Apache's ``HashMap`` would give them, so that a snapshot is the same byte for byte."""
+    """Return the producers as Apache's ``HashMap`` would give them, so that a snapshot is the same byte for byte."""
     slots = _JAVA_SLOTS
     while len(producers) > slots * _JAVA_LOAD_FACTOR:
         slots *= 2

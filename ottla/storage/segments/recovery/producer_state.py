@@ -73,7 +73,7 @@ def _read_snapshot(log: SegmentLog, path: Path) -> Producers | None:
 
 
 def _newest_snapshot(log: SegmentLog, snapshots: list[int], at_most: int) -> tuple[int, Producers]:
-    """The newest good snapshot that is not beyond an offset, and that offset; without one, nothing from 0 on."""
+    """Return the newest good snapshot that is not beyond an offset, and that offset; without one, nothing from 0 on."""
     for offset in reversed(snapshots):
         if offset <= at_most:
             producers = _read_snapshot(log, log.folder / file_name(offset, SNAPSHOT_SUFFIX))
@@ -84,7 +84,7 @@ def _newest_snapshot(log: SegmentLog, snapshots: list[int], at_most: int) -> tup
 
 
 def _damaged_indexes(log: SegmentLog, end_offset: int) -> set[int]:
-    """The base offsets of the segments whose transaction index has to be made anew."""
+    """Return the base offsets of the segments whose transaction index has to be made anew."""
     damaged = set()
     ends = dict(pairwise([*(segment.base_offset for segment in log.segments), end_offset]))
     for base in log.aborted.bases:
