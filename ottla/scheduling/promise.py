@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class Promise(Generic[T]):
     """The result of work that may still be under way; only the first ``resolve``, ``fail`` or ``abandon`` counts.
 
-    ``on_abandoned`` is called when nobody waits any more, before the value came: a client has gone away, mostly. What a
-    promise was made of by ``then`` or ``gather`` is not abandoned with it, since others may wait for that as well;
+    ``on_abandoned`` is called when nobody waits any more, before the value came: a client has gone away, mostly. The
+    promises that one was made of by ``then`` or ``gather`` are not abandoned with it, since others may wait for them;
     ``then`` with ``owns`` says that nobody else does.
     """
 

@@ -74,7 +74,7 @@ def run_steps(steps: Generator[Any, Any, T], background: Background, turns: Turn
 
 
 def next_step(steps: Generator[W, Any, object], awaited: Promise[Any] | None) -> W:
-    """Take one step, with the outcome or the error of what the step before waited for; returns what this one wants.
+    """Take one step, given the outcome or error that the step before waited for; returns the wish of this one.
 
     Raises StopIteration at the work's end, and what the work raises.
     """

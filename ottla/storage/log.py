@@ -186,7 +186,7 @@ class Log(Protocol):
         ...
 
     def apply_retention(self, now_ms: int, high_watermark: int) -> Steps[bool]:
-        """Let go of old records, as the topic's settings say, in steps (``scheduling.steps``).
+        """Remove old records, as the topic's settings say, in steps (``scheduling.steps``).
 
         Nothing at or beyond ``high_watermark`` (exclusive) goes. Returns whether the log's start moved.
         """

@@ -28,7 +28,7 @@ class OfflineLog:
         return f"<OfflineLog: {self.reason}>"
 
     def refuse(self) -> NoReturn:
-        """Raise what every question to this log raises."""
+        """Raise the error with which every call to this log is refused."""
         raise KafkaError(ErrorCode.KAFKA_STORAGE_ERROR, self.reason)
 
     @property

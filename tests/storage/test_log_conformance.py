@@ -1,5 +1,7 @@
 """The promises of ``Log``, for every kind. A new kind gets a class beside ``Segments`` and an entry in ``KINDS``.
 
+The promises are those of ``storage/log`` and ``storage/appends``.
+
 The tests know the interface only, no file; each of them holds for a log that answers at once and for one that does not.
 """
 

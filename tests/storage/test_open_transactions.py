@@ -1,4 +1,7 @@
-"""Transactions in a log: which are open, which were aborted, where ``read_committed`` ends, and what restarts keep."""
+"""Transactions in a log: which are open, which were aborted, where ``read_committed`` ends, and what restarts keep.
+
+Covers ``storage/segments/aborted_index`` too.
+"""
 
 from collections.abc import Callable
 

@@ -39,7 +39,7 @@ _OFTEN = 5
 
 
 class SqliteCatalog:
-    """The image in memory, and its file; see ``Catalog``. Whatever is read here is committed."""
+    """The image in memory, and its file; see ``Catalog``. Everything that is read here is committed."""
 
     def __init__(self, path: Path, *, cluster_id: str, synchronous: str = "NORMAL") -> None:
         """Open or make the file. ``synchronous`` is SQLite's: NORMAL outlives the process, FULL a power cut too.

@@ -12,7 +12,7 @@ class DirectoryInUseError(Exception):
 
 
 class DirectoryLock:
-    """Held from construction until ``release``, or until the process ends in whatever way."""
+    """A lock, held from construction until ``release``, or until the process ends in any way."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock. Raises DirectoryInUseError, with one sentence for a person."""

@@ -23,7 +23,7 @@ class SegmentFile(SlicedFile, Protocol):
         ...
 
     def sync(self) -> None:
-        """Make what was written survive a power cut. May run in another thread while the file is pinned."""
+        """Make the written bytes survive a power cut. May run in another thread while the file is pinned."""
         ...
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class SegmentFiles(Protocol):
         ...
 
     def sync_file(self, path: Path) -> None:
-        """Make what a file that is not kept open holds survive a power cut, if it is there. For any thread."""
+        """Make the bytes of a file that is not kept open survive a power cut, if it is there. For any thread."""
         ...
 
     def sync_folder(self, path: Path) -> None:

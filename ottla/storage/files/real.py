@@ -131,7 +131,7 @@ class RealFile:
             self._open_files.pinned += 1
 
     def unpin(self) -> None:
-        """Let go."""
+        """Undo one ``pin``."""
         self.pins -= 1
         if self.pins == 0:
             self._open_files.unpinned(self)

@@ -231,7 +231,7 @@ class Flusher:
             self._background.soon(self._start)
 
     def _start(self) -> None:
-        """Share what is wanted among the threads that are free; the rest follows when one of them is."""
+        """Share the wanted syncs among the threads that are free; the rest follows when one of them is."""
         self._is_asked = False
         if self._is_starting:
             return  # The background works at once, and the loop below goes on with what follows.

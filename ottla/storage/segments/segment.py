@@ -402,7 +402,7 @@ class Segment:
         self._is_preallocated = True
 
     def trim(self) -> None:
-        """Give back what was allocated and not written."""
+        """Give back the space that was allocated and not written."""
         if self._is_preallocated:
             self.file.truncate(self.size)
             self._is_preallocated = False

@@ -1,4 +1,7 @@
-"""A data directory: its owner, its logs, its marker."""
+"""A data directory: its owner, its logs, its marker.
+
+It keeps the promises of ``storage/store``.
+"""
 
 import socket
 import subprocess

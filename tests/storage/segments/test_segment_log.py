@@ -1,4 +1,7 @@
-"""A log's work with batches: append, read, roll, undo."""
+"""A log's work with batches: append, read, roll, undo.
+
+Covers ``storage/segments/segment`` too.
+"""
 
 import errno
 from pathlib import Path

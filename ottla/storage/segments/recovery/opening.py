@@ -82,7 +82,7 @@ def _open_log(log: SegmentLog, shutdown: LastShutdown) -> None:
         _start_again(log, checked_from)
         snapshots = _drop_snapshots(log, snapshots, -1)
     if not shutdown.clean and not 0 <= log.epochs.first_start <= log.log_start_offset:
-        # The log's start has gone back to before a deletion whose trace was not synced. What was left of the epochs may
+        # The log's start has gone back to before a deletion whose trace was not synced. The epochs that were left may
         # all have been of batches that are lost.
         epochs_are_known = False
     if not epochs_are_known:
@@ -217,7 +217,7 @@ def _note_epoch(log: SegmentLog, header: BatchHeader) -> None:
 
 
 def _start_again(log: SegmentLog, offset: int) -> None:
-    """Begin at ``offset``: the log has lost even what lies below its start, and what producers wrote there."""
+    """Begin at ``offset``: the log has lost even the batches below its start, and the producers of these."""
     _log.warning("%r ends before it starts; it goes on empty from offset %d", log, offset)
     log.remove_from(0)
     log.log_end_offset = offset

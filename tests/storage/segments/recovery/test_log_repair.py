@@ -1,4 +1,7 @@
-"""`ottla log check` finds damage in a stopped broker's logs, and `ottla log repair` mends it."""
+"""`ottla log check` finds damage in a stopped broker's logs, and `ottla log repair` mends it.
+
+Covers ``storage/segments/recovery/log_check`` too.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""A producer that sends again what the broker never answered is not refused, and nothing is written twice."""
+"""A producer that sends again what the broker never answered is not refused, and nothing is written twice.
+
+Covers ``storage/segments/recovery/producer_snapshots`` too.
+"""
 
 import pytest
 

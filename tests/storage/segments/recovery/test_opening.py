@@ -1,4 +1,7 @@
-"""A log after a restart, a crash, or damage to its files."""
+"""A log after a restart, a crash, or damage to its files.
+
+Covers ``storage/segments/recovery/producer_state`` too.
+"""
 
 import logging
 from pathlib import Path
