@@ -1,6 +1,6 @@
 """Transactions in a log: which are open, which were aborted, where ``read_committed`` ends, and what restarts keep.
 
-Covers ``storage/segments/aborted_index`` too.
+Covers ``segments/aborted_index`` too.
 """
 
 from collections.abc import Callable

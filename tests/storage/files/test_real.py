@@ -1,4 +1,4 @@
-"""Descriptors come and go; bytes stay where they were put."""
+"""Descriptors come and go; bytes stay where they were put: the machine keeps the promises of ``files/interface``."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
 """A log's work with batches: append, read, roll, undo.
 
-Covers ``storage/segments/segment`` too.
+Covers ``segments/segment`` too.
 """
 
 import errno

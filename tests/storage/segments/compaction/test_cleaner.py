@@ -1,4 +1,4 @@
-"""Which log is compacted next, how much of it (``storage/segments/compaction/dirtiness``), and what is remembered."""
+"""Which log is compacted next, how much of it (``compaction/dirtiness``), and what is remembered."""
 
 import logging
 from pathlib import Path

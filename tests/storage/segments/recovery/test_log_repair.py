@@ -1,6 +1,6 @@
 """`ottla log check` finds damage in a stopped broker's logs, and `ottla log repair` mends it.
 
-Covers ``storage/segments/recovery/log_check`` too.
+Covers ``recovery/log_check`` too.
 """
 
 from pathlib import Path

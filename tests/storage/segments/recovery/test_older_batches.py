@@ -1,6 +1,6 @@
 """A producer that sends again what the broker never answered is not refused, and nothing is written twice.
 
-Covers ``storage/segments/recovery/producer_snapshots`` too.
+Covers ``recovery/producer_snapshots`` too.
 """
 
 import pytest

@@ -1,6 +1,6 @@
 """A log after a restart, a crash, or damage to its files.
 
-Covers ``storage/segments/recovery/producer_state`` too.
+Covers ``recovery/producer_state`` too.
 """
 
 import logging
