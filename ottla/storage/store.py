@@ -103,7 +103,10 @@ class LogStore(Protocol):
         ...
 
     def delete_log(self, topic: str, partition: int) -> None:
-        """Remove a partition's log. Its name is free at once. Raises OSError."""
+        """Remove a partition's log. Its name is free at once. Raises OSError if something is left of it.
+
+        What is left is put aside when the name is used again.
+        """
         ...
 
     def expire_producers(self, now_ms: int, expiration_ms: int) -> None:

@@ -202,9 +202,16 @@ class Topics:
             partition.gone = True  # all of them, before anyone who waits looks at the others
         for partition in topic.partitions:
             partition.leave()
-            self._store.delete_log(topic.name, partition.index)
+            self._delete_log(topic, partition.index)
         for callback in self.on_deleted:
             callback(topic)
+
+    def _delete_log(self, topic: Topic, index: int) -> None:
+        """Remove the log of a topic that is gone already: a disk that refuses that keeps no other log."""
+        try:
+            self._store.delete_log(topic.name, index)
+        except OSError as failure:
+            log.error("the log of %s-%d is deleted, but its files are left: %s", topic.name, index, failure)  # noqa: TRY400 - it says all
 
     def add_partitions(self, topic: Topic, assignments: Assignments) -> None:
         """Give a topic more partitions, numbered on from those that it has."""

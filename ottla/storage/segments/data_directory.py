@@ -215,16 +215,18 @@ class DataDirectory:
             self._forget(topic, partition)
 
     def delete_log(self, topic: str, partition: int) -> None:
-        """Remove a partition's log. Its name is free at once; the files go in the background. Raises OSError."""
+        """Remove a partition's log. Its name is free at once; the files go in the background.
+
+        Raises OSError if the folder cannot be renamed. Then it is put aside when the name is used again.
+        """
         self._forget(topic, partition)
-        folder = self._folder(topic, partition)
-        if self._files.names(folder):
-            self._remove_later(self._rename(folder, DELETED_SUFFIX))
+        if self._files.names(self._folder(topic, partition)):
+            self._remove_later(self._rename(topic, partition, DELETED_SUFFIX))
 
     def put_aside(self, topic: str, partition: int) -> None:
         """Rename the folder of a log that no topic claims, so that nobody takes it for one; nothing is lost."""
         self._forget(topic, partition)
-        aside = self._rename(self._folder(topic, partition), STRAY_SUFFIX)
+        aside = self._rename(topic, partition, STRAY_SUFFIX)
         _log.warning("The log %s-%d belongs to no topic; it is put aside as %s", topic, partition, aside)
 
     def _forget(self, topic: str, partition: int) -> None:
@@ -247,10 +249,16 @@ class DataDirectory:
         self._write_log_start_offsets(sync=True)
         self._cleaned_offset_file.writing(self.cleaned_offsets, sync=True)()
 
-    def _rename(self, folder: Path, suffix: str) -> Path:
+    def _rename(self, topic: str, partition: int, suffix: str) -> Path:
+        """Give a log's folder a name that is no log's. If that fails, it still has to be put aside. Raises OSError."""
+        folder = self._folder(topic, partition)
         ending = f".{self._random.randbytes(16).hex()}{suffix}"
         renamed = folder.with_name(folder.name[: _LONGEST_NAME - len(ending)] + ending)
-        self._files.rename(folder, renamed)
+        try:
+            self._files.rename(folder, renamed)
+        except OSError:
+            self._unopened.add((topic, partition))
+            raise
         return renamed
 
     def _remove_deleted(self) -> None:

@@ -57,6 +57,31 @@ def test_others_are_told_of_a_deleted_topic_once_it_is_gone(broker, topics):
     assert told == [topic]
 
 
+def test_a_log_whose_files_stay_keeps_no_other_and_does_not_come_back(broker, topics, monkeypatch, caplog):
+    topic = new_topic(broker, "topic", partitions=3)
+    for index in range(3):
+        broker.append("topic", 1, partition=index)
+    root, rename = broker.cluster.directory.root, broker.files.rename
+
+    def refuse(old, new):
+        if old.name == "topic-1":
+            raise PermissionError("somebody has it open")
+        rename(old, new)
+
+    monkeypatch.setattr(broker.files, "rename", refuse)
+    told = []
+    topics.on_deleted.append(told.append)
+    topics.delete(topic)
+    assert told == [topic]
+    assert "the log of topic-1 is deleted, but its files are left: somebody has it open" in caplog.text
+    assert [path.name for path in root.glob("topic-?")] == ["topic-1"]
+    again = new_topic(broker, "topic", partitions=3)
+    assert [partition.is_offline for partition in again.partitions] == [False, True, False]
+    monkeypatch.undo()
+    topics.delete(again)
+    assert new_topic(broker, "topic", partitions=3).partitions[1].log.log_end_offset == 0
+
+
 def test_all_partitions_of_a_deleted_topic_are_gone_before_anyone_who_waits_is_told(broker, topics):
     topic = new_topic(broker, "topic", partitions=2)
     seen = []

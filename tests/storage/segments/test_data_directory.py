@@ -148,6 +148,31 @@ def test_a_deleted_log_is_gone_and_its_name_is_free(tmp_path: Path) -> None:
     directory.close()
 
 
+def test_a_log_whose_folder_cannot_be_renamed_does_not_come_back_under_its_name(tmp_path: Path) -> None:
+    class Stubborn(RealFiles):
+        refuses = False
+
+        def rename(self, old: Path, new: Path) -> None:
+            if self.refuses:
+                raise PermissionError("somebody has it open")
+            super().rename(old, new)
+
+    files = Stubborn(durable=False)
+    directory = DataDirectory(tmp_path, node_id=1, files=files)
+    append_records(directory.open_log("topic", 0, topic_id=TOPIC_ID, config=CONFIG), 3)
+    files.refuses = True
+    with pytest.raises(PermissionError):
+        directory.delete_log("topic", 0)
+    with pytest.raises(PermissionError):
+        directory.open_log("topic", 0, topic_id=bytes(16), config=CONFIG)
+    files.refuses = False
+    log = directory.open_log("topic", 0, topic_id=bytes(16), config=CONFIG)
+    assert log.log_end_offset == 0
+    append_records(log, 1)
+    assert len(list(tmp_path.glob("topic-0.*-stray"))) == 1
+    directory.close()
+
+
 def test_deleting_a_log_that_was_never_written_does_nothing(tmp_path: Path) -> None:
     directory = open_directory(tmp_path)
     directory.open_log("topic", 0, topic_id=TOPIC_ID, config=CONFIG)
