@@ -92,7 +92,7 @@ def test_librdkafka_runs_a_topic_from_birth_to_end(librdkafka_admin):
     assert results(admin.create_topics([topic], validate_only=True)) == {"librdkafka": None}
     assert results(admin.create_topics([topic])) == {"librdkafka": None}
     refused = failure(admin.create_topics([topic]))
-    assert (refused.code(), refused.str()) == (Code.TOPIC_ALREADY_EXISTS, "There is a topic librdkafka")
+    assert (refused.code(), refused.str()) == (Code.TOPIC_ALREADY_EXISTS, "Topic librdkafka already exists")
 
     assert results(admin.create_partitions([confluent.NewPartitions("librdkafka", 3)])) == {"librdkafka": None}
     assert len(admin.list_topics("librdkafka", timeout=TIMEOUT_S).topics["librdkafka"].partitions) == 3

@@ -1,1 +1,1 @@
-"""Nodes, who leads what, where replicas go."""
+"""The nodes of a cluster: which of them leads a partition, and which hold its replicas."""

@@ -31,7 +31,7 @@ from ottla.storage.store import LogStore
 
 
 class Cluster:
-    """The parts of one cluster. ``config`` is its first node's, and what all follow."""
+    """The parts of one cluster. ``config`` holds the settings of its first node, which count for all nodes."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Cluster:
         """Build the parts, and open the log of every topic that the catalog knows.
 
         ``more_nodes`` are the settings of the nodes besides the first. With a ``release``, clients find what that
-        release of Apache's has, and nothing else.
+        release of Apache Kafka has, and nothing else.
         """
         self.id = directory.cluster_id
         self.release = release
@@ -108,12 +108,12 @@ class Cluster:
 
     @property
     def checkpoint_interval_s(self) -> float:
-        """How often the recovery points are to be written down."""
+        """The time between two writes of the recovery points, in seconds."""
         return self.config.integer("log.flush.offset.checkpoint.interval.ms") / 1000
 
     @property
     def producer_expiry_check_s(self) -> float:
-        """How often ``expire_producers`` is to be called."""
+        """The time between two calls of ``expire_producers``, in seconds."""
         return self.config.integer("producer.id.expiration.check.interval.ms") / 1000
 
     def expire_producers(self) -> None:
@@ -121,7 +121,7 @@ class Cluster:
         self.directory.expire_producers(self.clock.wall_ms(), self.config.integer("producer.id.expiration.ms"))
 
     def close(self) -> None:
-        """Refuse those who wait for a group, then close the logs and the catalog, marking the directory as clean."""
+        """Refuse members that wait for a group, then close the logs and the catalog; marks the directory as clean."""
         self.coordinators.stop()
         self.directory.close()
         self.catalog.close()

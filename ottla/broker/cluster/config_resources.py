@@ -1,4 +1,4 @@
-"""The things that have a configuration, by type and name: lists them, describes their settings and changes these."""
+"""The resources that have a configuration, by type and name: lists them, describes and changes their settings."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,13 +35,13 @@ Overrides = Mapping[str, str]
 
 
 def list_resources(cluster: Cluster, types: Iterable[int]) -> Iterator[tuple[ResourceType, str]]:
-    """Yield the resources of some types, those that have or may have a configuration, in Apache's order of types.
+    """Yield the resources of these types that have or may have a configuration, in Apache's order of types.
 
-    Groups and subscriptions are there if something is set for them. Raises ``KafkaError`` UNSUPPORTED_VERSION.
+    Groups and subscriptions are among them if a setting of theirs is set. Raises ``KafkaError`` UNSUPPORTED_VERSION.
     """
     wanted = set(types)
     if not wanted.issubset(set(ResourceType)):
-        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "A resource type is not known")
+        raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, "A resource type is unknown")
     nodes = [str(node) for node in sorted(cluster.nodes.by_id)]
     names: Mapping[ResourceType, Iterable[str]] = {
         ResourceType.GROUP: cluster.catalog.config_names(ResourceType.GROUP),
@@ -94,7 +94,7 @@ def change_resource(
 ) -> None:
     """Change some settings of a resource, all of them or none. Follows ``ConfigAdminManager``.
 
-    With ``replaces``, what the changes make of no settings at all becomes all the settings there are (KIP-133).
+    With ``replaces``, the changes begin from no settings, and their result replaces all settings (KIP-133).
     Raises ``KafkaError``: INVALID_REQUEST, INVALID_CONFIG, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION.
     """
     _check_changes(changes)
@@ -117,7 +117,7 @@ def change_resource(
         else:
             check_client_metrics(after)
     else:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Nothing of type {resource_type} is changed this way")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Resources of type {resource_type} cannot be altered")
     if after != before and not validate_only:
         cluster.configs.replace(resource_type, name, after)
 
@@ -133,7 +133,7 @@ def _check_changes(changes: Sequence[Change]) -> None:
 def _changed(
     before: Overrides, changes: Sequence[Change], find: Callable[[str], Definition | None], *, replaces: bool
 ) -> Overrides:
-    """Return the new settings; ``find`` returns what is known about a name."""
+    """Return the new settings; ``find`` returns the definition of a setting by its name."""
     overrides: Overrides = {} if replaces else before
     for name, operation, value in changes:
         overrides = altered(overrides, name, find(name), operation=operation, value=value)
@@ -144,7 +144,7 @@ def _change_topic(
     cluster: Cluster, name: str, changes: Sequence[Change], *, replaces: bool, validate_only: bool
 ) -> None:
     if not name:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "Settings of all topics are settings of the broker")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "There are no settings for all topics: alter those of the broker")
     check_name(name)
     topic = cluster.topics.by_name.get(name)
     before: Overrides = {} if topic is None else topic.config.overrides
@@ -152,13 +152,13 @@ def _change_topic(
     TopicConfig(cluster.config, after)
     # Apache looks for the topic last, too: a wrong value is named even where the topic is missing.
     if topic is None:
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic {name} does not exist")
     if after != before and not validate_only:
         cluster.topics.configure(topic, after)
 
 
 _ELR = "min.insync.replicas"
-"""While leaders are eligible by KIP-966, this one is the cluster's: no broker has its own, and it is never unset."""
+"""The setting that KIP-966 keeps for the whole cluster: no broker has its own value, and it is never unset."""
 
 
 def _changed_broker(
@@ -178,7 +178,7 @@ def _changed_broker(
     check_dynamic(config, after, whole_cluster=not name)
     always_set = cluster.features.level(ELIGIBLE_LEADER_REPLICAS) > 0
     if always_set and ((name and any(key == _ELR for key, _, _ in changes)) or (not name and _ELR not in after)):
-        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{_ELR} is set for the cluster: for no single broker, and always")
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{_ELR} belongs to the cluster: not to one broker, and always set")
     return before, after
 
 

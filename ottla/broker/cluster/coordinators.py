@@ -57,7 +57,7 @@ class Coordinators:
         return _in_turn(works)
 
     def stop(self) -> None:
-        """Refuse those who wait for a group."""
+        """Refuse members that wait for a group."""
         for node in self._nodes.by_id.values():
             node.groups.stop()
 
@@ -66,7 +66,7 @@ class Coordinators:
             self._stepper.start(self._lead(), "moving groups to other coordinators")
 
     def _lead(self) -> Steps[None]:
-        """Give each node the groups whose offsets it leads: at once; they are loaded by the steps."""
+        """Give each node, at once, the groups whose offsets it leads; the steps load them."""
         offsets = self._topics.by_name.get(OFFSETS_TOPIC)
         if offsets is None:
             return _in_turn([])

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ottla.broker.cluster.leadership import NOBODY, Rules, elected, reassigned, reverted, settled
+from ottla.broker.cluster.leadership import NO_LEADER, Rules, elected, reassigned, reverted, settled
 from ottla.broker.cluster.nodes import Node, Nodes
 from ottla.broker.settings.topic_config import TopicConfig
 from ottla.broker.topics.registry import Topics
@@ -37,7 +37,7 @@ class Elections:
     # --- nodes
 
     def settle_catalog(self) -> None:
-        """Before anything is served: give partitions leaders among the nodes that there are now."""
+        """Give partitions leaders among the nodes that there are now, before anything is served."""
         changed = []
         for topic in self._catalog.topics.values():
             if all(map(self._is_settled, topic.partitions)):
@@ -57,7 +57,7 @@ class Elections:
         node.fetch_sessions.clear()
 
     def start(self, node: Node) -> None:
-        """Let ``node`` be in sync again, and lead what nobody leads."""
+        """Let ``node`` be in sync again, and lead partitions that have no leader."""
         self._change_node(node, runs=True, is_registered=True)
 
     def forget(self, node: Node) -> None:
@@ -85,7 +85,7 @@ class Elections:
     def settle(self, topics: Iterable[Topic], *, cleanly: bool = False) -> None:
         """Let leaders and replicas of these topics be what the running nodes and the settings make of them.
 
-        ``cleanly``: an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
+        With ``cleanly``, an unclean leader waits for the next ``elect_unclean``, though the topic allows one.
         """
         if not self._nodes.is_alone:
             decide = _settled_cleanly if cleanly else settled
@@ -104,14 +104,14 @@ class Elections:
             indexes = [
                 each.index
                 for each in topic.partitions
-                if each.leader not in {NOBODY, each.replicas[0]} and each.replicas[0] in each.isr
+                if each.leader not in {NO_LEADER, each.replicas[0]} and each.replicas[0] in each.isr
             ]
             if indexes:
                 wanted[topic] = indexes
         self._change(wanted, lambda state, rules: elected(state, rules, unclean=False))
 
     def elect_unclean(self) -> None:
-        """Let any replica that runs lead where nobody does and the topic allows that."""
+        """Let any replica that runs lead a partition without a leader, where its topic allows that."""
         self.settle(self._topics.by_name.values())
 
     def reassign(self, topic: Topic, index: int, replicas: list[int] | None) -> None:
@@ -131,7 +131,7 @@ class Elections:
     # --- carrying out
 
     def _change(self, wanted: dict[Topic, list[int]], decide: Decide) -> None:
-        """Decide for partitions; what changes is in the catalog before anybody sees it."""
+        """Decide for partitions; changes are in the catalog before any client sees them."""
         changed: list[StoredTopic] = []
         partitions: list[tuple[ReplicatedPartition, PartitionState, int]] = []
         for topic, indexes in wanted.items():

@@ -6,7 +6,7 @@ from ottla.broker.topics.partition import Partition
 
 
 class NewLeaders:
-    """The leaders that one answer names. ``found`` are they, each once, at the listener that the client knows."""
+    """The leaders that one answer names. ``found`` lists each once, at the listener that the client knows."""
 
     def __init__(self, nodes: Nodes, listener: int) -> None:
         self._nodes = nodes
@@ -22,5 +22,5 @@ class NewLeaders:
 
     @property
     def found(self) -> list[tuple[Node, Address]]:
-        """The nodes, each with its address."""
+        """The leaders, each with its address."""
         return [(node, node.endpoints[self._listener]) for node in self._found.values()]

@@ -1,7 +1,7 @@
-"""Decides who holds and leads a partition as nodes come and go. Pure: takes a state and rules, gives the next state.
+"""Decides which nodes hold and lead a partition as nodes come and go. Pure: from a state and rules to the next state.
 
 Follows Apache's ``PartitionChangeBuilder`` and ``PartitionReassignmentReplicas``. The model behind it: all replicas
-share one log, so a follower whose node runs has everything, and one whose node is stopped is out of sync.
+share one log, so a follower whose node runs has every record, and one whose node is stopped is out of sync.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,11 +11,11 @@ from ottla.storage.catalog import PartitionState
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
-NOBODY = -1
+NO_LEADER = -1
 
 
 class Rules(NamedTuple):
-    """What bounds a partition's changes. ``alive`` are the nodes that run."""
+    """The rules for a partition's changes. ``alive`` are the nodes that run."""
 
     alive: frozenset[int]
     min_insync_replicas: int = 1
@@ -26,17 +26,17 @@ class Rules(NamedTuple):
 
 
 def first_state(replicas: Sequence[int], alive: Iterable[int]) -> PartitionState:
-    """Return how a new partition begins: the running replicas are in sync, and the first of them leads."""
+    """Return the state of a new partition: the running replicas are in sync, and the first of them leads."""
     running = set(alive)
     isr = tuple(replica for replica in replicas if replica in running)
-    return PartitionState(replicas=tuple(replicas), isr=isr, leader=isr[0] if isr else NOBODY)
+    return PartitionState(replicas=tuple(replicas), isr=isr, leader=isr[0] if isr else NO_LEADER)
 
 
 def settled(state: PartitionState, rules: Rules) -> PartitionState:
-    """Return what becomes of a partition when other nodes run: who is stopped leaves the ISR, who runs joins it."""
+    """Return a partition's state once other nodes run: stopped replicas leave the ISR, running ones join it."""
     running = tuple(replica for replica in state.isr if replica in rules.alive)
     state = _next(state, state._replace(isr=running), rules)
-    if state.leader == NOBODY:
+    if state.leader == NO_LEADER:
         return state
     joining = tuple(each for each in state.replicas if each in rules.alive and each not in state.isr)
     # A leader that lets others in names all of them in order.
@@ -44,24 +44,24 @@ def settled(state: PartitionState, rules: Rules) -> PartitionState:
 
 
 def elected(state: PartitionState, rules: Rules, *, unclean: bool) -> PartitionState:
-    """Let the preferred replica lead; or, ``unclean``, any that runs where no leader can be had without loss.
+    """Let the preferred replica lead; with ``unclean``, any that runs, if there is no clean candidate.
 
     Raises ``KafkaError``: ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE, ELIGIBLE_LEADERS_NOT_AVAILABLE.
     """
-    if state.leader != NOBODY and (unclean or state.leader == state.replicas[0]):
-        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, f"Broker {state.leader} leads it")
+    if state.leader != NO_LEADER and (unclean or state.leader == state.replicas[0]):
+        raise KafkaError(ErrorCode.ELECTION_NOT_NEEDED, f"Broker {state.leader} is the leader already")
     after = _next(state, state, rules._replace(elects_unclean=rules.elects_unclean or unclean), prefers_first=True)
     if after.leader == state.leader:
         if unclean:
-            raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "None of its replicas is there")
-        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its first replica is not there")
+            raise KafkaError(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE, "None of its replicas is available")
+        raise KafkaError(ErrorCode.PREFERRED_LEADER_NOT_AVAILABLE, "Its first replica is not available")
     return settled(after, rules)
 
 
 def reassigned(state: PartitionState, target: Sequence[int], rules: Rules) -> PartitionState:
     """Begin to give a partition other replicas; it is done at once if they all run (KIP-455).
 
-    What another reassignment had begun to add or remove stays so where this one adds or removes none, as in Apache.
+    Replicas that another reassignment is adding or removing stay so if this one adds or removes none, as in Apache.
     """
     current, wanted = state.replicas, tuple(target)
     adding = tuple(each for each in wanted if each not in current)
@@ -89,7 +89,7 @@ def reverted(state: PartitionState, rules: Rules) -> PartitionState:
 
 
 def is_being_reassigned(state: PartitionState) -> bool:
-    """Whether replicas are to come or to go."""
+    """Whether a reassignment is under way: replicas are being added or removed."""
     return bool(state.adding_replicas or state.removing_replicas)
 
 
@@ -100,7 +100,7 @@ def _next(
     after = _elected(_with_eligible(before, _reassignment_completed(after), rules), rules, prefers_first=prefers_first)
     if after.isr:
         after = after._replace(last_known_elr=())
-    elif before.leader != NOBODY:
+    elif before.leader != NO_LEADER:
         after = after._replace(last_known_elr=(before.leader,))
     if after == before:
         return before
@@ -120,7 +120,7 @@ def _reassignment_completed(state: PartitionState) -> PartitionState:
 
 
 def _with_eligible(before: PartitionState, after: PartitionState, rules: Rules) -> PartitionState:
-    """Remember who was in sync when the ISR became too small to acknowledge anything more."""
+    """Remember the replicas that were in sync when the ISR became too small to acknowledge more records."""
     if not rules.keeps_eligible:  # then the last member stays in the ISR, though it does not run
         known_before = before.isr or before.eligible_leader_replicas
         last = after.isr or tuple(each for each in known_before if each in after.replicas)
@@ -145,11 +145,11 @@ def _elected(state: PartitionState, rules: Rules, *, prefers_first: bool) -> Par
     elif candidates:
         leader = candidates[0]
     elif rules.elects_unclean:
-        leader = next((each for each in state.replicas if each in rules.alive), NOBODY)
+        leader = next((each for each in state.replicas if each in rules.alive), NO_LEADER)
     else:
-        leader = NOBODY
-    if leader != NOBODY and leader not in state.isr:
+        leader = NO_LEADER
+    if leader != NO_LEADER and leader not in state.isr:
         others = tuple(each for each in state.eligible_leader_replicas if each != leader)
-        # Without a clean candidate, nobody else is known to have what this one lacks.
+        # Without a clean candidate, no other replica is known to have the records that this one lacks.
         return state._replace(leader=leader, isr=(leader,), eligible_leader_replicas=others if candidates else ())
     return state._replace(leader=leader)

@@ -1,4 +1,4 @@
-"""The brokers of one cluster as clients see them: ids, racks, addresses, fetch sessions, groups; and who runs."""
+"""The brokers of one cluster as clients see them: ids, racks, addresses, fetch sessions, groups, running or not."""
 
 import random
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from ottla.broker.topics.partition import Partition
 
 
 class Node:
-    """One broker. ``endpoints[i]`` is what those are told to connect to who came through listener ``i``."""
+    """One broker. ``endpoints[i]`` is the address for clients that came through listener ``i``."""
 
     __slots__ = (
         "config",
@@ -37,9 +37,9 @@ class Node:
         self.id = config.integer("node.id")
         self.rack = cast("str | None", config["broker.rack"])
         self.runs = True
-        """False while it is stopped: others lead, and nobody can connect to it."""
+        """False while it is stopped: other nodes lead, and clients cannot connect to it."""
         self.is_registered = True
-        """False when the controller was told to forget it, until it starts again."""
+        """False once the controller was told to forget it, until it starts again."""
         self.endpoints: list[Address] = []
         self.fetch_sessions = FetchSessions(
             slots=config.integer("max.incremental.fetch.session.cache.slots"), random_source=random_source
@@ -57,7 +57,7 @@ class Nodes:
         self.is_alone = len(nodes) == 1
         """Whether there is one node only, which leads and coordinates everything."""
         self.version = 0
-        """Rises when a node stops, starts or is forgotten: of that the catalog may know nothing."""
+        """A number that rises when a node stops, starts or is forgotten, which the catalog need not know."""
         self._random = random_source
 
     @property
@@ -72,7 +72,7 @@ class Nodes:
 
     @property
     def any_running(self) -> Node:
-        """One of the nodes that run: clients may ask it for what only the controller does (KIP-590)."""
+        """One of the nodes that run: clients may send it requests that only the controller answers (KIP-590)."""
         return self.first if self.is_alone else self._random.choice(self.running)
 
     def offline_replicas(self, partition: Partition) -> list[int]:

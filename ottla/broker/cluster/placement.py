@@ -1,4 +1,4 @@
-"""Decides which nodes hold the partitions of a new or growing topic. Checks what a client asks for; changes nothing."""
+"""Decides which nodes hold the partitions of a new or growing topic. Checks a client's wishes; changes nothing."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ class Placement:
         return spread(places, count, min(replication_factor, len(nodes.by_id)), self._random)
 
     def first_state(self, replicas: Sequence[int]) -> PartitionState:
-        """Return how a new partition with these replicas begins."""
+        """Return the first state of a new partition with these replicas."""
         return first_state(replicas, (node.id for node in self._nodes.running))
 
     @property
     def default_partitions(self) -> int:
-        """How many partitions a topic has if nobody says."""
+        """The number of partitions of a topic whose creator names none."""
         return self._config.integer("num.partitions")
 
     def place_new_topic(self, *, num_partitions: int, replication_factor: int) -> Assignments:
@@ -64,9 +64,9 @@ class Placement:
     def place_new_topic_by_hand(
         self, manual: Sequence[tuple[int, Sequence[int]]], *, num_partitions: int, replication_factor: int
     ) -> Assignments:
-        """Return what the client wants: pairs of a partition's index and its replicas, in any order.
+        """Return the client's own placement: pairs of a partition's index and its replicas, in any order.
 
-        Raises ``KafkaError`` INVALID_REQUEST (a figure besides), INVALID_REPLICA_ASSIGNMENT.
+        Raises ``KafkaError`` INVALID_REQUEST (it names their numbers as well), INVALID_REPLICA_ASSIGNMENT.
         """
         if replication_factor != BROKER_DEFAULT or num_partitions != BROKER_DEFAULT:
             raise KafkaError(
@@ -85,7 +85,7 @@ class Placement:
     def place_more_partitions(self, topic: Topic, count: int, manual: Sequence[Sequence[int]] | None) -> Assignments:
         """Return the replicas of the partitions that a topic lacks to have ``count``.
 
-        Raises ``KafkaError`` INVALID_PARTITIONS (it has as many), INVALID_REPLICA_ASSIGNMENT, POLICY_VIOLATION.
+        Raises ``KafkaError`` INVALID_PARTITIONS (not more than now), INVALID_REPLICA_ASSIGNMENT, POLICY_VIOLATION.
         """
         known = len(topic.partitions)
         if count <= known:
@@ -125,7 +125,7 @@ class Placement:
             if running.isdisjoint(replicas):
                 raise KafkaError(
                     ErrorCode.INVALID_REPLICA_ASSIGNMENT,
-                    f"None of the brokers of {replicas} runs, so nobody could lead",
+                    f"None of the brokers {replicas} runs, so the partition could have no leader",
                 )
 
     def _check_replicas(self, assignments: Assignments, size: int) -> None:
@@ -135,7 +135,7 @@ class Placement:
             elif len(set(replicas)) < len(replicas):
                 problem = f"a broker twice in {replicas}"
             elif not {node.id for node in self._nodes.registered} >= set(replicas):
-                problem = f"a broker that is not there in {replicas}"
+                problem = f"an unknown broker in {replicas}"
             elif len(replicas) != size:
                 problem = f"{len(replicas)} replicas in {replicas} where another partition has {size}"
             else:
@@ -144,7 +144,7 @@ class Placement:
 
 
 def check_replication_factor(state: PartitionState, replicas: Sequence[int]) -> None:
-    """Refuse to change how many replicas there are (KIP-860). Raises ``KafkaError`` INVALID_REPLICATION_FACTOR."""
+    """Refuse another number of replicas than before (KIP-860). Raises ``KafkaError`` INVALID_REPLICATION_FACTOR."""
     before = len(state.replicas) - len(state.adding_replicas)
     if before != len(replicas):
         raise KafkaError(
@@ -153,5 +153,5 @@ def check_replication_factor(state: PartitionState, replicas: Sequence[int]) -> 
 
 
 def too_many_partitions() -> KafkaError:
-    """The answer to a request for more partitions than one request may make."""
+    """Return the error for a request that makes more partitions than one request may."""
     return KafkaError(ErrorCode.POLICY_VIOLATION, f"One request makes at most {MAX_NEW_PARTITIONS} partitions")

@@ -6,7 +6,7 @@ BLOCK_SIZE = 1000
 
 
 class ProducerIds:
-    """The ids of one cluster. What is left of a block when the broker stops is never used."""
+    """The ids of one cluster. The ids that are left of a block when the broker stops are never used."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog

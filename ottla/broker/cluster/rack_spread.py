@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A node that can have replicas. One that is stopped gets them where its rack has no other, and never leads."""
+    """A node that can have replicas. A stopped one gets them if its rack has no other, and never leads."""
 
     node: int
     rack: str | None
@@ -16,8 +16,8 @@ class Place(NamedTuple):
 def spread(places: Iterable[Place], count: int, replication_factor: int, random: Random) -> list[list[int]]:
     """Return ``count`` lists of nodes, each with ``replication_factor`` different ones; the first is to lead.
 
-    There must be as many places, and one of them must run. Leaders go round the racks, replicas to as many racks as
-    there are; where to begin is a matter of chance.
+    There must be at least ``replication_factor`` places, and one of them must run. Leaders go round the racks, replicas
+    to as many racks as there are; the first node is drawn at random.
     """
     placer = _Placer(places, random)
     return [placer.place(replication_factor) for _ in range(count)]
@@ -92,4 +92,4 @@ class _Placer:
             node = self._racks[index % len(self._racks)][0].next(self._round)
             if node is not None:
                 return node, index
-        raise ValueError("none of the nodes runs")
+        raise ValueError("no node runs")

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class StoredConfigs:
-    """The settings of one cluster that were changed while it ran. Those of topics stand with the topics."""
+    """The settings of one cluster that were changed while it ran; those of topics are kept with the topics."""
 
     def __init__(self, catalog: Catalog, nodes: Nodes, topics: Topics) -> None:
         self._catalog = catalog
@@ -23,9 +23,9 @@ class StoredConfigs:
         self._topics = topics
 
     def replace(self, resource_type: int, name: str, configs: Mapping[str, str]) -> None:
-        """Let these be all that is set for a broker, all brokers (""), a group or a metrics subscription.
+        """Replace all settings of a broker, of all brokers (""), of a group or of a metrics subscription.
 
-        The caller has checked them. They are in force at once, for topics too.
+        The caller has checked the new ones. They are in force at once, for topics too.
         """
         self._catalog.replace_configs(resource_type, name, configs)
         if resource_type == ResourceType.BROKER:
@@ -33,7 +33,7 @@ class StoredConfigs:
             self._topics.follow_broker()
 
     def apply_to_nodes(self) -> None:
-        """Put in force what is set for brokers."""
+        """Put the settings of brokers in force."""
         for node in self._nodes.by_id.values():
             try:
                 node.config.set_dynamic(

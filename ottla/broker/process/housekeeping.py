@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ottla.broker.topics.partition import NOBODY, Partition
+from ottla.broker.topics.partition import NO_LEADER, Partition
 from ottla.scheduling.steps import Steps
 from ottla.storage.store import CompactionSettings
 
@@ -85,7 +85,7 @@ class Housekeeping:
                 yield None
 
     def _apply_retention(self, partition: Partition) -> Steps[None]:
-        if partition.leader == NOBODY:
+        if partition.leader == NO_LEADER:
             return
         if (yield from partition.log.apply_retention(self._cluster.clock.wall_ms(), partition.high_watermark)):
             partition.start_moved()

@@ -1,7 +1,7 @@
-"""Which codec a topic's batches have on disk (``compression.type``), and how they get it: large ones in a thread.
+"""The codec of a topic's batches on disk (``compression.type``): compresses them, large ones in a thread.
 
-Apache compresses in the thread that serves the request (``LogValidator``). Here that would hold up everybody, so only
-small batches are done at once.
+Apache compresses in the thread that serves the request (``LogValidator``). Here that would hold up all clients, so
+only small batches are compressed at once.
 """
 
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.recoding import recompressed
 
 AT_ONCE_BYTES = 8 << 10
-"""Up to this size, compressing costs less than asking a thread to do it."""
+"""Maximum size of a batch to compress at once: up to it, asking a thread costs more than compressing."""
 
 AT_ONCE_RECORDS_BYTES = 64 << 10
-"""What a small batch may hold when decompressed; a bomb goes to a thread."""
+"""Maximum decompressed size of such a batch; a decompression bomb goes to a thread."""
 
 _CODECS = {"uncompressed": NONE, "gzip": GZIP, "snappy": SNAPPY, "lz4": LZ4, "zstd": ZSTD}
 
@@ -31,7 +31,7 @@ class Compression(NamedTuple):
 
     @classmethod
     def of(cls, config: LogConfig) -> "Compression | None":
-        """What a topic's settings ask for; None if its batches stay as their producers made them."""
+        """Return the codec that a topic's settings ask for; None if batches stay as their producers made them."""
         codec = _CODECS.get(config.compression_type)
         if codec is None:
             return None
@@ -43,7 +43,7 @@ class Compression(NamedTuple):
         return cls(codec, levels.get(codec))
 
     def apply(self, batch: memoryview, background: Background) -> bytearray | Promise[bytearray]:
-        """The batch in this codec, now or later; ``batch`` may be used again when this returns.
+        """Return the batch in this codec, now or later; ``batch`` may be used again when this returns.
 
         Raises what ``decompress`` raises.
         """

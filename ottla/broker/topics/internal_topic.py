@@ -1,4 +1,4 @@
-"""A coordinator's topic as its engine uses it: an ordinary topic of this cluster, made when first needed."""
+"""A coordinator's topic as its engine uses it: an ordinary topic of this cluster, created when first needed."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ class InternalTopic:
         self._clock = clock
 
     def ensure(self) -> Promise[None] | None:
-        """Make the topic if it is not there. Here that is done at once."""
+        """Create the topic if it does not exist. Here that is done at once."""
         self._topics.ensure_internal(self.name)
         return None
 
@@ -37,7 +37,7 @@ class InternalTopic:
         )
 
     def read_all(self, partition: int) -> Iterator[memoryview | Promise[RecordSlice]]:
-        """Yield every batch of a partition, from its start, and what must be done before the next can be read.
+        """Yield every batch of a partition, from its start, and reads to wait for before the next batch.
 
         Raises ``KafkaError`` KAFKA_STORAGE_ERROR.
         """

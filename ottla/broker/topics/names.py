@@ -1,4 +1,4 @@
-"""The rules for topics' names, and the names that have a meaning of their own."""
+"""The rules for topic names, and the names that have a meaning of their own."""
 
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -15,7 +15,7 @@ _LEGAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that could not be a folder's or a metric's. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION."""
+    """Refuse a name that no folder or metric could have. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION."""
     if not name:
         reason = "it is empty"
     elif name in {".", ".."}:
@@ -26,9 +26,9 @@ def check_name(name: str) -> None:
         reason = "only ASCII letters, digits, '.', '_' and '-' are allowed"
     else:
         return
-    raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name!r} is not a topic's name: {reason}")
+    raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name!r} is not a valid topic name: {reason}")
 
 
 def collision_key(name: str) -> str:
-    """Return what two names that collide in metrics have in common: '.' and '_' are the same there."""
+    """Return a key that two names share if they collide in metrics, where '.' and '_' are the same."""
     return name.replace(".", "_")

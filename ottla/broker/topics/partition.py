@@ -1,6 +1,6 @@
-"""A partition as its leader sees it: how far the log may be read, who leads it, and who waits for it to grow.
+"""A partition as its leader sees it: how far the log may be read, which node leads it, which fetches wait for it.
 
-Handlers ask this for the high watermark and the last stable offset and never look at the log's end themselves.
+Handlers ask a partition for the high watermark and the last stable offset, and never look at the log's end.
 """
 
 from functools import partial
@@ -17,25 +17,25 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.markers import Marker, build_marker
 
 TO_HIGH_WATERMARK = -1
-NOBODY = -1
+NO_LEADER = -1
 ANY_SIZE = 1 << 31
-"""What a transaction's marker lets ``read_committed`` read: nobody counts it, whoever waits looks again."""
+"""The growth that a transaction's marker reports: large enough that every waiting fetch reads again."""
 
 
 class Watcher(Protocol):
-    """Somebody who waits for a partition's next batch."""
+    """A fetch that waits for a partition's next batch."""
 
     def on_growth(self, size: int) -> None:
-        """Called after each append that may be read, with the batch's size in bytes."""
+        """Note an append that may be read, with the batch's size in bytes."""
         ...
 
     def on_gone(self) -> None:
-        """Called when the partition is no longer led here: deleted, or moved."""
+        """Note that the partition is no longer led here: it was deleted, or has moved."""
         ...
 
 
 class Partition:
-    """One partition. ``replicas`` and ``isr`` are node ids; ``leader`` is -1 while nobody leads."""
+    """One partition. ``replicas`` and ``isr`` are node ids; ``leader`` is -1 while it has no leader."""
 
     __slots__ = ("gone", "index", "isr", "lacks_replicas", "leader", "leader_epoch", "log", "replicas", "watchers")
 
@@ -44,7 +44,7 @@ class Partition:
         self.log = log
         self.replicas = list(state.replicas)
         self.isr = list(state.isr)
-        self.leader = NOBODY if isinstance(log, OfflineLog) else state.leader
+        self.leader = NO_LEADER if isinstance(log, OfflineLog) else state.leader
         self.leader_epoch = state.leader_epoch
         self.lacks_replicas = False
         """Whether fewer replicas are in sync than ``acks=all`` asks for."""
@@ -57,7 +57,7 @@ class Partition:
         return isinstance(self.log, OfflineLog)
 
     def require_in_sync(self, min_insync_replicas: int) -> None:
-        """Compare the replicas that are in sync with what the topic's settings ask for: never more than there are."""
+        """Compare the number of replicas in sync with the number required, which is at most the number of replicas."""
         self.lacks_replicas = len(self.isr) < min(min_insync_replicas, len(self.replicas))
 
     @property
@@ -78,7 +78,7 @@ class Partition:
     def append(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, origin: AppendOrigin = AppendOrigin.CLIENT
     ) -> Appended | Promise[Appended]:
-        """Append a checked batch, numbering its records in place, and tell those who wait.
+        """Append a checked batch, numbering its records in place, and tell the watchers.
 
         Raises ``KafkaError`` for the producer's sequence (``ProducerStateManager``) and ``KAFKA_STORAGE_ERROR``.
         """
@@ -92,10 +92,10 @@ class Partition:
     def append_transactional(
         self, batch: memoryview, header: BatchHeader, now_ms: int, *, transaction_version: int
     ) -> Appended | Promise[Appended]:
-        """Append a producer's batch whose transaction, its coordinator says, is open and takes in this partition.
+        """Append a producer's batch after its coordinator has verified that its transaction includes this partition.
 
-        Only the first batch of a transaction needs that: ``Log.has_open_transaction``. Raises as ``append`` does, and
-        ``KafkaError`` INVALID_TXN_STATE.
+        Only the first batch of a transaction needs that (see ``Log.has_open_transaction``). Raises what ``append``
+        raises, and ``KafkaError`` INVALID_TXN_STATE.
         """
         return self._tell(
             self.log.append(batch, header, self.leader_epoch, now_ms, transaction_version=transaction_version),
@@ -105,7 +105,7 @@ class Partition:
     def append_end_transaction_marker(
         self, marker: Marker, *, producer_id: int, producer_epoch: int, transaction_version: int, now_ms: int
     ) -> Appended | Promise[Appended]:
-        """Write the marker with which a producer's transaction ends here. Without records before it, it is harmless.
+        """Write the marker that ends a producer's transaction here; harmless if the transaction has no records here.
 
         Raises ``KafkaError`` INVALID_PRODUCER_EPOCH, TRANSACTION_COORDINATOR_FENCED, KAFKA_STORAGE_ERROR.
         """
@@ -119,12 +119,12 @@ class Partition:
             AppendOrigin.COORDINATOR,
             transaction_version=transaction_version,
         )
-        # So the log forgets transactions that ended below the high watermark, though nobody may ever read here.
+        # So the log forgets transactions that ended below the high watermark, even if no client ever reads here.
         self.log.last_stable_offset(self.high_watermark)
         return self._tell(appended, ANY_SIZE)
 
     def _tell(self, appended: Appended | Promise[Appended], size: int) -> Appended | Promise[Appended]:
-        """Tell those who wait, once the batch may be read. ``append`` does the same, without a call."""
+        """Tell the watchers once the batch may be read. ``append`` does the same, without a call."""
         if isinstance(appended, Promise):
             appended.add_done_callback(lambda _: self._grown(size))
         else:
@@ -132,7 +132,7 @@ class Partition:
         return appended
 
     def delete_records(self, before_offset: int) -> int | Promise[int]:
-        """Drop what lies before an offset, at most up to the high watermark; returns the first offset that is left.
+        """Drop records before an offset, at most up to the high watermark; returns the first offset that is left.
 
         ``before_offset`` -1 means the high watermark (KIP-107). Raises ``KafkaError`` OFFSET_OUT_OF_RANGE.
         """
@@ -148,11 +148,11 @@ class Partition:
         return log_start_offset
 
     def start_moved(self) -> None:
-        """Let fetch sessions tell their clients of a new start, as they tell of a batch; but nobody waits for it."""
+        """Let fetch sessions tell their clients of a new start offset; no fetch that waits is answered for it."""
         self._grown(0)
 
     def check_leader_epoch(self, epoch: int) -> None:
-        """Refuse a client whose idea of the leader is older or newer than ours (KIP-320); -1 has none."""
+        """Refuse a client that knows an older or newer leader epoch than ours (KIP-320); -1 means none."""
         if epoch in {-1, self.leader_epoch}:
             return
         if epoch < self.leader_epoch:
@@ -160,7 +160,7 @@ class Partition:
         raise KafkaError(ErrorCode.UNKNOWN_LEADER_EPOCH)
 
     def check_asked(self, node_id: int, *, leader_epoch: int = -1, needs_leader: bool = True) -> None:
-        """Refuse what was sent to a node that has no replica, or to a follower where only the leader answers.
+        """Refuse a request to a node that has no replica, or to a follower where only the leader answers.
 
         Raises ``KafkaError`` NOT_LEADER_OR_FOLLOWER, and what ``check_leader_epoch`` raises.
         """
@@ -174,18 +174,18 @@ class Partition:
         raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
     def go_offline(self, reason: str) -> None:
-        """Serve the log no more, because of its disk or its content; nobody leads until the broker starts again.
+        """Serve the log no more, because of its disk or its content; no node leads until the broker starts again.
 
-        ``reason`` is a sentence for a person. Those who wait are told so.
+        ``reason`` is a sentence for a person. Watchers are told.
         """
         self.log = OfflineLog(reason, self.log.config)
-        self.leader = NOBODY
+        self.leader = NO_LEADER
         for watcher in list(self.watchers):
             watcher.on_gone()
         self.watchers.clear()
 
     def leave(self) -> None:
-        """Tell those who wait that nothing more comes from here."""
+        """Tell the watchers that no more records come from here."""
         self.gone = True
         for watcher in list(self.watchers):
             watcher.on_gone()

@@ -1,8 +1,7 @@
-"""The topics of one cluster and their partitions: finds, makes, changes and deletes them.
+"""The topics of one cluster and their partitions: finds, creates, changes and deletes them.
 
-A change is in the catalog first, and the partitions that are served follow it. Which nodes hold a partition is decided
-by others, who are asked; those whose work depends on topics are told of changes by ``on_created``, ``on_configured``
-and ``on_deleted``.
+A change is in the catalog first, and the partitions that are served follow it. The nodes that hold a partition are
+chosen by ``assign_replicas``; callbacks in ``on_created``, ``on_configured`` and ``on_deleted`` are told of changes.
 """
 
 import logging
@@ -47,14 +46,14 @@ _INTERNAL_SETTINGS: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {"cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1"},
     ),
 }
-"""The prefix of an internal topic's broker settings, and what its coordinator sets (``AutoTopicCreationManager``)."""
+"""The prefix of each internal topic's broker settings, and its own settings (``AutoTopicCreationManager``)."""
 
 
 class Topics:
     """The registry. Nothing is served before ``open_all``.
 
     ``assign_replicas(count, replication_factor)`` names the replicas of new partitions, fewer where there are fewer
-    nodes; ``first_state(replicas)`` says who of them leads at first. ``is_alone``: there is one node only.
+    nodes; ``first_state(replicas)`` says which of them leads at first. ``is_alone`` means that there is one node only.
     """
 
     def __init__(
@@ -71,9 +70,9 @@ class Topics:
         self.by_name: dict[str, Topic] = {}
         self.by_id: dict[bytes, Topic] = {}
         self.config = config
-        """The broker's settings, which topics have where they have none of their own."""
+        """The broker's settings, which count for topics that have none of their own."""
         self.version = 0
-        """Rises when a partition goes offline, of which the catalog knows nothing."""
+        """A number that rises when a partition goes offline, which the catalog does not know."""
         self.on_created: list[Callable[[Topic], None]] = []
         self.on_configured: list[Callable[[Collection[Topic]], None]] = []
         self.on_deleted: list[Callable[[Topic], None]] = []
@@ -86,7 +85,7 @@ class Topics:
         self._collisions: dict[str, set[str]] = {}
 
     def open_all(self) -> None:
-        """Open the log of every topic that the catalog knows. One that cannot be opened is offline."""
+        """Open the log of every topic that the catalog knows. A partition whose log cannot be opened is offline."""
         for topic in self._catalog.topics.values():
             self._serve(topic, TopicConfig(self.config, topic.configs))
 
@@ -111,11 +110,11 @@ class Topics:
             topic = self.by_id.get(topic_id)
             code = ErrorCode.UNKNOWN_TOPIC_ID
         if topic is None:
-            raise KafkaError(code, "There is no such topic")
+            raise KafkaError(code, "The topic does not exist")
         return topic
 
     def colliding(self, name: str) -> str | None:
-        """Return the topic whose name differs from ``name`` only in '.' and '_', which metrics do not tell apart.
+        """Return the name of a topic that differs from ``name`` only in '.' and '_', which metrics do not tell apart.
 
         Where the file system folds case, that counts too: both would have one folder.
         """
@@ -129,25 +128,26 @@ class Topics:
     def check_new_name(self, name: str) -> None:
         """Refuse a name that no new topic can have.
 
-        Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION (it is no name, or collides with another), TOPIC_ALREADY_EXISTS.
+        Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION (not a valid name, or a collision), TOPIC_ALREADY_EXISTS.
         """
         check_name(name)
         if name in self.by_name:
-            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"There is a topic {name}")
+            raise KafkaError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic {name} already exists")
         collides = self.colliding(name)
         if collides is not None:
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {collides}")
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic {name} collides with topic {collides}")
 
     # --- changing
 
     def create(self, name: str, *, assignments: Assignments, configs: Mapping[str, str]) -> Topic:
-        """Make a topic, complete when this returns. ``assignments[i]`` are the replicas of partition i.
+        """Create a topic, complete when this returns. ``assignments[i]`` are the replicas of partition i.
 
         The caller has checked the name, the assignments and the settings. Raises ``KafkaError`` INVALID_TOPIC_EXCEPTION
         where the file system would put two topics into one folder.
         """
         if self._store.folds_case and self.colliding(name):
-            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{name} collides with {self.colliding(name)}")
+            collides = self.colliding(name)
+            raise KafkaError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Topic {name} collides with topic {collides}")
         known = stored.Topic(
             name=name,
             id=self.new_id(),
@@ -162,11 +162,11 @@ class Topics:
         return topic
 
     def create_on_demand(self, name: str, *, allowed: bool, may_make: Callable[[int], bool]) -> Topic:
-        """Make a topic that a client asked about, with the broker's defaults, if client and broker allow it.
+        """Create a topic that a client asked about, with the broker's defaults, if client and broker allow it.
 
-        ``may_make`` is asked last, whether there may be so many more partitions. Raises ``KafkaError``
-        INVALID_TOPIC_EXCEPTION (its name is not one), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or the name collides
-        with another: Apache answers this for ever, too).
+        ``may_make(partitions)`` is asked last: whether the client's quota allows them. Raises ``KafkaError``
+        INVALID_TOPIC_EXCEPTION (not a valid name), UNKNOWN_TOPIC_OR_PARTITION (not allowed, or the name collides with
+        another: Apache, too, answers this for ever).
         """
         check_name(name)
         if not allowed or not self.config.boolean("auto.create.topics.enable") or self.colliding(name):
@@ -180,7 +180,7 @@ class Topics:
         return self.create(name, assignments=self._assign_replicas(partitions, replicas), configs={})
 
     def ensure_internal(self, name: str) -> Topic:
-        """Return a coordinator's topic, made with Apache's settings if it is not there yet."""
+        """Return a coordinator's topic, created with Apache's settings if it does not exist yet."""
         topic = self.by_name.get(name)
         if topic is None:
             prefix, configs = _INTERNAL_SETTINGS[name]
@@ -199,7 +199,7 @@ class Topics:
         del self.by_name[topic.name], self.by_id[topic.id]
         self._collisions[self._collision_key(topic.name)].discard(topic.name)
         for partition in topic.partitions:
-            partition.gone = True  # all of them, before anyone who waits looks at the others
+            partition.gone = True  # all of them, before a watcher looks at the others
         for partition in topic.partitions:
             partition.leave()
             self._delete_log(topic, partition.index)
@@ -207,14 +207,14 @@ class Topics:
             callback(topic)
 
     def _delete_log(self, topic: Topic, index: int) -> None:
-        """Remove the log of a topic that is gone already: a disk that refuses that keeps no other log."""
+        """Remove the log of a deleted topic; a disk that refuses this keeps no other log from being removed."""
         try:
             self._store.delete_log(topic.name, index)
         except OSError as failure:
-            log.error("the log of %s-%d is deleted, but its files are left: %s", topic.name, index, failure)  # noqa: TRY400 - it says all
+            log.error("Files of the deleted log %s-%d are left: %s", topic.name, index, failure)  # noqa: TRY400 - it says all
 
     def add_partitions(self, topic: Topic, assignments: Assignments) -> None:
-        """Give a topic more partitions, numbered on from those that it has."""
+        """Give a topic more partitions, numbered after those that it has."""
         known = self._catalog.topics_by_id[topic.id]
         grown = stored.Topic(
             name=known.name,
@@ -226,7 +226,7 @@ class Topics:
         self._open_partitions(topic, grown.partitions[len(topic.partitions) :])
 
     def configure(self, topic: Topic, configs: Mapping[str, str]) -> None:
-        """Let these be all of a topic's own settings, in force at once. Raises ``KafkaError`` INVALID_CONFIG."""
+        """Replace all of a topic's own settings, in force at once. Raises ``KafkaError`` INVALID_CONFIG."""
         config = TopicConfig(self.config, configs)
         known = self._catalog.topics_by_id[topic.id]
         self._catalog.replace_topics(
@@ -278,7 +278,7 @@ class Topics:
             topic.partitions.append(partition)
 
     def _open_log(self, topic: Topic, index: int) -> StoredLog | OfflineLog:
-        """Open a log; what is wrong with one keeps no other from being served."""
+        """Open a log; one that cannot be opened keeps no other from being served."""
         try:
             return self._store.open_log(topic.name, index, topic_id=topic.id, config=topic.log_config)
         except OSError as failure:

@@ -1,9 +1,9 @@
-"""A partition of a cluster of several nodes: what its replicas let be read, and what becomes of it when they change.
+"""A partition of a cluster of several nodes: follows changes of its replicas, which bound how far it may be read.
 
 All replicas share one log, so nothing is ever copied here.
 """
 
-from ottla.broker.topics.partition import ANY_SIZE, NOBODY, Partition
+from ottla.broker.topics.partition import ANY_SIZE, NO_LEADER, Partition
 from ottla.storage.catalog import PartitionState
 from ottla.storage.log import Log
 
@@ -19,11 +19,11 @@ class ReplicatedPartition(Partition):
 
     @property
     def high_watermark(self) -> int:
-        """The offset after the last record that may be read: it rests while too few replicas are in sync (KIP-966)."""
+        """The offset after the last record that may be read; unchanged while too few replicas are in sync (KIP-966)."""
         return self.log.acknowledged_offset if self._held_at is None else self._held_at
 
     def require_in_sync(self, min_insync_replicas: int) -> None:
-        """Compare the replicas that are in sync with what the topic's settings ask for: never more than there are."""
+        """Compare the number of replicas in sync with the number required, which is at most the number of replicas."""
         held_at = self._held_at
         high_watermark = self.high_watermark
         super().require_in_sync(min_insync_replicas)
@@ -32,7 +32,7 @@ class ReplicatedPartition(Partition):
             self._grown(ANY_SIZE)
 
     def take(self, state: PartitionState, *, min_insync_replicas: int) -> None:
-        """Follow what has been decided, and is in the catalog, about replicas and leader."""
+        """Follow a decision about replicas and leader that is in the catalog already."""
         moves = state.leader_epoch != self.leader_epoch
         self.replicas = list(state.replicas)
         self.isr = list(state.isr)
@@ -40,7 +40,7 @@ class ReplicatedPartition(Partition):
             self.leader_epoch = state.leader_epoch
             if not self.is_offline:
                 self.leader = state.leader
-                if state.leader != NOBODY:
+                if state.leader != NO_LEADER:
                     self.log.begin_leader_epoch(state.leader_epoch)
         self.require_in_sync(min_insync_replicas)
         if moves:

@@ -37,7 +37,7 @@ class Topic:
         self.configure(config)
 
     def configure(self, config: TopicConfig) -> None:
-        """Use other settings from now on, in the logs too."""
+        """Put other settings in force, in the logs too."""
         self.config = config
         self.log_config = log_config_of(config)
         self.reads_records = (
@@ -47,7 +47,7 @@ class Topic:
         )
         self.compression = Compression.of(self.log_config)
         self.looks_inside = self.reads_records or self.compression is not None
-        """Whether a batch's header is not enough for an append."""
+        """Whether an append must look inside a batch, because its header is not enough."""
         for partition in self.partitions:
             partition.log.configure(self.log_config)
             partition.require_in_sync(self.log_config.min_insync_replicas)
@@ -59,7 +59,7 @@ class Topic:
         raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def check_records(self, batch: memoryview, now_ms: int) -> int:
-        """Read the records of a batch and refuse what its header does not show: records without a key, and times.
+        """Read the records of a batch; refuse wrong timestamps and missing keys, which its header does not show.
 
         Returns the greatest timestamp. Raises ``KafkaError`` INVALID_RECORD, INVALID_TIMESTAMP.
         """

@@ -3,7 +3,7 @@
 import pytest
 
 from ottla.broker.cluster.leadership import (
-    NOBODY,
+    NO_LEADER,
     Rules,
     elected,
     first_state,
@@ -54,7 +54,7 @@ def test_nothing_changes_where_nothing_happened():
 
 def test_without_a_replica_nobody_leads_until_one_comes_back_that_was_in_sync():
     gone = settled(first_state([3], ALL), running(1, 2))
-    assert shown(gone) == (NOBODY, 1, [3], [])
+    assert shown(gone) == (NO_LEADER, 1, [3], [])
     assert (gone.eligible_leader_replicas, gone.last_known_elr) == ((3,), (3,))
     back = settled(gone, running(1, 2, 3))
     assert shown(back) == (3, 2, [3], [3])
@@ -74,8 +74,8 @@ def test_who_stopped_first_may_not_lead_when_it_comes_back_alone():
     rules = {"min_insync_replicas": 1}
     state = settled(first_state([2, 3], ALL), running(1, 3, **rules))
     state = settled(state, running(1, **rules))
-    assert (shown(state), state.eligible_leader_replicas) == ((NOBODY, 2, [2, 3], []), (3,))
-    assert shown(settled(state, running(1, 2, **rules))) == (NOBODY, 2, [2, 3], [])
+    assert (shown(state), state.eligible_leader_replicas) == ((NO_LEADER, 2, [2, 3], []), (3,))
+    assert shown(settled(state, running(1, 2, **rules))) == (NO_LEADER, 2, [2, 3], [])
 
 
 def test_an_eligible_replica_leads_and_the_other_stays_eligible():
@@ -83,14 +83,14 @@ def test_an_eligible_replica_leads_and_the_other_stays_eligible():
     state = settled(first_state([3, 2], ALL), running(1, 2, **rules))
     state = settled(settled(state, running(1, 2, 3, **rules)), running(1, 3, **rules))
     state = settled(state, running(1, **rules))
-    assert (state.leader, sorted(state.eligible_leader_replicas)) == (NOBODY, [2, 3])
+    assert (state.leader, sorted(state.eligible_leader_replicas)) == (NO_LEADER, [2, 3])
     state = settled(state, running(1, 2, **rules))
     assert (state.leader, state.isr, state.eligible_leader_replicas) == (2, (2,), (3,))
 
 
 def test_without_the_feature_the_last_replica_stays_in_the_isr():
     state = settled(first_state([3], ALL), running(1, keeps_eligible=False))
-    assert (state.leader, state.isr, state.eligible_leader_replicas) == (NOBODY, (3,), ())
+    assert (state.leader, state.isr, state.eligible_leader_replicas) == (NO_LEADER, (3,), ())
 
 
 def test_who_was_eligible_is_in_the_isr_when_the_feature_is_given_up():
