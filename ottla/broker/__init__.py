@@ -1,1 +1,1 @@
-"""Sockets, requests, coordinators: the only room that awaits."""
+"""The broker: sockets, requests, coordinators. The only room that awaits."""

@@ -6,10 +6,10 @@ from ottla.wire.codes import ApiKey
 
 
 class Api(NamedTuple):
-    """One API: where it lives and which versions of it are served.
+    """One API: its modules and the versions of it that are served.
 
     ``family`` names the module in ``ottla.wire.messages`` and in ``ottla.broker.handlers``; the handler is the
-    function with the API's name in snake case. ``advertised`` is what ApiVersions says; None: served in silence.
+    function with the API's name in snake case. ``advertised`` has the versions that ApiVersions names; None for none.
     """
 
     key: ApiKey

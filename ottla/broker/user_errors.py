@@ -1,9 +1,9 @@
-"""Errors whose message is one sentence for a person, who sees nothing else."""
+"""Errors whose message is one sentence for a person, who sees only that sentence."""
 
 
 class StartError(Exception):
-    """The broker cannot start."""
+    """The error of a broker that cannot start."""
 
 
 class CommandError(Exception):
-    """A command to a running broker cannot be done."""
+    """The error of a command that a running broker cannot carry out."""

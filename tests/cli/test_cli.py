@@ -58,7 +58,7 @@ def test_every_option_of_serve_is_explained():
         (["--config", "num.partitions=three"], "num.partitions must be a whole number, not 'three'"),
         (["--ephemeral", "--data-dir", "data"], "--ephemeral keeps nothing, so it cannot go with --data-dir"),
         (["--properties", "no-such-file"], "'no-such-file' does not exist"),
-        (["--as-kafka", "5.0"], "no versions are known of Kafka 5.0, only of 0.9, 0.10.0,"),
+        (["--as-kafka", "5.0"], "Kafka 5.0 is not a known release; known are 0.9, 0.10.0,"),
         (["--config", "log.dirs=a,b"], "log.dirs names 2 folders; Ottla keeps its data in one"),
         (["--config", "listeners=SSL://:9093"], "listeners asks for SSL; this Ottla listens in PLAINTEXT only"),
         (["--config", "listeners=:9092"], "listeners must be a list of NAME://HOST:PORT, not ':9092'"),

@@ -63,7 +63,7 @@ def test_nodes_are_listed_stopped_and_started(cluster):
     assert output.splitlines()[2].split()[:4] == ["2", "stopped", cluster.nodes[2].bootstrap, "b"]
     assert run(cluster, "start", 2) == (0, "node 2 runs\n")
     assert not refuses(cluster.nodes[2])
-    assert run(cluster, "stop", 7) == (1, "Error: there is no node 7; there are: 1, 2, 3\n")
+    assert run(cluster, "stop", 7) == (1, "Error: node 7 does not exist; there are: 1, 2, 3\n")
 
 
 def test_a_producer_and_a_group_go_on_when_any_node_stops(cluster):

@@ -1,1 +1,1 @@
-"""What programs may ask a running broker, or tell it to do."""
+"""The commands that programs may give a running broker: questions, and nodes to stop or start."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class NodeCommands:
-    """Works on the nodes of one process by their doors."""
+    """The commands on the nodes of one process, which open and close their doors."""
 
     def __init__(self, cluster: Cluster, loop: Loop, doors: Mapping[int, Door]) -> None:
         self._cluster = cluster
@@ -36,7 +36,7 @@ class NodeCommands:
             self._doors[node.id].listen(self._loop, self._context_maker(node))
 
     def list(self) -> list[dict[str, Any]]:
-        """Tell what each node is and does: values that JSON can hold."""
+        """Return the state of each node, as values that JSON can hold."""
         topics = list(self._cluster.topics.by_name.values())
         partitions = [partition for topic in topics for partition in topic.partitions]
         return [
@@ -65,7 +65,7 @@ class NodeCommands:
         self._doors[node_id].close()
         for connection in list(self._loop.connections.values()):
             if connection.context.node is node:
-                connection.close(f"node {node_id} stops")
+                connection.close(f"node {node_id} is stopped")
         log.info("Node %d is stopped", node_id)
 
     def start(self, node_id: int) -> None:
@@ -93,5 +93,5 @@ class NodeCommands:
         node = self._cluster.nodes.by_id.get(node_id)
         if node is None:
             known = ", ".join(map(str, self._cluster.nodes.by_id))
-            raise CommandError(f"there is no node {node_id}; there are: {known}")
+            raise CommandError(f"node {node_id} does not exist; there are: {known}")
         return node

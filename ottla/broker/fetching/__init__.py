@@ -1,1 +1,1 @@
-"""Reads what fetches ask for, waits where there is not enough of it, remembers sessions."""
+"""Reads records for fetches, waits while there are too few of them, remembers fetch sessions."""

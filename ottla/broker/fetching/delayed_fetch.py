@@ -1,7 +1,7 @@
-"""Reads what a fetch asks for, and waits when there is not enough of it. Knows sessions and partitions, no sockets.
+"""Reads records for a fetch, and waits while there are too few. Knows sessions and partitions, but no sockets.
 
-A log may give its bytes later. Then the others are read as if those bytes were as many as were asked for, and the
-answer goes out when all are there.
+A log may give its bytes later. Then the other logs are read as if it gave the full size that was asked for, and the
+answer goes out when all bytes are there.
 """
 
 import logging
@@ -32,25 +32,25 @@ READ_UNCOMMITTED = 0
 READ_COMMITTED = 1
 _NOT_FOUND = {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID}
 COPIED_BYTES = 1 << 14
-"""Up to this many bytes are cheaper to copy into the answer than to hand to ``sendfile``."""
+"""Maximum number of bytes that are copied into the answer, which is cheaper than ``sendfile`` for so few."""
 
 
 class Meter(Protocol):
-    """The quota of the client that fetches (``quotas.throttling.Meter``)."""
+    """The quota of a client that fetches (``quotas.throttling.Meter``)."""
 
     def most_to_fetch(self, wanted: int, /) -> int:
-        """Return how many of the wanted bytes the quota allows."""
+        """Return the number of the wanted bytes that the quota allows."""
         ...
 
     def fetched(self, size: int, /) -> bool:
-        """Count the bytes of an answer; return whether the client may have them now."""
+        """Count the bytes of an answer, and return whether the client may have them now."""
         ...
 
 
 class FetchSource:
     """One node as fetches see it: the partitions that it may serve, its place among the nodes, and its time.
 
-    ``racks`` has every node of the cluster by its id.
+    ``racks`` maps the id of every node of the cluster to its rack.
     """
 
     __slots__ = ("clock", "config", "node_id", "racks", "timers", "topics")
@@ -109,10 +109,10 @@ class Fetch:
         self._slow_reads = 0
         """The number of logs that have not given their bytes yet."""
         self._is_due = False
-        """Whether the answer is to go out as soon as they have."""
+        """Whether the answer is to go out as soon as these logs have given their bytes."""
 
     def start(self, max_wait_ms: int) -> FetchResponse | Promise[FetchResponse]:
-        """Answer at once if there is enough, something went wrong or nobody wants to wait; else wait."""
+        """Answer at once if there is enough, a read failed or the client does not want to wait; else wait."""
         reads = self._read()
         if self._slow_reads:
             self._missing = self._min_bytes
@@ -142,7 +142,7 @@ class Fetch:
             self._look_again()
 
     def _look_again(self) -> None:
-        """Read again: what grew need not be what this client may read, but an open transaction, or a marker."""
+        """Read again: the growth may be records that this client may not read yet, or a transaction's marker."""
         self._missing = self._min_bytes
         self._read_again(self._answer_or_wait)
 
@@ -156,7 +156,7 @@ class Fetch:
         self._read_again(self._resolve)
 
     def _read_again(self, then: "Callable[[list[Read]], None]") -> None:
-        """Read, and call ``then`` with it: at once, or when the slow logs have given their bytes."""
+        """Read, and call ``then`` with the reads: at once, or when the slow logs have given their bytes."""
         reads = self._read()
         if self._slow_reads:
             self._when_read(reads, then)
@@ -186,7 +186,7 @@ class Fetch:
                 read.slow.completion.add_done_callback(partial(came, read))
 
     def _all_came(self, reads: "list[Read]", then: "Callable[[list[Read]], None]") -> None:
-        """Read what was left out until the sizes were known, which may be slow again; then go on."""
+        """Read the partitions that were skipped until the sizes were known, which may be slow again; then go on."""
         if self._pending is None:
             _release(reads)
             return
@@ -199,7 +199,7 @@ class Fetch:
         then(reads)
 
     def _answer_or_wait(self, reads: "list[Read]") -> None:
-        """Answer with what was read, if it is enough; else wait, counting what was appended meanwhile."""
+        """Answer with the reads if they are enough; else wait, counting the bytes that were appended meanwhile."""
         size = sum(read.size for read in reads)
         if size >= self._min_bytes or self._is_due or not self._may_wait(reads):
             self._resolve(reads)
@@ -215,11 +215,11 @@ class Fetch:
             self._timer = None
 
     def _may_wait(self, reads: "Iterable[Read]") -> bool:
-        """Tell whether waiting makes sense: there is something to wait for, and nothing that must be told at once."""
+        """Return whether the fetch may wait: some partition can grow, and no answer is urgent."""
         return not self._fetch_set.is_empty and not any(read.response.error_code or read.is_urgent for read in reads)
 
     def _read(self) -> "list[Read]":
-        """Read each partition that may hold something, until ``max_bytes`` are found."""
+        """Read each partition that may have records, until ``max_bytes`` are found."""
         reads = []
         left = self._max_bytes
         for fetched in list(self._fetch_set.dirty.values()):
@@ -229,14 +229,14 @@ class Fetch:
         return reads
 
     def _read_skipped(self, reads: "list[Read]") -> None:
-        """Read what there was no room for while nobody knew how much slow logs would give."""
+        """Read the partitions for which there was no room while the sizes of slow reads were unknown."""
         left = self._max_bytes - sum(read.size for read in reads)
         for read in reads:
             if read.is_skipped:
                 left = self._read_into(read, left)
 
     def _read_into(self, read: "Read", left: int) -> int:
-        """Read one partition; returns how many bytes are left for others."""
+        """Read one partition, and return the number of bytes that are left for others."""
         read.is_skipped = left <= 0 and self._slow_reads > 0
         if read.is_skipped:
             return left
@@ -279,7 +279,7 @@ class Fetch:
         if epoch >= 0 and epoch != partition.leader_epoch:
             partition.check_leader_epoch(epoch)
         if self._by_replica:
-            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no other broker has a replica of anything here
+            raise KafkaError(ErrorCode.NOT_LEADER_OR_FOLLOWER)  # no other broker has a replica of these partitions
         response = read.response
         response.high_watermark = partition.high_watermark
         response.last_stable_offset = partition.last_stable_offset
@@ -290,7 +290,7 @@ class Fetch:
         end_offset = response.last_stable_offset if committed_only else response.high_watermark
         if fetched.offset == end_offset and end_offset >= response.log_start_offset:
             read.at_end = True
-            return  # the common case of a consumer that has everything
+            return  # the common case of a consumer that has all records
         if (fetched.max_bytes < 0 or self._max_bytes < 0) and response.log_start_offset <= fetched.offset < end_offset:
             raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)
         records = partition.log.read(
@@ -309,7 +309,7 @@ class Fetch:
             self._slow_reads += 1
 
     def _take(self, read: "Read", log: Log, records: RecordSlice) -> None:
-        """Keep what was read of committed records, and find which of it belongs to transactions that were aborted."""
+        """Keep the records, and find the aborted transactions among them for a ``read_committed`` consumer."""
         read.take(records)
         aborted = log.aborted_transactions(read.fetched.offset, read.size)
         if not isinstance(aborted, Promise):
@@ -320,7 +320,7 @@ class Fetch:
             read.slow = _Slow(aborted, read.take_aborted)
 
     def _diverges(self, read: "Read", partition: Partition) -> bool:
-        """Tell a client whose last record is not in this log where the logs part (KIP-595)."""
+        """Tell a client whose last record is not in this log the offset where its log diverges (KIP-595)."""
         fetched = read.fetched
         epoch, end_offset = partition.log.offset_for_leader_epoch(fetched.last_fetched_epoch)
         if epoch < 0 or end_offset < 0:
@@ -332,10 +332,10 @@ class Fetch:
         return False
 
     def _answer(self, reads: "list[Read]") -> FetchResponse:
-        """Build the response; an incremental one names only partitions with news."""
+        """Build the response; an incremental one names only partitions that changed."""
         fetch_set = self._fetch_set
         if self._meter is not None and not self._meter.fetched(sum(read.size for read in reads)):
-            # The session stays as it was: the client asks again for what it could not have.
+            # The session stays as it was: the client asks again for the records that its quota refused.
             _release(reads)
             fetch_set.rest(self._on_bytes)
             return FetchResponse(session_id=fetch_set.session_id, responses=[])
@@ -359,7 +359,7 @@ class Fetch:
 
 
 def _topic_gone(topics: Topics, fetched: FetchedPartition) -> KafkaError:
-    """Say what became of a topic id: a session remembers the name that it had, as Apache's do."""
+    """Return the error for a topic id that is gone: a session remembers its name, as in Apache."""
     if not fetched.known_name:
         return KafkaError(ErrorCode.UNKNOWN_TOPIC_ID)
     if fetched.known_name in topics.by_name:
@@ -375,25 +375,25 @@ class _Slow(NamedTuple):
 
 
 class Read:
-    """The part of an answer that one partition gave."""
+    """The result of reading one partition, for its part of the answer."""
 
     __slots__ = ("at_end", "fetched", "is_skipped", "is_urgent", "response", "size", "slow")
 
     def __init__(self, fetched: FetchedPartition) -> None:
         self.fetched = fetched
         self.size = 0
-        """Bytes of records; while ``slow`` is to bring them, as many as may come."""
+        """The number of bytes of records; while ``slow`` is pending, the maximum that it may bring."""
         self.slow: _Slow | None = None
         self.is_skipped = False
         self.at_end = False
         self.is_urgent = False
-        """Whether the client must be told at once: its log parts from ours, or it should read elsewhere."""
+        """Whether the client must be told at once: its log diverges from ours, or it should read from another node."""
         self.response = PartitionResponse(
             partition_index=fetched.index, high_watermark=-1, aborted_transactions=None, records=b""
         )
 
     def settle(self, completion: Promise[Any]) -> None:
-        """Take what a slow log has given, or its error. What takes it may ask the log for more: ``slow`` again."""
+        """Take the bytes of a slow log, or its error. Taking them may begin another slow read: ``slow`` again."""
         found, self.slow = self.slow, None
         try:
             if found is not None:
@@ -401,7 +401,8 @@ class Read:
         except KafkaError as error:
             self.fail(error)
         except Exception:
-            log.exception("a partition could not be read")
+            fetched = self.fetched
+            log.exception("Read of %s-%d failed", fetched.known_name or fetched.topic_name, fetched.index)
             self.fail(KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR))
 
     def take(self, records: RecordSlice) -> None:
@@ -419,7 +420,7 @@ class Read:
         ]
 
     def look_for_growth(self) -> None:
-        """Take back that all was read, if something came since."""
+        """Note that the read did not reach the end of the partition, if it has grown since."""
         partition, response = self.fetched.partition, self.response
         self.at_end = (
             self.at_end
@@ -429,8 +430,8 @@ class Read:
         )
 
     def fail(self, error: KafkaError) -> None:
-        """Answer an error and nothing else."""
-        # Records may have been read already: without what is aborted of them, nobody must get them.
+        """Answer with an error, and without records."""
+        # Records may have been read already: without their aborted transactions, no client must get them.
         _release([self])
         self.response.records = b""
         self.size = 0

@@ -1,7 +1,7 @@
-"""Which partitions a client fetches: the whole list in each request, or a session that remembers it (KIP-227).
+"""The partitions that a client fetches: all named in each request, or remembered in a session (KIP-227).
 
-A session costs what changed: an append marks its partition as dirty, and only dirty partitions are read. A partition
-stays dirty until a read of it finds nothing new.
+A session costs only as much as has changed: an append marks its partition as dirty, and only dirty partitions are
+read. A partition stays dirty until a read of it finds no new records.
 """
 
 import random
@@ -22,7 +22,7 @@ LAST_EPOCH = 2**31 - 1
 
 
 class FetchedPartition:
-    """One partition as one client fetches it, and what it was last told about it."""
+    """One partition as one client fetches it, with the offsets that the client was last told."""
 
     __slots__ = (
         "index",
@@ -55,31 +55,31 @@ class FetchedPartition:
         self.told_log_start_offset = -1
 
     def update(self, data: RequestPartition) -> None:
-        """Take over what a request says."""
+        """Take over the fields of a request."""
         self.offset = data.fetch_offset
         self.max_bytes = data.partition_max_bytes
         self.leader_epoch = max(data.current_leader_epoch, -1)
         self.last_fetched_epoch = data.last_fetched_epoch
 
     def watch(self, partition: Partition) -> None:
-        """Be told when ``partition`` grows."""
+        """Watch ``partition`` for growth."""
         if self.partition is not partition:
             self.unwatch()
             self.partition = partition
         partition.watchers[self] = None
 
     def unwatch(self) -> None:
-        """Be told no more."""
+        """Stop watching the partition."""
         if self.partition is not None:
             self.partition.watchers.pop(self, None)
             self.partition = None
 
     def on_growth(self, size: int) -> None:
-        """Tell the fetch that waits, or the session that will be asked next."""
+        """Tell the fetch that waits, or the session that the next fetch uses."""
         self.owner.on_growth(self, size)
 
     def on_gone(self) -> None:
-        """The next read says what became of the partition; it must not wait for it."""
+        """Let a fetch read at once: it finds why the partition is gone, and must not wait for it."""
         self.partition = None
         self.owner.on_growth(self, LAST_EPOCH)
 
@@ -101,7 +101,7 @@ class FetchSet:
         return not self.dirty
 
     def key(self, topic_name: str, topic_id: bytes, index: int) -> tuple[str | bytes, int]:
-        """Return what tells one partition from another in this set."""
+        """Return the key of a partition in this set."""
         return (topic_id if self.by_id else topic_name), index
 
     def take(self, request: FetchRequest) -> None:
@@ -121,13 +121,13 @@ class FetchSet:
         """Note how the read of ``fetched`` went; a set without memory has nothing to note."""
 
     def rest(self, on_bytes: Callable[[int], None]) -> None:
-        """The request that waited with ``on_bytes`` is answered, or did not wait: stop watching."""
+        """Stop watching: the request that waited with ``on_bytes`` is answered, or did not wait."""
         self._stop_waiting(on_bytes)
         for fetched in self.dirty.values():
             fetched.unwatch()
 
     def _stop_waiting(self, on_bytes: Callable[[int], None]) -> None:
-        # A client that came back over another connection may wait already when its old request is given up.
+        # A client that reconnected may wait again already when the request of its old connection is given up.
         if self.on_bytes == on_bytes:
             self.on_bytes = None
 
@@ -148,7 +148,7 @@ class FetchSession(FetchSet):
         return not self.partitions
 
     def take(self, request: FetchRequest) -> None:
-        """Add and update what the request names; drop what it forgets."""
+        """Add and update the partitions that the request names; drop those that it forgets."""
         for topic in request.topics:
             for data in topic.partitions:
                 key = self.key(topic.topic, topic.topic_id, data.partition)
@@ -167,13 +167,13 @@ class FetchSession(FetchSet):
                     dropped.unwatch()
 
     def on_growth(self, fetched: FetchedPartition, size: int) -> None:
-        """Remember that there is something new, and count bytes for the fetch that waits."""
+        """Mark the partition as dirty, and count bytes for the fetch that waits."""
         self.dirty[self.key(fetched.topic_name, fetched.topic_id, fetched.index)] = fetched
         if self.on_bytes is not None:
             self.on_bytes(size)
 
     def settle(self, fetched: FetchedPartition, *, at_end: bool, got_records: bool) -> None:
-        """Look again next time, unless all was read; those that got no room this time come before those that did."""
+        """Read it again next time, unless all was read; partitions that found no room this time come first then."""
         key = self.key(fetched.topic_name, fetched.topic_id, fetched.index)
         if at_end:
             self.dirty.pop(key, None)
@@ -181,11 +181,11 @@ class FetchSession(FetchSet):
             self.dirty.move_to_end(key)
 
     def rest(self, on_bytes: Callable[[int], None]) -> None:
-        """The request is answered; go on watching."""
+        """Go on watching after the request is answered."""
         self._stop_waiting(on_bytes)
 
     def close(self) -> None:
-        """Forget everything."""
+        """Stop watching, and forget all partitions."""
         for fetched in self.partitions.values():
             fetched.unwatch()
         self.partitions.clear()
@@ -195,7 +195,7 @@ class FetchSession(FetchSet):
 class FetchSessions:
     """The sessions of one node: bounded, bound to no connection, the longest unused evicted first (FetchSessionCache).
 
-    ``slots`` is how many are kept; one that was used in the last ``eviction_s`` seconds is not evicted.
+    ``slots`` is their maximum number; one that was used in the last ``eviction_s`` seconds is not evicted.
     """
 
     def __init__(self, *, slots: int, random_source: random.Random, eviction_s: float = 120.0) -> None:
@@ -230,13 +230,13 @@ class FetchSessions:
         session.used_at = now
         self._sessions.move_to_end(session.session_id)
         session.take(request)
-        if session.is_empty:  # nothing is left to remember
+        if session.is_empty:  # no partition is left to remember
             self._close(session.session_id)
             return FetchSet(by_id=by_id)
         return session
 
     def clear(self) -> None:
-        """Forget all sessions, as a broker does that stops."""
+        """Forget all sessions, as a broker that stops does."""
         for session_id in list(self._sessions):
             self._close(session_id)
 

@@ -1,8 +1,8 @@
-"""One client as its connection shows it: where it is, what it calls itself, and what it has asked for so far."""
+"""One client as its connection shows it: its address, its names, and the APIs that it has used so far."""
 
 
 class Client:
-    """A client of one connection. ``host`` is its address without the port; ``connected_ms`` is wall-clock time."""
+    """The client of one connection. ``host`` is its address without the port; ``connected_ms`` is wall-clock time."""
 
     __slots__ = ("apis_in_use", "connected_ms", "host", "id", "port", "software_name", "software_version")
 
@@ -14,6 +14,6 @@ class Client:
         """The client id of its latest request; it may change from one to the next."""
         self.software_name = ""
         self.software_version = ""
-        """Its library, if it has named it (KIP-511)."""
+        """The version of its library; empty if the library does not name itself (KIP-511)."""
         self.apis_in_use: set[int] = set()
-        """What it has asked for so far: ``api_key << 16 | version``."""
+        """The APIs and versions that it has used so far: ``api_key << 16 | version``."""

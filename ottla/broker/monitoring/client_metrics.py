@@ -1,4 +1,4 @@
-"""Which metrics clients are asked for (KIP-714), and whether what they send is what was asked. Keeps none of it.
+"""The metrics that clients are asked for (KIP-714): names them, checks what clients push, and keeps none of it.
 
 Follows ``ClientMetricsManager``. A client is known by its instance id; the ids that were not heard of for longest are
 forgotten when there are too many.
@@ -19,15 +19,15 @@ from ottla.wire.errors import KafkaError
 from ottla.wire.schema import ZERO_UUID
 
 CODECS = (4, 3, 1, 2)
-"""zstd, lz4, gzip, snappy: in the order in which Apache would have them."""
+"""The codes of zstd, lz4, gzip and snappy, in the order of Apache's preference."""
 NO_CODEC = 0
 ALL_METRICS = "*"
 DEFAULT_INTERVAL_MS = 300_000
-MOST_INSTANCES = 16_384
+MAXIMUM_INSTANCES = 16_384
 
 
 class Subscription(NamedTuple):
-    """What one client is asked for."""
+    """The metrics that one client is asked for."""
 
     id: int
     interval_ms: int
@@ -35,7 +35,7 @@ class Subscription(NamedTuple):
 
 
 class Instance:
-    """A client that asked or sent."""
+    """A client that has asked for its subscription or pushed metrics."""
 
     __slots__ = ("asked_at", "attributes", "changes", "error", "pushed_at", "subscription", "terminating")
 
@@ -43,7 +43,7 @@ class Instance:
         self.attributes = attributes
         self.subscription = subscription
         self.changes = changes
-        """The subscriptions that its own was made from: another object when they have changed."""
+        """The state of the catalog that its subscription was made from: another object once it has changed."""
         self.asked_at = self.pushed_at = float("-inf")
         self.error = ErrorCode.NONE
         self.terminating = False
@@ -58,7 +58,7 @@ class Telemetry:
         self._instances: OrderedDict[bytes, Instance] = OrderedDict()
 
     def ask(self, instance_id: bytes, attributes: Mapping[str, str], now: float) -> tuple[bytes, Subscription]:
-        """Tell a client its id and what it is asked for. Raises ``KafkaError`` THROTTLING_QUOTA_EXCEEDED."""
+        """Return a client's id and its subscription. Raises ``KafkaError`` THROTTLING_QUOTA_EXCEEDED."""
         while instance_id == ZERO_UUID:
             instance_id = self._random.randbytes(16)
         instance = self._instance(instance_id, attributes)
@@ -84,16 +84,16 @@ class Telemetry:
         metrics: bytes,
         max_bytes: int,
     ) -> None:
-        """Take metrics, and drop them. Raises ``KafkaError`` for what Apache would refuse."""
+        """Check metrics, and drop them. Raises ``KafkaError`` for those that Apache would refuse."""
         if instance_id == ZERO_UUID:
             raise KafkaError(ErrorCode.INVALID_REQUEST, "The client has no instance id")
         instance = self._instance(instance_id, attributes)
         try:
             self._check_push(instance, now, terminating=terminating)
             if subscription_id != instance.subscription.id:
-                raise KafkaError(ErrorCode.UNKNOWN_SUBSCRIPTION_ID, "The client is asked for something else by now")
+                raise KafkaError(ErrorCode.UNKNOWN_SUBSCRIPTION_ID, "The client's subscription has changed")
             if codec != NO_CODEC and codec not in CODECS:
-                raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"There is no codec {codec}")
+                raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"Codec {codec} is unknown")
             if len(metrics) > max_bytes:
                 raise KafkaError(ErrorCode.TELEMETRY_TOO_LARGE, f"More than {max_bytes} bytes (telemetry.max.bytes)")
             instance.terminating = terminating
@@ -105,8 +105,8 @@ class Telemetry:
 
     def _check_push(self, instance: Instance, now: float, *, terminating: bool) -> None:
         if instance.terminating:
-            raise KafkaError(ErrorCode.INVALID_REQUEST, "The client has sent its last metrics")
-        # The first metrics may come at once; nobody knows how long ago the client was started.
+            raise KafkaError(ErrorCode.INVALID_REQUEST, "The client has pushed its last metrics already")
+        # The first metrics may come at once: the client may have been started long ago.
         in_time = (
             instance.asked_at > instance.pushed_at
             or (now - instance.pushed_at) * 1000 >= instance.subscription.interval_ms
@@ -122,7 +122,7 @@ class Telemetry:
         if instance is None:
             instance = Instance(attributes, self._subscription(instance_id, attributes), changes)
             self._instances[instance_id] = instance
-            if len(self._instances) > MOST_INSTANCES:
+            if len(self._instances) > MAXIMUM_INSTANCES:
                 self._instances.popitem(last=False)
         elif instance.changes != changes:
             instance.subscription = self._subscription(instance_id, instance.attributes)
@@ -146,13 +146,13 @@ class Telemetry:
                 intervals.append(interval)
         wanted = (ALL_METRICS,) if ALL_METRICS in metrics else tuple(sorted(metrics))
         interval_ms = min(intervals, default=DEFAULT_INTERVAL_MS)
-        # The same for the same metrics, so that a client need not ask anew; each client has its own.
+        # The same id for the same metrics, so that a client need not ask anew; each client has its own.
         number = zlib.crc32(repr((instance_id, wanted, interval_ms)).encode())
         return Subscription(number - (1 << 32) if number >= 1 << 31 else number, interval_ms, wanted)
 
 
 def _read(codec: int, metrics: bytes) -> None:
-    """See whether the bytes are what the codec makes; what they say is nobody's business here."""
+    """Check that the codec can decompress the bytes; their content is not looked at."""
     if metrics:
         try:
             decompress(codec, metrics)
@@ -161,7 +161,7 @@ def _read(codec: int, metrics: bytes) -> None:
 
 
 def _too_soon() -> KafkaError:
-    return KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED, "The client asks or sends more often than it was told to")
+    return KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED, "The client asks or pushes more often than it was told to")
 
 
 def _uuid_text(instance_id: bytes) -> str:

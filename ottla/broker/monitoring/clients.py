@@ -1,6 +1,6 @@
-"""The clients that are connected: their libraries, since when they are there, and what they have asked for.
+"""The connected clients: their libraries, the time when they connected, and the APIs that they have used.
 
-Learnt where a request is the first of its kind on a connection, so that the others cost nothing.
+Learnt from the first request of each API and version on a connection, so that other requests cost nothing.
 """
 
 import logging
@@ -14,13 +14,13 @@ from ottla.wire.messages.core import ApiVersionsRequest
 
 log = logging.getLogger(__name__)
 
-MOST_REMEMBERED = 1000
+MAXIMUM_REMEMBERED = 1000
 """Maximum number of libraries; those that come later are not logged."""
 LOGGED_CHARACTERS = 100
 
 
 class Clients:
-    """What one broker has seen of its clients' libraries; each is worth a line in the log once."""
+    """The libraries of clients that one broker has seen; each is logged once."""
 
     def __init__(self) -> None:
         self._met: set[tuple[str, str]] = set()
@@ -28,10 +28,10 @@ class Clients:
     def meet_unnamed(self, client: Client, api_key: int, version: int) -> None:
         """Log the first request under a client id, of a library that did not name itself (as before KIP-511)."""
         if api_key == ApiKey.API_VERSIONS and ApiVersionsRequest.names_software(version):
-            return  # it is about to say
+            return  # it is about to name its library
         if not client.software_name:
             client_id = (client.id or "")[:LOGGED_CHARACTERS]
-            if self._is_new("", client_id.rstrip("0123456789")):  # many count their clients
+            if self._is_new("", client_id.rstrip("0123456789")):  # many programs number their clients
                 api = BY_KEY[api_key].name
                 log.info(
                     "First request from client %r, whose library does not name itself (%s v%d)", client_id, api, version
@@ -47,7 +47,7 @@ class Clients:
             )
 
     def _is_new(self, name: str, version: str) -> bool:
-        if (name, version) in self._met or len(self._met) >= MOST_REMEMBERED:
+        if (name, version) in self._met or len(self._met) >= MAXIMUM_REMEMBERED:
             return False
         self._met.add((name, version))
         return True

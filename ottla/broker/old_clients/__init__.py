@@ -1,1 +1,1 @@
-"""All that the broker knows of messages, which clients sent and read before Kafka 0.11."""
+"""The conversion of messages, which clients sent and read before Kafka 0.11, to batches and back."""

@@ -1,4 +1,4 @@
-"""Turns the answer to a fetch into what clients from before Kafka 0.11 can read: messages instead of batches."""
+"""Converts the answer to a fetch for clients from before Kafka 0.11: messages instead of batches."""
 
 from collections.abc import Iterator
 
@@ -25,10 +25,10 @@ def answer_with_messages(
     *,
     magic: int,
 ) -> Promise[FetchResponse]:
-    """Return the answer to a fetch, converted once it is there.
+    """Return a promise of the answer to a fetch, converted to messages.
 
-    If all that was found is nothing to such a client (the marker of a transaction, at the log's end), it gets its empty
-    answer as late as if nothing had been found: it will ask for the same again.
+    If no message is left for such a client (a transaction's marker at the log's end), it gets its empty answer as late
+    as if no record had been found: it will ask for the same again.
     """
     converted: Promise[FetchResponse] = Promise()
 
@@ -70,7 +70,7 @@ def answer_with_messages(
 def with_messages(
     topics: Topics, request: FetchRequest, response: FetchResponse, *, magic: int
 ) -> Steps[FetchResponse]:
-    """Give the same answer with messages of format ``magic``. Each partition has its error for itself."""
+    """Convert an answer to messages of format ``magic``. Each partition has its own error."""
     asked = {(topic.topic, each.partition): each for topic in request.topics for each in topic.partitions}
     room = request.max_bytes
     try:
@@ -90,7 +90,7 @@ def with_messages(
                 _refuse(answer, error.code)
     finally:
         for _, answer in _partitions(response):
-            if isinstance(answer.records, FileSlice):  # not reached, because of a bug before
+            if isinstance(answer.records, FileSlice):  # only after a failure before
                 answer.records.release()
     return response
 
@@ -105,9 +105,9 @@ def _convert(
     fetch_offset: int,
     limit: int,
 ) -> Steps[bytearray]:
-    """Give the messages of the records that were read; where none is for clients (a marker), of those behind them.
+    """Convert the records that were read; if none of them is for clients (markers), those behind them.
 
-    Such a client counts on from the last offset that it got: with nothing, it would ask for the same for ever.
+    Such a client counts on from the last offset that it got: without messages it would ask for the same for ever.
     """
     offset = fetch_offset
     while True:
@@ -127,9 +127,9 @@ def _partitions(response: FetchResponse) -> Iterator[tuple[str, PartitionRespons
 
 
 def _refuse_topics_in_zstd(topics: Topics, response: FetchResponse) -> None:
-    """Give these clients nothing of topics whose setting is zstd, not even an error (``KafkaApis`` of 3.9).
+    """Refuse topics whose ``compression.type`` is zstd, in place of any other error (``KafkaApis`` of 3.9).
 
-    To those of Fetch 4 to 9, Apache 4 no longer says that.
+    Apache 4 no longer refuses them to clients of Fetch 4 to 9.
     """
     for name, answer in _partitions(response):
         topic = topics.by_name.get(name)

@@ -1,8 +1,8 @@
-"""Converts what clients from before Kafka 0.11 send and understand (``wire/message_sets``) into batches and back.
+"""Converts messages (``wire/message_sets``), which clients before Kafka 0.11 send and read, to batches and back.
 
-In steps, because each record costs microseconds: others have their turn, and codecs run in threads. Apache 3.9 is the
-model, the last release that did it: ``LogValidator`` makes one batch of all that a producer sent for a partition,
-``RecordsUtil.downConvert`` one message, or one wrapper, of what a batch holds.
+Conversion goes in steps, because each record costs microseconds: other requests have their turn, and codecs run in
+threads. The model is Apache 3.9, the last release that converted: ``LogValidator`` makes one batch of all messages for
+a partition, ``RecordsUtil.downConvert`` one message, or one wrapper, of each batch.
 """
 
 from functools import partial
@@ -31,16 +31,16 @@ RECORDS_PER_STEP = 100
 
 
 def up_converted(records: bytes, config: LogConfig, compression: Compression | None) -> Steps[bytearray | None]:
-    """One batch of the messages that a producer sent for a partition; None if no whole one is there.
+    """Return one batch of the messages that a producer sent for a partition; None if there is no whole message.
 
-    ``compression`` is the topic's codec; without, the producer's is kept. Raises KafkaError as Apache refuses messages:
-    CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, and UNKNOWN_SERVER_ERROR for what it has no
-    name for.
+    ``compression`` is the topic's codec; without it, the producer's is kept. Raises KafkaError as Apache refuses
+    messages: CORRUPT_MESSAGE, MESSAGE_TOO_LARGE, INVALID_RECORD, INVALID_TIMESTAMP, and UNKNOWN_SERVER_ERROR for errors
+    that have no code of their own.
     """
     messages = []
     for message in read_messages(records, config.max_message_bytes):
         if message.codec > ZSTD:
-            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"There is no codec {message.codec}")  # so does Apache
+            raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"Codec {message.codec} is unknown")  # as in Apache
         messages.append(message)
         if len(messages) % RECORDS_PER_STEP == 0:
             yield None
@@ -48,7 +48,7 @@ def up_converted(records: bytes, config: LogConfig, compression: Compression | N
         return None
     codec = next((message.codec for message in messages if message.codec != NONE), NONE)
     if codec != NONE and len(messages) > 1:
-        raise KafkaError(ErrorCode.INVALID_RECORD, "There is more than one compressed message for the partition")
+        raise KafkaError(ErrorCode.INVALID_RECORD, "The partition has more than one compressed message")
     if codec != NONE:
         data = yield partial(decompressed, messages[0])
         found = read_inner_messages(messages[0], data)
@@ -68,27 +68,27 @@ def up_converted(records: bytes, config: LogConfig, compression: Compression | N
 
 
 def _check_timestamp(outer: Message, message: Message, config: LogConfig) -> None:
-    """Refuse times that only a broker may give; without a time, or where it is the broker's anyway (as Apache does).
+    """Refuse LogAppendTime where Apache does: without a timestamp, or for a topic in which the broker sets it.
 
-    Times before 1970 have no place in a batch (``MemoryRecordsBuilder``).
+    Times before 1970 are refused as well: a batch has no place for them (``MemoryRecordsBuilder``).
     """
     if outer.timestamp_type == LOG_APPEND_TIME and (config.uses_log_append_time or message.timestamp == NO_TIMESTAMP):
         raise KafkaError(ErrorCode.INVALID_TIMESTAMP, "Only the broker may mark messages with LogAppendTime")
     if message.timestamp < NO_TIMESTAMP:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"A message has the time {message.timestamp}")
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR, f"A message has the timestamp {message.timestamp}")
 
 
 class DownConverted(NamedTuple):
-    """Messages, and the offset after what was looked at: where nothing of that is for clients, there are none."""
+    """Converted messages, empty if no record was for clients, and the offset after the records looked at."""
 
     messages: bytearray
     next_offset: int
 
 
 def down_converted(records: bytes, *, magic: int, fetch_offset: int, max_bytes: int) -> Steps[DownConverted]:
-    """The messages of some batches, of which the last may be cut off, from ``fetch_offset`` on.
+    """Return the messages of some batches, of which the last may be cut off, from ``fetch_offset`` on.
 
-    Not much more than ``max_bytes``, but at least the first. Headers are left out, transaction markers too. Raises
+    They are not much more than ``max_bytes``, but at least one. Headers and transaction markers are left out. Raises
     KafkaError UNSUPPORTED_COMPRESSION_TYPE if the first batch is in zstd, which these clients have never heard of.
     """
     messages = bytearray()
@@ -102,7 +102,7 @@ def down_converted(records: bytes, *, magic: int, fetch_offset: int, max_bytes: 
         if header.codec == ZSTD and not header.is_control:
             if messages:
                 break
-            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Fetch version 10")
+            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs version 10 of Fetch")
         if not header.is_control:
             room = max_bytes - len(messages)
             converted = yield from _down_converted_batch(
@@ -119,7 +119,7 @@ def down_converted(records: bytes, *, magic: int, fetch_offset: int, max_bytes: 
 def _down_converted_batch(
     payload: bytes, header: BatchHeader, *, magic: int, fetch_offset: int, room: int
 ) -> Steps[bytearray]:
-    """A batch as messages, as far as there is room for more than one; in a codec it is one wrapper of all."""
+    """Return a batch as messages, as many as there is room for but at least one; compressed, as one wrapper."""
     codec = header.codec
     data = payload if codec == NONE else (yield partial(decompress, codec, payload))
     builder = MessageSetBuilder(magic=magic, codec=codec, timestamp_type=header.timestamp_type)

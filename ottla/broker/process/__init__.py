@@ -1,1 +1,1 @@
-"""What a broker's process is made of: options, descriptors, disk threads, regular work."""
+"""The parts of a broker's process: options, file descriptors, disk threads, regular work."""

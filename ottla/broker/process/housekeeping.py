@@ -1,7 +1,7 @@
-"""When old data goes: the broker's schedule of retention and of the store's chores.
+"""The broker's schedule of retention, and of the store's chores.
 
 Retention is the broker's, by topic: every ``log.retention.check.interval.ms``, and for compacted topics when the store
-asks for it. Which chores there are, and how often they come, the store says.
+asks for it. The store names its chores, and the pauses between them.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Keeps one cluster's logs: the ``Keeper`` of their store. Each of its tasks is under way at most once."""
+    """The ``Keeper`` of one cluster's store of logs. Each of its tasks is under way at most once."""
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
@@ -35,7 +35,7 @@ class Housekeeping:
             partial(self._repeat, "retention", self.apply_retention, self._retention_pause_s),
         )
 
-    # What the chores ask, as it is when they ask: settings may change while the broker runs.
+    # The questions of the chores, answered with the settings of the moment: they may change while the broker runs.
 
     def now_ms(self) -> int:
         """Return the cluster's time of day."""
@@ -46,7 +46,7 @@ class Housekeeping:
         return self._cluster.config.boolean("log.cleaner.enable")
 
     def compaction_pause_s(self) -> float:
-        """Return the seconds between two looks for logs to compact."""
+        """Return the seconds between two searches for logs to compact."""
         return self._cluster.config.integer("log.cleaner.backoff.ms") / 1000
 
     def compaction_settings(self) -> CompactionSettings:
@@ -73,15 +73,15 @@ class Housekeeping:
         return self._cluster.config.integer("log.retention.check.interval.ms") / 1000
 
     def apply_retention(self, *, to_compacted: bool = False) -> Steps[None]:
-        """Let go, in every log, what its topic's settings say. Logs that are compacted have their own time for it."""
+        """Delete old segments, by topics' settings, of logs that are not compacted, or only of those that are."""
         for topic in list(self._cluster.topics.by_name.values()):
             if topic.log_config.is_compacted != to_compacted:
                 continue
             for partition in list(topic.partitions):
                 try:
                     yield from self._apply_retention(partition)
-                except Exception:  # One log's trouble is not the others'.
-                    log.exception("retention of %s-%d failed", topic.name, partition.index)
+                except Exception:  # One log's failure must not stop the others.
+                    log.exception("Retention of %s-%d failed", topic.name, partition.index)
                 yield None
 
     def _apply_retention(self, partition: Partition) -> Steps[None]:
@@ -91,7 +91,7 @@ class Housekeeping:
             partition.start_moved()
 
     def _repeat(self, name: str, task: Callable[[], Steps[None]], pause_s: Callable[[], float]) -> None:
-        """Do ``task``, and again ``pause_s`` after its end, whatever came of it."""
+        """Run ``task``, and again ``pause_s`` after its end, whether it succeeded or not."""
 
         def again(_: object) -> None:
             self._later(pause_s(), partial(self._repeat, name, task, pause_s))

@@ -5,20 +5,20 @@ from __future__ import annotations
 from ottla.broker.user_errors import StartError
 from ottla.storage.files.real import default_open_limit
 
-LEAST_OPEN_FILES = 64
+MINIMUM_OPEN_FILES = 64
 OWN_FILES = 24
-"""Descriptors for what is neither a connection nor a log: listeners, the catalog, checkpoints, the poll set."""
-_MOST_OPEN_FILES = 1 << 20  # "unlimited" is a number that the kernel refuses
+"""The number of files that are neither connections nor logs: listeners, the catalog, checkpoints, the poll set."""
+_MAXIMUM_OPEN_FILES = 1 << 20  # "unlimited" is a number that the kernel refuses
 
 
 def raise_open_file_limit() -> int:
-    """Raise the soft limit to the hard one and return it; raises StartError where even that is too few."""
+    """Raise the soft limit to the hard one and return it. Raises StartError if even that is too low."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
-        return _MOST_OPEN_FILES
+        return _MAXIMUM_OPEN_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard if hard != resource.RLIM_INFINITY else _MOST_OPEN_FILES, _MOST_OPEN_FILES)
+    wanted = min(hard if hard != resource.RLIM_INFINITY else _MAXIMUM_OPEN_FILES, _MAXIMUM_OPEN_FILES)
     # macOS says "unlimited" and takes no more than OPEN_MAX.
     for limit in (wanted, 10_240):
         if soft != resource.RLIM_INFINITY and soft < limit:
@@ -27,12 +27,12 @@ def raise_open_file_limit() -> int:
             except (ValueError, OSError):
                 continue
             soft = limit
-    if soft != resource.RLIM_INFINITY and soft < LEAST_OPEN_FILES:
+    if soft != resource.RLIM_INFINITY and soft < MINIMUM_OPEN_FILES:
         raise StartError(
-            f"only {soft} files may be open at once, and a broker needs at least {LEAST_OPEN_FILES}: "
+            f"only {soft} files may be open at once, and a broker needs at least {MINIMUM_OPEN_FILES}: "
             f"raise the limit with `ulimit -n 1024` in this shell, or for the service that runs it"
         )
-    return soft if soft != resource.RLIM_INFINITY else _MOST_OPEN_FILES
+    return soft if soft != resource.RLIM_INFINITY else _MAXIMUM_OPEN_FILES
 
 
 def connection_limit(open_files: int) -> int:

@@ -14,11 +14,11 @@ from ottla.ready import Ready
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """All that the server needs to know. `on_ready` is called once, when the first client would be answered.
+    """The options of one server. `on_ready` is called once, when the broker can answer clients.
 
-    `advertise` is what the person chose for clients to connect to (port 0: the port that is listened on; else the
-    second node has the next port); None leaves it to ottla.broker.settings.addresses. `config` is the first node's,
-    `more_nodes` are those of the others.
+    `advertise` is the address that clients are told to connect to, as the person chose it (port 0: the port that is
+    listened on; else the second node has the next port); None leaves the choice to ottla.broker.settings.addresses.
+    `config` has the settings of the first node, `more_nodes` those of the others.
     """
 
     listeners: tuple[Listener, ...]
@@ -29,4 +29,4 @@ class ServeOptions:
     on_ready: Callable[[Ready], None]
     more_nodes: tuple[BrokerConfig, ...] = ()
     release: Release | None = None
-    """The release of Apache's that clients are to find; None: all that is served."""
+    """The release of Apache Kafka whose APIs are served; None for all APIs that Ottla has."""

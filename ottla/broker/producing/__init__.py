@@ -1,1 +1,1 @@
-"""The way of a batch to its log: checks it, appends it, answers. Knows requests, and no sockets."""
+"""The way of a batch to its log: checks it, appends it, answers. Knows requests, but no sockets."""

@@ -27,7 +27,7 @@ SEEN_BY_THE_LOG = {
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     ErrorCode.INVALID_PRODUCER_EPOCH,
 }
-"""Errors that come with the log's start, because in Apache they are found as late as in the log."""
+"""Errors that name the log's start offset, because Apache finds them only in the log."""
 
 
 def respond(
@@ -61,7 +61,7 @@ def respond(
 
 
 def _name_new_leaders(context: Context, response: ProduceResponse) -> None:
-    """Tell who sent batches to the wrong node where they belong (KIP-951)."""
+    """Name the leaders of partitions whose batches were sent to the wrong node (KIP-951)."""
     cluster = context.cluster
     leaders = NewLeaders(cluster.nodes, context.listener)
     for data in response.responses:
@@ -99,7 +99,7 @@ def _refuse(context: Context, data: TopicData, answer: PartitionResponse, error:
 
 
 def _settle(context: Context, data: TopicData, answer: PartitionResponse, acks: int, done: Promise[Appended]) -> None:
-    """Fill in what became of a slow append. Meanwhile replicas may have gone that were to have it, too."""
+    """Fill in the outcome of a slow append. Replicas that should have it may have left the ISR meanwhile."""
     try:
         appended = done.result()
         topic = context.cluster.topics.by_id.get(data.topic_id) or context.cluster.topics.by_name.get(data.name)
@@ -109,7 +109,7 @@ def _settle(context: Context, data: TopicData, answer: PartitionResponse, acks: 
     except KafkaError as error:
         _refuse(context, data, answer, error)
     except Exception:
-        log.exception("an append failed")
+        log.exception("Append to %s-%d failed", data.name or data.topic_id.hex(), answer.index)
         answer.error_code = ErrorCode.UNKNOWN_SERVER_ERROR
 
 
@@ -128,7 +128,7 @@ def _when_appended(
     *,
     acks: int,
 ) -> Promise[Any]:
-    """Answer when the last of the slow appends is done; with acks=0 go on with the next request then."""
+    """Answer when the last of the slow appends is done; with acks=0, go on with the next request then."""
     pending: Promise[Any] = Promise()
     left = len(waiting)
 

@@ -1,4 +1,4 @@
-"""Appends what a producer sent to one partition: by the batch's header where that is enough, else looking inside."""
+"""Appends a producer's batch to one partition: checks its header and, where that is not enough, its records."""
 
 from typing import Final
 
@@ -28,7 +28,7 @@ ZSTD: Final = 4
 NOTHING_APPENDED = Appended(base_offset=-1, last_offset=-1, duplicate=False, log_start_offset=-1, log_append_time_ms=-1)
 """The answer to an empty set of messages."""
 UNUSUAL: Final = ZSTD | TIMESTAMP_TYPE_BIT | TRANSACTIONAL_BIT
-"""Attributes that need another look."""
+"""Attributes of a batch that need further checks."""
 
 
 def append(  # noqa: PLR0917 - calls by position are the cheaper ones
@@ -38,12 +38,12 @@ def append(  # noqa: PLR0917 - calls by position are the cheaper ones
     partition = _partition_for(context, topic, index, acks)
     config = topic.log_config
     if batch is None:
-        raise KafkaError(ErrorCode.INVALID_RECORD, "There is no batch for the partition")
+        raise KafkaError(ErrorCode.INVALID_RECORD, "The partition has no batch")
     header = check_produced(batch, config.max_message_bytes)
     attributes = header.attributes
     if attributes & UNUSUAL:
         if header.codec == ZSTD and not takes_zstd:
-            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs Produce version 7")
+            raise KafkaError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, "zstd needs version 7 of Produce")
         if header.is_transactional:
             raise KafkaError(ErrorCode.INVALID_TXN_STATE, "Transactions are not served yet")
         if header.timestamp_type == LOG_APPEND_TIME and config.uses_log_append_time:
@@ -59,7 +59,7 @@ def append(  # noqa: PLR0917 - calls by position are the cheaper ones
 
 
 def _partition_for(context: Context, topic: Topic, index: int, acks: int) -> Partition:
-    """Return the partition to append to. Raises ``KafkaError`` where nothing may be appended, whatever it is."""
+    """Return the partition to append to. Raises ``KafkaError`` if clients may not append to it at all."""
     partition = topic.partition(index)
     if not -1 <= acks <= 1:
         raise KafkaError(ErrorCode.INVALID_REQUIRED_ACKS)
@@ -82,12 +82,12 @@ def append_messages(
     def append_converted(batch: bytearray | None) -> Appended | Promise[Appended]:
         if partition.gone:
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
-        partition.check_asked(context.node_id)  # Another may lead by now.
+        partition.check_asked(context.node_id)  # Another node may lead by now.
         if batch is None:
             return NOTHING_APPENDED
         header = read_header(batch)
         if header.size > topic.log_config.max_message_bytes:
-            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"As a batch, the messages have {header.size} bytes")
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"The messages have {header.size} bytes as a batch")
         now_ms = cluster.clock.wall_ms()
         if topic.reads_records:
             topic.check_records(memoryview(batch), now_ms)
@@ -100,7 +100,7 @@ def append_messages(
 def _append_looking_inside(
     cluster: Cluster, topic: Topic, partition: Partition, batch: memoryview, header: BatchHeader
 ) -> Appended | Promise[Appended]:
-    """Check the records of a batch and give it the topic's codec, if settings or header call for that."""
+    """Check the records of a batch and compress it in the topic's codec, if settings or header call for that."""
     now_ms = cluster.clock.wall_ms()
     if topic.reads_records or header.max_timestamp < header.base_timestamp:
         greatest_timestamp = topic.check_records(batch, now_ms)
@@ -115,7 +115,7 @@ def _append_looking_inside(
             raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         header = read_header(compressed)
         if header.size > topic.log_config.max_message_bytes:
-            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"With the topic's codec the batch has {header.size} bytes")
+            raise KafkaError(ErrorCode.MESSAGE_TOO_LARGE, f"In the topic's codec the batch has {header.size} bytes")
         return partition.append(memoryview(compressed), header, now_ms)
 
     compressed = topic.compression.apply(batch, cluster.stepper.background)

@@ -1,4 +1,4 @@
-"""Answers the commonest Produce request straight from its bytes, without decoding it."""
+"""Answers the most common Produce request straight from its bytes, without decoding it."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -17,9 +17,9 @@ Straight = bytes | Promise[Any] | None
 
 
 def produce_straight(version: int) -> "Callable[[Context, int, bytearray, int, int], Straight] | None":
-    """Return what answers the commonest request from its bytes: one batch for one partition, the topic by its id.
+    """Return a function that answers the most common request: one batch for one partition, the topic named by its id.
 
-    It returns None for any other request, and where something is wrong: ``produce`` finds that again and says it.
+    That function returns None for any other request and for a wrong one, which ``produce`` then refuses.
     """
     if not ProduceRequest.names_topics_by_id(version):
         return None

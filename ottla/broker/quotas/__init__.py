@@ -1,1 +1,1 @@
-"""How much clients may ask for, what they had, and how they are slowed down."""
+"""Quotas: the limits of clients, what they have used of them, and how they are slowed down."""

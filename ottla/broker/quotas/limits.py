@@ -1,4 +1,4 @@
-"""How much clients may ask for (KIP-546): which quotas are set, kept in the catalog, and which one binds a client.
+"""The quotas of clients (KIP-546): those that are set, kept in the catalog, and the one that binds a client.
 
 Follows ``ClientQuotaControlManager`` and ``ClientQuotaCache``. An entity is a user, a client id, both, or an address;
 without a name it is the default for those that have none of their own.
@@ -19,23 +19,23 @@ REQUEST_PERCENTAGE = "request_percentage"
 CONTROLLER_MUTATION_RATE, CONNECTION_CREATION_RATE = "controller_mutation_rate", "connection_creation_rate"
 CLIENT_KEYS = (PRODUCER_BYTE_RATE, CONSUMER_BYTE_RATE, REQUEST_PERCENTAGE, CONTROLLER_MUTATION_RATE)
 _KEYS: Mapping[str, tuple[str, ...]] = {USER: CLIENT_KEYS, CLIENT_ID: CLIENT_KEYS, IP: (CONNECTION_CREATION_RATE,)}
-_MOST: Mapping[str, int] = {
+_MAXIMUM: Mapping[str, int] = {
     PRODUCER_BYTE_RATE: 2**63 - 1,
     CONSUMER_BYTE_RATE: 2**63 - 1,
     CONNECTION_CREATION_RATE: 2**31 - 1,
 }
-"""Whole numbers, and how great they may be."""
+"""Maximum value of each quota that is a whole number."""
 KIND = "quota"
-"""Where quotas are in the catalog: the entity as JSON."""
+"""The kind of the catalog's entries for quotas; their name is the entity as JSON."""
 
 Entity = tuple[tuple[str, str | None], ...]
-"""Types and names, in the order of the types; no name is the default."""
+"""The types and names of an entity, in the order of the types; no name means the default."""
 EXACT, DEFAULT, ANY = range(3)
-"""How a filter's component matches a name."""
+"""The ways in which a filter's component matches a name."""
 
 
 class Component(NamedTuple):
-    """One part of a filter: the entity has this type, and its name matches."""
+    """One component of a filter: the entity must have this type, and a name that matches."""
 
     entity_type: str
     match_type: int
@@ -43,7 +43,7 @@ class Component(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """What binds a client, and who shares it: a user with all clients, or each client of a user by itself."""
+    """The limit for a client, and the clients that share it: all of a user, or each client of a user by itself."""
 
     value: float
     shared_by: tuple[str, str, str]
@@ -70,11 +70,11 @@ class Quotas:
 
     @property
     def bind_clients(self) -> bool:
-        """Whether there is any that has to be looked at when a client asks for something."""
+        """Whether a quota is set that requests of clients must be checked against."""
         return any(not values.keys().isdisjoint(CLIENT_KEYS) for values in self._by_entity.values())
 
     def limit(self, key: str, user: str, client_id: str) -> Limit | None:
-        """Return what binds a client: the most particular entity that has this quota (``DefaultQuotaCallback``)."""
+        """Return the limit of the most particular entity that matches a client (``DefaultQuotaCallback``)."""
         each, whole = (key, user, client_id), (key, user, "")
         for entity, shared_by in (
             (((CLIENT_ID, client_id), (USER, user)), each),
@@ -92,7 +92,7 @@ class Quotas:
         return None
 
     def connections_per_second(self, address: str) -> float | None:
-        """Return how many connections may be made from an address: its own quota, else that of all addresses."""
+        """Return the connections per second that an address may make: its own quota, else that of all addresses."""
         if not self._by_address:
             return None
         return self._by_address.get(ipaddress.ip_address(address), self._by_address.get(None))
@@ -100,7 +100,7 @@ class Quotas:
     def describe(
         self, components: Sequence[Component], *, strict: bool
     ) -> Iterator[tuple[Entity, Mapping[str, float]]]:
-        """Yield the entities that match all components; if strict, those that have no other part.
+        """Yield the entities that match all components; if strict, only those without other parts.
 
         Raises ``KafkaError`` INVALID_REQUEST, UNSUPPORTED_VERSION.
         """
@@ -142,30 +142,30 @@ def _check_filter(components: Sequence[Component]) -> None:
     types = [each.entity_type for each in components]
     for each in components:
         if not each.entity_type:
-            raise _invalid("A part of the filter has no type")
+            raise _invalid("A component of the filter has no type")
         if each.match_type not in {EXACT, DEFAULT, ANY}:
-            raise _invalid(f"{each.match_type} is not a way to match a name")
+            raise _invalid(f"Match type {each.match_type} is unknown")
         if (each.match is None) == (each.match_type == EXACT):
-            raise _invalid("A name is given to be matched exactly, and only then")
+            raise _invalid("An exact match needs a name, and no other match may have one")
         if types.count(each.entity_type) > 1:
-            raise _invalid(f"{each.entity_type} is filtered by twice")
+            raise _invalid(f"The filter names {each.entity_type} more than once")
         if each.entity_type not in _KEYS:
             raise KafkaError(ErrorCode.UNSUPPORTED_VERSION, f"{each.entity_type} has no quotas")
     if IP in types and len(types) > 1:
-        raise _invalid("An address has quotas of its own only")
+        raise _invalid("ip cannot be combined with other entity types")
 
 
 def _check_entity(entity: Entity) -> None:
     if not entity:
-        raise _invalid("The entity is nobody")
+        raise _invalid("The entity is empty")
     names = dict(entity)
     for entity_type, name in entity:
         if entity_type not in _KEYS:
             raise _invalid(f"{entity_type} has no quotas")
         if name == "":
-            raise _invalid(f"A {entity_type} has a name")
+            raise _invalid(f"The name of a {entity_type} must not be empty")
     if IP in names and len(names) > 1:
-        raise _invalid("An address has quotas of its own only")
+        raise _invalid("ip cannot be combined with other entity types")
 
 
 def _check_value(entity: Entity, key: str, value: float) -> None:
@@ -177,11 +177,11 @@ def _check_value(entity: Entity, key: str, value: float) -> None:
             ipaddress.ip_address(address)
         except ValueError:
             raise _invalid(f"{address} is not an address") from None
-    if value <= 0:  # and nothing is said of NaN, as in Apache
+    if value <= 0:  # NaN passes, as in Apache
         raise _invalid(f"{key} must be above 0")
-    if key in _MOST:
-        if value > _MOST[key]:
-            raise _invalid(f"{key} can be at most {_MOST[key]}")
+    if key in _MAXIMUM:
+        if value > _MAXIMUM[key]:
+            raise _invalid(f"{key} can be at most {_MAXIMUM[key]}")
         if value % 1 > 0:
             raise _invalid(f"{key} must be a whole number")
 

@@ -1,4 +1,4 @@
-"""How much there was lately, and how long until it is little enough again.
+"""Rates of late, and the time until they are within their limits again.
 
 Follows Apache's ``Rate``, ``TokenBucket`` and ``QuotaUtils``.
 """
@@ -15,7 +15,7 @@ class Rate:
         self._windows = windows
         self._window_s = window_s
         self._samples: deque[list[float]] = deque()
-        """When each window began, and how much there was in it."""
+        """The start and the amount of each window."""
 
     def add(self, amount: float, now: float) -> None:
         """Count an amount; a negative one takes back what was counted before."""
@@ -27,24 +27,24 @@ class Rate:
         self._forget(now)
 
     def seconds(self, now: float) -> float:
-        """Over how long it is measured: as if the windows before the first had been empty."""
+        """Return the time that is measured over: as if the windows before the first had been empty."""
         self._forget(now)
         elapsed = now - self._samples[0][0] if self._samples else 0.0
         missing = self._windows - 1 - int(elapsed // self._window_s)
         return max(elapsed + max(missing, 0) * self._window_s, self._window_s)
 
     def per_second(self, now: float) -> float:
-        """The amount per second."""
+        """Return the amount per second."""
         self._forget(now)
         return sum(amount for _, amount in self._samples) / self.seconds(now)
 
     def is_idle(self, now: float) -> bool:
-        """Whether nothing of late is left to count."""
+        """Whether all windows are over, so that the rate is 0."""
         self._forget(now)
         return not self._samples
 
     def wait_ms(self, limit: float, now: float) -> int:
-        """How long nothing may be added until the rate is down to ``limit``; 0 if it is not above."""
+        """Return the time, without a new amount, until the rate is down to ``limit``; 0 if it is not above."""
         rate = self.per_second(now)
         if not rate > limit:
             return 0
@@ -57,18 +57,18 @@ class Rate:
 
 
 class TokenBucket:
-    """A stock that grows by so much a second, up to what ``burst_s`` seconds give; what is taken may leave a debt."""
+    """A stock of tokens that grows by a limit per second, up to that of ``burst_s`` seconds; it may become a debt."""
 
     __slots__ = ("_burst_s", "_tokens", "_updated_at")
 
     def __init__(self, *, burst_s: float) -> None:
         self._burst_s = burst_s
         self._tokens: float | None = None
-        """None: full, whatever the limit is."""
+        """The tokens in stock; None means full, whatever the limit is."""
         self._updated_at = 0.0
 
     def tokens(self, limit: float, now: float) -> float:
-        """What is there now, with ``limit`` a second; below 0 it is a debt."""
+        """Return the tokens in stock now, growing by ``limit`` a second; below 0 they are a debt."""
         burst = limit * self._burst_s
         if self._tokens is None:
             self._tokens = burst
@@ -77,13 +77,13 @@ class TokenBucket:
         return self._tokens
 
     def take(self, amount: float, limit: float, now: float) -> None:
-        """Take an amount, be it there or not."""
+        """Take an amount, whether the stock holds it or not."""
         self._tokens = self.tokens(limit, now) - amount
 
     def is_full(self, limit: float, now: float) -> bool:
-        """Whether nothing of what was taken is missing any more."""
+        """Whether the stock is full again."""
         return self.tokens(limit, now) >= limit * self._burst_s
 
     def wait_ms(self, limit: float, now: float) -> int:
-        """How long until there is no debt; 0 if there is none."""
+        """Return the time until the debt is paid; 0 if there is none."""
         return round(max(0.0, -self.tokens(limit, now)) / limit * 1000)

@@ -1,4 +1,4 @@
-"""Holds clients to their quotas: measures what they produce, fetch, change and cost, and lets them wait.
+"""Holds clients to their quotas: measures their bytes, changes and request time, and makes them wait.
 
 Only while a quota is set: then each connection has a ``Meter``, and routes of its own that go through it
 (``requests.metered``). A client over a quota is answered at once, is told for how long it is muted, and is not read
@@ -37,7 +37,7 @@ class Measured(Protocol):
     meter: "Meter | None"
 
     def measure(self, meter: "Meter | None", /) -> None:
-        """Go through a meter from the next request on, or no longer."""
+        """Measure requests with a meter from the next one on; None stops that."""
         ...
 
 
@@ -49,21 +49,21 @@ class Throttling:
         self.clock = clock
         self.timers = timers
         self.stopwatch: Stopwatch = stopwatch
-        """Measures what a request costs."""
+        """The clock that measures the time of a request."""
         self.version = 0
-        """Of the quotas; a meter that has seen another looks again."""
+        """The version of the quotas; a meter that has seen another one looks its limits up again."""
         self._windows = config.integer("quota.window.num")
         self._window_s = config.integer("quota.window.size.seconds")
         self._burst_s = config.integer("controller.quota.window.num") * config.integer(
             "controller.quota.window.size.seconds"
         )
         self._rates: dict[tuple[int, tuple[str, str, str]], Rate] = {}
-        """By the node that counts, and by those who share a quota: each node gives them the whole of it."""
+        """The rates, by node and by the clients that share a quota: each node gives them the whole quota."""
         self._buckets: dict[tuple[str, str, str], TokenBucket] = {}
         self._connections: WeakSet[Measured] = WeakSet()
 
     def watch(self, connection: Measured) -> None:
-        """Measure a new connection, now or once there are quotas."""
+        """Measure a new connection, now or once a quota is set."""
         self._connections.add(connection)
         if self.quotas.bind_clients:
             connection.measure(Meter(self, connection.node_id))
@@ -80,7 +80,7 @@ class Throttling:
                 connection.measure(Meter(self, connection.node_id) if needed else None)
 
     def rate(self, node_id: int, shared_by: tuple[str, str, str], now: float) -> Rate:
-        """Return what those who share a quota have had of a node; those who had nothing for long are forgotten."""
+        """Return the rate of the clients that share a quota of a node; idle rates are dropped."""
         rate = self._rates.get((node_id, shared_by))
         if rate is None:
             if len(self._rates) >= MAXIMUM_IDLE_RATES:
@@ -89,7 +89,7 @@ class Throttling:
         return rate
 
     def bucket(self, limit: Limit, now: float) -> TokenBucket:
-        """Return the changes that those who share a quota may still make; buckets that are full again are dropped."""
+        """Return the bucket of changes of the clients that share a quota; full buckets are dropped."""
         bucket = self._buckets.get(limit.shared_by)
         if bucket is None:
             if len(self._buckets) >= MAXIMUM_IDLE_RATES:
@@ -98,9 +98,9 @@ class Throttling:
         return bucket
 
     def hold_newcomer_s(self, address: str, node_id: int = 0) -> float:
-        """Count a connection from an address to a node; returns 0 where it may stay, else for how long it is held.
+        """Count a connection from an address to a node; returns 0 if it may stay, else the seconds to hold it.
 
-        One that may not stay is not counted, and never held for longer than a window (``ConnectionQuotas``, KIP-612).
+        A connection that may not stay is not counted, and is held for at most a window (``ConnectionQuotas``, KIP-612).
         """
         limit = self.quotas.connections_per_second(address)
         if limit is None:
@@ -114,17 +114,17 @@ class Throttling:
         return min(wait_ms / 1000, self._window_s)
 
     def most_at_once(self, limit: Limit) -> int:
-        """How many bytes one fetch may have so that it can be within its quota at all."""
+        """Return the maximum size of one fetch, in bytes: a larger one could never be within its quota."""
         return int(min(limit.value * (self._windows - 1) * self._window_s, 2**62))
 
     @property
     def longest_request_wait_ms(self) -> int:
-        """The time that a client may take is given back soon: nobody waits longer than one window for it."""
+        """The maximum wait for request time: one window, in milliseconds."""
         return self._window_s * 1000
 
 
 class Meter:
-    """Measures one connection. ``wait_ms`` is what the request under way has earned so far."""
+    """The meter of one connection. ``wait_ms`` is the wait that the request under way has earned so far."""
 
     def __init__(self, throttling: Throttling, node_id: int) -> None:
         self.throttling = throttling
@@ -142,16 +142,16 @@ class Meter:
             self._limits = {key: self.throttling.quotas.limit(key, user, known[2]) for key in CLIENT_KEYS}
 
     def most_to_fetch(self, wanted: int) -> int:
-        """Return how much of what a fetch wants it may have."""
+        """Return the number of the wanted bytes that one fetch may have."""
         limit = self._limits.get(CONSUMER_BYTE_RATE)
         return wanted if limit is None else min(wanted, self.throttling.most_at_once(limit))
 
     def produced(self, size: int) -> None:
-        """Count what a client produced."""
+        """Count the bytes that a client produced."""
         self._wait_ms = max(self._wait_ms, self._count(PRODUCER_BYTE_RATE, size))
 
     def fetched(self, size: int) -> bool:
-        """Count what a fetch would get; return whether it may. If not, it gets nothing, and nothing is counted."""
+        """Count the bytes of a fetch if it is within its quota, and return whether it is."""
         wait_ms = self._count(CONSUMER_BYTE_RATE, size)
         if wait_ms and size:
             self._count(CONSUMER_BYTE_RATE, -size)
@@ -159,15 +159,15 @@ class Meter:
         return wait_ms == 0
 
     def took(self, seconds: float) -> None:
-        """Count the time that a request took, of which a whole second in a second is 100 per cent."""
+        """Count the time that a request took; one second in each second is 100 per cent."""
         wait_ms = self._count(REQUEST_PERCENTAGE, seconds * 100)
         self._wait_ms = max(self._wait_ms, min(wait_ms, self.throttling.longest_request_wait_ms))
 
     def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
-        """Count partitions that are made or deleted; tried out, too.
+        """Count partitions that are created or deleted, also with validate only.
 
-        Raises ``KafkaError`` THROTTLING_QUOTA_EXCEEDED, and counts nothing, where there were too many before. A client
-        that does not know this code gets what it wants, and has to wait.
+        Raises ``KafkaError`` THROTTLING_QUOTA_EXCEEDED, and counts nothing, if there were too many before. For a client
+        that does not know this code the change is made, and the client has to wait.
         """
         wait_ms = self._change(count, at_any_rate=not client_is_told)
         self._wait_ms = max(self._wait_ms, wait_ms)
@@ -175,11 +175,11 @@ class Meter:
             raise KafkaError(ErrorCode.THROTTLING_QUOTA_EXCEEDED)
 
     def may_make_partitions(self, count: int) -> bool:
-        """Count partitions of a topic that is made on demand, unless there were too many before. Nobody waits."""
+        """Count partitions of a topic created on demand; False if there were too many before. No client waits."""
         return not self._change(count, at_any_rate=False)
 
     def _change(self, count: int, *, at_any_rate: bool) -> int:
-        """Count changes if there is no debt, or at any rate; return how long it takes to pay what was owed then."""
+        """Count changes if there is no debt, or ``at_any_rate``; return the milliseconds until the debt is paid."""
         limit = self._limits.get(CONTROLLER_MUTATION_RATE)
         if limit is None:
             return 0
@@ -201,12 +201,12 @@ class Meter:
         return rate.wait_ms(limit.value, now)
 
     def settle(self) -> int:
-        """Return for how long the connection is muted after this request, in milliseconds."""
+        """Return the time for which the connection is muted after this request, in milliseconds."""
         wait_ms, self._wait_ms = self._wait_ms, 0
         return wait_ms
 
     def pause(self, wait_ms: int) -> "Promise[Any]":
-        """Return what is resolved, with no answer, when the connection may be read from again."""
+        """Return a promise, resolved without an answer when the connection may be read from again."""
         throttling = self.throttling
         pending: Promise[Any] = Promise()
         timer = throttling.timers.schedule(throttling.clock.monotonic() + wait_ms / 1000, lambda: pending.resolve(None))

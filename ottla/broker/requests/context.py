@@ -1,4 +1,4 @@
-"""The context of a request: which node it came to, from which client over which connection, and in which version."""
+"""The context of a request: the node it came to, the client and connection it came from, and its version."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from ottla.broker.security.principal import ANONYMOUS
 
 
 class Context:
-    """One per connection; the fields that belong to a request are set before each handler's call.
+    """The context of one connection's requests; the fields of a single request are set before each handler's call.
 
     ``listener`` is the index of the listener that the client came through: its advertised address is what
     Metadata names.
@@ -46,8 +46,8 @@ class Context:
         self.meter: Meter | None = None
         """The meter of this connection while quotas are set (``quotas.throttling``)."""
         self.routes: dict[int, Any] = {}
-        """The routes of the APIs and versions that were asked for. Each connection has its own, so that the
-        first request of a version can be told from the others without a look at each of them."""
+        """The routes of the APIs and versions that were used. Each connection has its own, so that the first
+        request of a version is recognised without a check in the others."""
 
     def changes_partitions(self, count: int, *, client_is_told: bool) -> None:
         """Hold the client to its quota of partitions made and deleted: see ``Meter.changes_partitions``."""
@@ -55,11 +55,11 @@ class Context:
             self.meter.changes_partitions(count, client_is_told=client_is_told)
 
     def may_make_partitions(self, count: int) -> bool:
-        """Whether the client's quota lets a topic of so many partitions be made on demand."""
+        """Return whether the client's quota allows a topic of ``count`` partitions to be created on demand."""
         return self.meter is None or self.meter.may_make_partitions(count)
 
     def measure(self, meter: Meter | None) -> None:
-        """Go through a meter from the next request on, or no longer."""
+        """Measure requests with a meter from the next one on; None stops that."""
         self.meter = meter
         self.routes = {}
 
@@ -72,7 +72,7 @@ class Contexts:
         self._answers = Answers(cluster.catalog, cluster.nodes, cluster.topics)
 
     def make(self, node: Node, host: str = "", *, listener: int = 0) -> Context:
-        """Return the context of a client that has just connected to a node, measured where there are quotas."""
+        """Return the context of a client that has just connected to a node, measured if quotas are set."""
         cluster = self._cluster
         client = Client(host, connected_ms=cluster.clock.wall_ms())
         context = Context(cluster=cluster, node=node, client=client, answers=self._answers, listener=listener)

@@ -1,4 +1,4 @@
-"""A reply, and a reply that comes later. The connection knows nothing more of a request that waits."""
+"""A reply, and a reply that comes later: all that a connection knows of a request that waits."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,13 +7,13 @@ from ottla.broker.apis import Api
 from ottla.scheduling.promise import Promise
 
 Reply = bytes | list[Any]
-"""The frame of an answer, or its pieces where some of it lies in files."""
+"""The frame of an answer, or its pieces if some of its bytes are in files."""
 
 
 class Deferred:
     """A request whose answer comes later. ``finish`` encodes it once ``pending`` is done.
 
-    ``at_once`` is a reply to send before that; the promise may then be nothing but leave to go on.
+    ``at_once`` is a reply to send before that; the promise may then only say when to go on.
     """
 
     __slots__ = ("api", "at_once", "finish", "pending")
@@ -31,5 +31,5 @@ class Deferred:
         self.at_once = at_once
 
     def reply(self) -> "Reply | Deferred | None":
-        """Encode the answer that has come. Raises ProtocolError where the connection must be closed instead."""
+        """Encode the answer that has come. Raises ProtocolError if the connection must be closed instead."""
         return self.finish(self.pending)

@@ -1,8 +1,8 @@
 """From a request's bytes to its handler and back to an answer's bytes: once, for all APIs.
 
-A handler is a plain function: it returns its response, a ``Promise``, or None where the protocol knows no answer
+A handler is a plain function: it returns its response, a ``Promise``, or None if the protocol has no answer
 (Produce with acks=0). ``KafkaError`` out of a handler becomes the response's own error code. Two short cuts: a
-family may answer the commonest requests of an API straight from their bytes (``produce_straight``), and answers to
+family may answer the most common requests of an API straight from their bytes (``produce_straight``), and answers to
 Metadata are remembered by the request's bytes for as long as the catalog does not change.
 """
 
@@ -35,7 +35,7 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
     release = context.cluster.release
     accepted = accepted_versions(api, release)
     if accepted is None:
-        raise ProtocolError(f"{api.name} is not served: Kafka {release and release.name} has nothing of it")
+        raise ProtocolError(f"{api.name} is not served: Kafka {release and release.name} does not have it")
     if not accepted[0] <= version <= accepted[1]:
         if api_key == ApiKey.API_VERSIONS:
             raise _UnsupportedApiVersionsError(accepted)
@@ -55,7 +55,7 @@ def _find_route(context: Context, api_key: int, version: int) -> Route:
 
 
 class _UnsupportedApiVersionsError(Exception):
-    """KIP-35: answered in version 0, so that a newer client can try again with what we have."""
+    """An ApiVersions request that is too new: answered in version 0, so that the client can try again (KIP-35)."""
 
     def __init__(self, accepted: tuple[int, int]) -> None:
         self.accepted = accepted
@@ -64,8 +64,8 @@ class _UnsupportedApiVersionsError(Exception):
 def handle(context: Context, buffer: bytearray, start: int, end: int) -> Reply | Deferred | None:
     """Answer the request in ``buffer[start:end]``; its views must not outlive this call.
 
-    Returns the answer's bytes (or pieces), a ``Deferred`` whose ``pending`` says when they are there, or None for
-    no answer. Raises ``ProtocolError`` where the bytes deserve none and the connection must be closed.
+    Returns the answer's bytes (or pieces), a ``Deferred`` whose ``pending`` is done when they are there, or None for
+    no answer. Raises ``ProtocolError`` if the bytes are bad and the connection must be closed.
     """
     if end - start < REQUEST_HEADER_SIZE:
         raise ProtocolError(f"a request of {end - start} bytes has no whole header")
@@ -131,7 +131,7 @@ def _skip_header_tags(route: Route, buffer: bytearray, position: int, end: int) 
 def _remembered(
     context: Context, route: Route, correlation_id: int, *, buffer: bytearray, start: int, end: int
 ) -> Reply | Deferred:
-    """Answer a request as it was answered before, if the catalog is still the same."""
+    """Return the remembered answer to a request, if the catalog has not changed since; else answer it."""
     answers = context.answers
     key = (route.version, context.listener, bytes(buffer[start:end]))
     answer = answers.get(key)
@@ -153,7 +153,7 @@ def _error_reply(route: Route, correlation_id: int, error: Exception, context: C
     if isinstance(error, KafkaError):
         code = error.code
     else:
-        log.error("%s v%d from %s failed", route.api.name, route.version, context.client.host, exc_info=error)
+        log.error("%s v%d request from %s failed", route.api.name, route.version, context.client.host, exc_info=error)
         code = ErrorCode.UNKNOWN_SERVER_ERROR
     response = _top_level_error(route, code, error)
     if response is None:

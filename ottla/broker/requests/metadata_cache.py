@@ -1,4 +1,4 @@
-"""Answers that depend on the catalog and on the nodes alone, kept until these change. Bounded in number and size."""
+"""A cache of answers that depend on the catalog and the nodes alone, until these change. Bounded in number and size."""
 
 from typing import TYPE_CHECKING
 
@@ -10,15 +10,15 @@ from ottla.wire.codes import ErrorCode
 if TYPE_CHECKING:
     from ottla.wire.messages.core import MetadataResponse
 
-MOST_ANSWERS = 256
-LARGEST_ANSWER = 1 << 16
+MAXIMUM_ANSWERS = 256
+MAXIMUM_ANSWER_BYTES = 1 << 16
 
 Key = tuple[int, int, bytes]
-"""Version, listener, and the request's bytes behind its header."""
+"""The version, the listener, and the request's bytes behind its header."""
 
 
 class Answers:
-    """Encoded responses by request. All are dropped when the catalog moves, a node comes or goes, or a log fails."""
+    """Encoded responses by request, dropped when the catalog changes, a node starts or stops, or a log fails."""
 
     def __init__(self, catalog: Catalog, nodes: Nodes, topics: Topics) -> None:
         self._catalog = catalog
@@ -30,7 +30,7 @@ class Answers:
         self._answers: dict[Key, bytes] = {}
 
     def get(self, key: Key) -> bytes | None:
-        """Return the answer that was given since the last change, if there is one."""
+        """Return the answer that was remembered since the last change, if there is one."""
         if (
             self._offset != self._catalog.metadata_offset
             or self._nodes_version != self._nodes.version
@@ -44,8 +44,8 @@ class Answers:
 
     def put(self, key: Key, answer: bytes) -> None:
         """Remember an answer, unless it is large. Answering may have changed the catalog."""
-        if self.get(key) is None and len(answer) + len(key[2]) <= LARGEST_ANSWER:
-            if len(self._answers) >= MOST_ANSWERS:
+        if self.get(key) is None and len(answer) + len(key[2]) <= MAXIMUM_ANSWER_BYTES:
+            if len(self._answers) >= MAXIMUM_ANSWERS:
                 self._answers.clear()
             self._answers[key] = answer
 

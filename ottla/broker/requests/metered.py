@@ -12,7 +12,7 @@ from ottla.wire.codes import ApiKey
 
 
 class MeteredRoute(Route):
-    """A route of one connection: its answers are measured, and say how long the client has to wait."""
+    """A route of one connection: measures requests and answers, and tells the client how long it has to wait."""
 
     __slots__ = ("_answer", "_meter")
 
@@ -21,7 +21,7 @@ class MeteredRoute(Route):
         self._meter = meter
         self._answer = self.handler
         self.handler = self._handle
-        # The short cuts know nothing of quotas.
+        # The short cuts do not measure.
         self.straight = None
         self.depends_on_catalog_only = False
 
@@ -37,13 +37,13 @@ class MeteredRoute(Route):
             meter.produced(
                 sum(len(each.records or b"") for topic in request.topic_data for each in topic.partition_data)
             )
-        if response is None:  # acks=0: nobody can be told to wait, so it just has to
+        if response is None:  # acks=0: there is no answer to name the wait, so the connection just waits
             wait_ms = meter.settle()
             return meter.pause(wait_ms) if wait_ms else None
         return response
 
     def encode(self, response: Any, correlation_id: int) -> Reply | Deferred:
-        """Return the frame, or where the client is over a quota the frame and how long it is muted."""
+        """Return the frame; if the client is over a quota, a ``Deferred`` that sends it and mutes the client."""
         wait_ms = self._meter.settle()
         if not wait_ms:
             return super().encode(response, correlation_id)
@@ -54,4 +54,4 @@ class MeteredRoute(Route):
 
 
 def _no_more(_pause: Promise[Any]) -> None:
-    """The answer was sent before the pause."""
+    """Return no further reply: the answer was sent before the pause."""

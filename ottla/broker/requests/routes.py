@@ -15,16 +15,16 @@ from ottla.wire.schema import Request, Response
 
 Handler = Callable[[Context, Any], Any]
 Straight = Callable[[Context, int, bytearray, int, int], "bytes | Promise[Any] | None"]
-"""Answers the request between two positions, by its correlation id, with a frame or a ``Promise``; None: I cannot."""
+"""A function that answers the request between two positions with a frame or a ``Promise``, or None if it cannot."""
 
 
 def snake_case(name: str) -> str:
-    """Return an API's name as its handler is called: ``OffsetForLeaderEpoch`` -> ``offset_for_leader_epoch``."""
+    """Return the name of an API's handler: ``OffsetForLeaderEpoch`` -> ``offset_for_leader_epoch``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 class Route:
-    """One API in one version: its codecs, its handler and how it is answered."""
+    """The route of one version of one API: its codecs, its handler and how it is answered."""
 
     __slots__ = (
         "api",
@@ -60,7 +60,7 @@ class Route:
         self.depends_on_catalog_only = api.key == ApiKey.METADATA
 
     def encode(self, response: Response, correlation_id: int) -> "Reply | Deferred":
-        """Return the frame of ``response``, in pieces where some of it lies in files; a ``Deferred`` says more."""
+        """Return the frame of ``response``, in pieces if some of its bytes are in files. See also ``Deferred``."""
         parts: list[Any] = []
         self.encoder(response, parts.append)
         if not self.carries_records:
@@ -69,4 +69,4 @@ class Route:
 
 
 ROUTES: dict[int, Route] = {}
-"""The routes of everybody who is not measured, by API and version: a codec cache, the same for all clusters."""
+"""The routes of all connections that are not measured, by API and version: the same for all clusters."""

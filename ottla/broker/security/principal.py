@@ -1,4 +1,4 @@
-"""Who a client is for the broker: a type and a name, by which quotas are looked up and tokens are refused."""
+"""The identity of a client: a type and a name, by which quotas are looked up and tokens are refused."""
 
 from typing import NamedTuple
 
@@ -11,4 +11,4 @@ class Principal(NamedTuple):
 
 
 ANONYMOUS = Principal("User", "ANONYMOUS")
-"""Everybody on a plain listener."""
+"""The user of every client on a plain listener."""

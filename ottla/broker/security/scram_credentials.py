@@ -1,4 +1,4 @@
-"""The SCRAM credentials of users (KIP-554), kept in the catalog as RFC 5802 wants them: never the password."""
+"""The SCRAM credentials of users (KIP-554), kept in the catalog as RFC 5802 describes: never the password."""
 
 import hashlib
 import hmac
@@ -8,9 +8,9 @@ from ottla.storage.catalog import Catalog
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 
-LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 16_384
+MINIMUM_ITERATIONS, MAXIMUM_ITERATIONS = 4096, 16_384
 KIND = "scram"
-"""Where they are in the catalog: the user's name, a line break, the mechanism."""
+"""The kind of the catalog's entries for credentials, named by the user, a line break and the mechanism."""
 
 
 class Mechanism(IntEnum):
@@ -32,11 +32,11 @@ class ScramCredentials:
         self._catalog = catalog
 
     def users(self) -> list[str]:
-        """Everybody who has a credential."""
+        """Return the names of the users that have a credential."""
         return sorted({name.rpartition("\n")[0] for name in self._catalog.entries(KIND)})
 
     def describe(self, user: str) -> list[tuple[Mechanism, int]]:
-        """The mechanisms of a user with their iterations. Raises ``KafkaError`` RESOURCE_NOT_FOUND."""
+        """Return the mechanisms of a user with their iterations. Raises ``KafkaError`` RESOURCE_NOT_FOUND."""
         entries = self._catalog.entries(KIND)
         found = [
             (mechanism, int(entries[_name(user, mechanism)]["iterations"]))
@@ -48,21 +48,21 @@ class ScramCredentials:
         return found
 
     def check(self, user: str, mechanism: int, iterations: int, salted_password: bytes) -> None:
-        """Refuse what is no credential. Raises ``KafkaError``."""
+        """Refuse an invalid credential. Raises ``KafkaError``."""
         _check_user(user, mechanism)
-        if not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
+        if not MINIMUM_ITERATIONS <= iterations <= MAXIMUM_ITERATIONS:
             raise KafkaError(
                 ErrorCode.UNACCEPTABLE_CREDENTIAL,
-                f"{iterations} iterations are not between {LEAST_ITERATIONS} and {MOST_ITERATIONS}",
+                f"{iterations} iterations are not between {MINIMUM_ITERATIONS} and {MAXIMUM_ITERATIONS}",
             )
         if not salted_password:
             raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "The salted password is empty")
 
     def check_deletion(self, user: str, mechanism: int) -> None:
-        """Refuse to delete what is not there. Raises ``KafkaError``."""
+        """Refuse to delete a credential that does not exist. Raises ``KafkaError``."""
         _check_user(user, mechanism)
         if _name(user, mechanism) not in self._catalog.entries(KIND):
-            raise KafkaError(ErrorCode.RESOURCE_NOT_FOUND, f"{user!r} has no such credential")
+            raise KafkaError(ErrorCode.RESOURCE_NOT_FOUND, f"{user!r} has no credential of this mechanism")
 
     def put(self, user: str, mechanism: int, *, iterations: int, salt: bytes, salted_password: bytes) -> None:
         """Set a credential that has been checked."""
@@ -80,7 +80,7 @@ class ScramCredentials:
     def restore(
         self, user: str, mechanism: int, *, iterations: int, salt: bytes, stored_key: bytes, server_key: bytes
     ) -> None:
-        """Set a credential as it is kept, which is how Apache keeps it, too."""
+        """Set a credential in the form in which it is kept, which is Apache's form, too."""
         credential = {
             "salt": salt.hex(),
             "stored_key": stored_key.hex(),
@@ -100,6 +100,6 @@ def _name(user: str, mechanism: int) -> str:
 
 def _check_user(user: str, mechanism: int) -> None:
     if not user:
-        raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "A user has a name")
+        raise KafkaError(ErrorCode.UNACCEPTABLE_CREDENTIAL, "The name of the user must not be empty")
     if mechanism not in set(Mechanism):
-        raise KafkaError(ErrorCode.UNSUPPORTED_SASL_MECHANISM, f"There is no mechanism {mechanism}")
+        raise KafkaError(ErrorCode.UNSUPPORTED_SASL_MECHANISM, f"SCRAM mechanism {mechanism} is unknown")

@@ -1,1 +1,1 @@
-"""What clients are told is served: releases of Apache Kafka, and features of the cluster."""
+"""The versions that clients are told of: releases of Apache Kafka, and features of the cluster."""

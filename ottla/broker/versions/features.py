@@ -1,6 +1,6 @@
-"""The features of the cluster (KIP-584): which levels are served, and which one is in force, kept in the catalog.
+"""The features of the cluster (KIP-584): the levels that are served, and the one in force, kept in the catalog.
 
-A feature stands here when its behaviour is served: clients turn to new protocols by what is in force.
+A feature stands here once its behaviour is served: clients choose protocols by the levels in force.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,11 @@ from ottla.wire.errors import KafkaError
 METADATA_VERSION = "metadata.version"
 ELIGIBLE_LEADER_REPLICAS = "eligible.leader.replicas.version"
 KIND = "feature"
-"""Where the levels are in the catalog."""
+"""The kind of the catalog's entries for levels."""
 
 
 class Levels(NamedTuple):
-    """What is served of a feature, and what a new cluster begins with; 0 is "not in force"."""
+    """The levels of a feature that are served, and that of a new cluster; 0 means "not in force"."""
 
     least: int
     most: int
@@ -33,7 +33,7 @@ FEATURES: Mapping[str, Levels] = {
 
 
 class UpgradeType(IntEnum):
-    """Which way a level may go."""
+    """The direction in which a level may change."""
 
     UPGRADE = 1
     SAFE_DOWNGRADE = 2
@@ -48,7 +48,7 @@ class Features:
         self._release = release
 
     def supported(self) -> Iterator[tuple[str, Levels]]:
-        """Each feature with the levels that clients are told of: those of the release that this broker is to be."""
+        """Yield each feature with the levels that clients are told of, as in the release that this broker imitates."""
         for name, levels in FEATURES.items():
             if self._release is None:
                 yield name, levels
@@ -57,11 +57,11 @@ class Features:
                 yield name, Levels(min(levels.least, most), min(levels.most, most), min(levels.at_first, at_first))
 
     def level(self, name: str) -> int:
-        """The level in force; 0 if there is none."""
+        """Return the level in force; 0 if there is none."""
         return int(self._catalog.entries(KIND).get(name, FEATURES[name].at_first))
 
     def in_force(self) -> Iterator[tuple[str, int]]:
-        """Each feature that is in force, with its level."""
+        """Yield each feature that is in force, with its level."""
         for name, levels in self.supported():
             level = self.level(name) if self._release is None else min(self.level(name), levels.at_first)
             if level:
@@ -78,16 +78,16 @@ class Features:
     def _check(self, name: str, level: int, upgrade_type: int) -> None:
         served = FEATURES.get(name)
         if served is None:
-            raise _invalid(f"There is no feature {name}")
+            raise _invalid(f"Feature {name} does not exist")
         if upgrade_type not in set(UpgradeType):
-            raise _invalid(f"{upgrade_type} is not a way to change {name}")
+            raise _invalid(f"Upgrade type {upgrade_type} of {name} is unknown")
         if not served.least <= level <= served.most:
-            raise _invalid(f"{name} has levels from {served.least} to {served.most}, and {level} is none of them")
+            raise _invalid(f"{name} has levels from {served.least} to {served.most}, not {level}")
         now = self.level(name)
         if level < now and upgrade_type == UpgradeType.UPGRADE:
-            raise _invalid(f"{name} is at {now}: {level} would be a downgrade, and none is asked for")
+            raise _invalid(f"{name} is at {now}: {level} would be a downgrade, which was not asked for")
         if level < now and name == METADATA_VERSION:
-            raise _invalid(f"{name} does not go back from {now}")
+            raise _invalid(f"{name} cannot be downgraded from {now}")
 
 
 def _invalid(message: str) -> KafkaError:

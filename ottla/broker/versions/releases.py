@@ -1,7 +1,7 @@
-"""What each release of Apache Kafka accepts: versions of APIs and levels of features, as its jars say.
+"""The releases of Apache Kafka: the versions of APIs and levels of features that each accepts, as its jars say.
 
-`releases.json` is recorded by `compat/releases/record`. Until 3.2 it is what brokers with ZooKeeper had, from 3.3 on
-those with KRaft. 0.9 and older have no ApiVersions: their clients have to know.
+`releases.json` is recorded by `compat/releases/record`: until 3.2 from brokers with ZooKeeper, from 3.3 on from those
+with KRaft. 0.9 and older have no ApiVersions: their clients have to know the versions.
 """
 
 import json
@@ -17,7 +17,7 @@ Range = tuple[int, int]
 
 
 class UnknownReleaseError(Exception):
-    """No release of that name; the message is one sentence for a person."""
+    """The error for an unknown release; the message is one sentence for a person."""
 
 
 class Release(NamedTuple):
@@ -25,12 +25,12 @@ class Release(NamedTuple):
 
     name: str
     apis: Mapping[int, Range]
-    """First and last version by an API's key."""
+    """The first and last version of each API, by its key."""
     features: Mapping[str, Range]
-    """The greatest level that it knows and the one that a new cluster has in force, by a feature's name."""
+    """The greatest level of each feature, and the one in force in a new cluster, by the feature's name."""
 
     def accepted(self, api: Api) -> Range | None:
-        """The versions of an API that this release takes and that are served; None if there are none."""
+        """Return the versions of an API that this release accepts and Ottla serves; None if there are none."""
         known = self.apis.get(api.key)
         if known is None:
             return None
@@ -38,35 +38,35 @@ class Release(NamedTuple):
         return (first, last) if first <= last else None
 
     def advertised(self, api: Api) -> Range | None:
-        """What ApiVersions says of an API."""
+        """Return the versions of an API that ApiVersions names; None if it does not name the API."""
         accepted = self.accepted(api)
-        # From 4.0 on more than is accepted: librdkafka compresses only if it sees these versions.
+        # From 4.0 on these are more than it accepts: librdkafka compresses only if it sees these versions.
         return (0, accepted[1]) if accepted is not None and api.key == ApiKey.PRODUCE else accepted
 
 
 def accepted_versions(api: Api, release: Release | None) -> Range | None:
-    """The versions of an API that a broker takes which is to be like that release."""
+    """Return the versions of an API that a broker accepts which behaves like ``release`` (None: Ottla itself)."""
     return api.served if release is None else release.accepted(api)
 
 
 def advertised_versions(api: Api, release: Release | None) -> Range | None:
-    """What such a broker's ApiVersions says."""
+    """Return the versions of an API that such a broker's ApiVersions names."""
     return api.advertised if release is None or api.advertised is None else release.advertised(api)
 
 
 def find_release(name: str) -> Release:
-    """The release of that name; what comes behind its first numbers does not matter. Raises UnknownReleaseError."""
+    """Return the release of that name; further numbers ("2.8.1") do not matter. Raises UnknownReleaseError."""
     parts = name.strip().removeprefix("v").split(".")
     short = ".".join(parts[:3] if parts[0] == "0" and parts[1:2] != ["9"] else parts[:2])
     found = releases().get(short)
     if found is None:
-        raise UnknownReleaseError(f"no versions are known of Kafka {name}, only of {', '.join(releases())}")
+        raise UnknownReleaseError(f"Kafka {name} is not a known release; known are {', '.join(releases())}")
     return found
 
 
 @cache
 def releases() -> Mapping[str, Release]:
-    """All releases, the oldest first."""
+    """Return all releases, the oldest first."""
     recorded = json.loads(files("ottla.broker.versions").joinpath("releases.json").read_text(encoding="utf-8"))
     return {
         name: Release(

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ottla.broker.monitoring.clients import MOST_REMEMBERED, describe
+from ottla.broker.monitoring.clients import MAXIMUM_REMEMBERED, describe
 from ottla.wire.messages.core import ApiVersionsRequest, MetadataRequest
 
 EVERYTHING = MetadataRequest(topics=None)
@@ -65,10 +65,10 @@ def test_who_names_no_library_is_met_by_its_client_id_and_first_request(broker, 
 
 
 def test_a_flood_of_names_fills_neither_the_log_nor_the_memory(broker, caplog):
-    for number in range(MOST_REMEMBERED + 10):
+    for number in range(MAXIMUM_REMEMBERED + 10):
         broker.context.client.software_name = f"library-{number}"
         broker.cluster.clients.meet(broker.context.client)
-    assert len(lines(caplog)) == MOST_REMEMBERED
+    assert len(lines(caplog)) == MAXIMUM_REMEMBERED
 
 
 def test_the_oldest_connection_comes_first(broker):

@@ -116,7 +116,7 @@ def test_a_log_that_fails_holds_up_no_other_and_is_tried_again(kept: Kept, caplo
     partition = kept.broker.cluster.topics.partition("t", 0)
     log, partition.log = partition.log, None  # type: ignore[assignment]
     kept.pass_time(2)
-    assert "retention of t-0 failed" in caplog.text
+    assert "Retention of t-0 failed" in caplog.text
     assert kept.start_of("u") == 1
     partition.log = log
     kept.pass_time(61)

@@ -1,6 +1,6 @@
 """Answers that are remembered: never older than the catalog, never many."""
 
-from ottla.broker.requests.metadata_cache import LARGEST_ANSWER, MOST_ANSWERS, Answers
+from ottla.broker.requests.metadata_cache import MAXIMUM_ANSWER_BYTES, MAXIMUM_ANSWERS, Answers
 from ottla.wire.messages.core import MetadataRequest
 from tests.stage.clients import new_topic
 from tests.stage.several_nodes import ThreeNodes
@@ -44,12 +44,12 @@ def test_versions_and_correlation_ids_are_each_clients_own(broker):
 
 def test_only_so_many_and_only_small_ones_are_kept(broker):
     answers = Answers(broker.cluster.catalog, broker.cluster.nodes, broker.cluster.topics)
-    answers.put((12, 0, b"large"), bytes(LARGEST_ANSWER + 1))
+    answers.put((12, 0, b"large"), bytes(MAXIMUM_ANSWER_BYTES + 1))
     assert answers.get((12, 0, b"large")) is None
-    for index in range(10 * MOST_ANSWERS):
+    for index in range(10 * MAXIMUM_ANSWERS):
         answers.put((12, 0, b"%d" % index), b"answer")
-    kept = sum(answers.get((12, 0, b"%d" % index)) is not None for index in range(10 * MOST_ANSWERS))
-    assert 1 <= kept <= MOST_ANSWERS
+    kept = sum(answers.get((12, 0, b"%d" % index)) is not None for index in range(10 * MAXIMUM_ANSWERS))
+    assert 1 <= kept <= MAXIMUM_ANSWERS
 
 
 def test_a_node_that_stops_and_one_that_starts_show_at_once(tmp_path):

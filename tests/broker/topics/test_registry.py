@@ -73,7 +73,7 @@ def test_a_log_whose_files_stay_keeps_no_other_and_does_not_come_back(broker, to
     topics.on_deleted.append(told.append)
     topics.delete(topic)
     assert told == [topic]
-    assert "the log of topic-1 is deleted, but its files are left: somebody has it open" in caplog.text
+    assert "Files of the deleted log topic-1 are left: somebody has it open" in caplog.text
     assert [path.name for path in root.glob("topic-?")] == ["topic-1"]
     again = new_topic(broker, "topic", partitions=3)
     assert [partition.is_offline for partition in again.partitions] == [False, True, False]
