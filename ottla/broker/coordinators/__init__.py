@@ -1,1 +1,1 @@
-"""Decisions about groups and offsets: input in, records and answers out. No trio, no sockets."""
+"""The coordinators of groups and offsets: requests in, records and answers out. No trio, no sockets."""

@@ -1,1 +1,1 @@
-"""Decide, append, apply, answer: what every coordinator does with its records. Knows no group."""
+"""The engine of every coordinator: decides, appends records, applies them, answers. Knows no group."""

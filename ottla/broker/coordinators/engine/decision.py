@@ -1,4 +1,4 @@
-"""A coordinator's decision: records to append first, replies to give once they are applied. Only carries it."""
+"""A coordinator's decision: records to append first, replies to give once they are applied. Holds data only."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -11,16 +11,16 @@ Record = TypeVar("Record")
 
 
 class Now(NamedTuple):
-    """The cluster's time at one event: state is told, it never asks."""
+    """The cluster's time at one event: state is told the time and never reads a clock."""
 
     monotonic: float
-    """Seconds, for deadlines."""
+    """Monotonic seconds, for deadlines."""
     wall_ms: int
-    """Milliseconds since the epoch, for what is written down."""
+    """Milliseconds since the epoch, for records."""
 
 
 class Asked(Generic[R]):
-    """A question under way: the promise of its answer, and the response that refuses it."""
+    """A request under way: the promise of its answer, and the response that refuses it."""
 
     __slots__ = ("pending", "refusal")
 
@@ -30,7 +30,7 @@ class Asked(Generic[R]):
 
     @property
     def answer(self) -> R | Promise[R]:
-        """The response if it is there, else the promise of it."""
+        """Return the response if it is there, else the promise of it."""
         return self.pending.now_or_later()
 
     def resolve(self, response: R) -> None:
@@ -46,7 +46,7 @@ class Decision(Generic[Record]):
     """The outcome of one event for one key.
 
     The runtime appends ``records`` as one batch, applies them, calls ``on_applied``, and then gives ``replies``. If the
-    append fails, nothing was applied: it calls ``on_failed``, and refuses those who would have got a reply.
+    append fails, nothing was applied: it calls ``on_failed``, and refuses the requests that ``replies`` would answer.
     """
 
     __slots__ = ("on_applied", "on_failed", "records", "replies")
@@ -55,7 +55,7 @@ class Decision(Generic[Record]):
         self.records: list[Record] = []
         self.replies: list[tuple[Asked[Any], Any]] = []
         self.on_applied: Callable[[Now], Decision[Record] | None] | None = None
-        """Brings soft state in line with the records; what it decides in turn comes after the replies."""
+        """The call that brings soft state in line with the records; its own decision comes after the replies."""
         self.on_failed: Callable[[ErrorCode, Now], Decision[Record] | None] | None = None
 
     def reply(self, asked: Asked[R], response: R) -> None:

@@ -1,4 +1,4 @@
-"""What Apache's answers inherit from Java's strings and maps."""
+"""The properties of Java's strings and maps that show in Apache's answers."""
 
 from struct import iter_unpack
 
@@ -26,6 +26,6 @@ def partition_for(key: str, partition_count: int) -> int:
 
 
 def map_order(key: str) -> int:
-    """Return where a ``HashMap`` of up to 12 entries iterates over ``key``: what breaks Apache's ties."""
+    """Return the place of ``key`` in the iteration of a ``HashMap`` of up to 12 entries, which breaks Apache's ties."""
     number = string_hash(key) & 0xFFFFFFFF
     return (number ^ (number >> 16)) & 15

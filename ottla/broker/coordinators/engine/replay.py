@@ -19,14 +19,14 @@ NO_PRODUCER = -1
 COMMIT_MARKER = 1
 
 _MARKER = Struct(">hh")
-"""A control record's key: version, and 0 for abort or 1 for commit."""
+"""The key of a control record: its version, and 0 for abort or 1 for commit."""
 
 
 def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], shard: Shard[Record]) -> Steps[None]:
     """Apply all records of these batches to ``shard``, in steps.
 
-    Raises ProtocolError or KafkaError for a batch that cannot be read. Records of types that are not known here are
-    left alone.
+    Raises ProtocolError or KafkaError for a batch that cannot be read. Records of unknown
+    types are skipped.
     """
     unknown: set[int] = set()
     count = 0
@@ -54,4 +54,4 @@ def replay(batches: Iterable[bytes | bytearray | memoryview | Promise[Any]], sha
                 yield None
         yield None
     if unknown:
-        log.warning("Records of these types are not known and were left alone: %s", sorted(unknown))
+        log.warning("Skipped records of unknown types: %s", sorted(unknown))

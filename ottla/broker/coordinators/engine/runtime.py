@@ -1,7 +1,7 @@
-"""Carries decisions out: appends the records, applies them, answers, and wakes keys when their time comes.
+"""Carries decisions out: appends the records, applies them, answers, and wakes keys at their deadlines.
 
-One event at a time per key: while an append is under way, the key's next events queue. Nothing here knows the kind of
-coordinator: transactions, groups and share state differ in their shards (``engine.shard``) only.
+Each key has one event at a time: while an append is under way, the key's next events queue. The runtime is the same
+for every kind of coordinator: transactions, groups and share state differ in their shards (``engine.shard``) only.
 """
 
 import logging
@@ -33,14 +33,14 @@ NEVER = math.inf
 
 
 class Event(NamedTuple, Generic[S, Record]):
-    """Something that happens to a key; ``asked`` is refused if it comes to nothing."""
+    """An event of a key: a call that decides. ``asked`` is refused if no decision comes of it."""
 
     decide: Callable[[S, Now], Decision[Record]]
     asked: Asked[Any] | None = None
 
 
 class _Lane(Generic[S, Record]):
-    """One partition of the topic: its shard, and the events that are under way for each of its keys."""
+    """One partition of the topic: its shard, and the events under way for each of its keys."""
 
     def __init__(self, partition: int, shard: S, refusal: ErrorCode | None) -> None:
         self.partition = partition
@@ -48,16 +48,16 @@ class _Lane(Generic[S, Record]):
         self.queues: dict[str, deque[Event[S, Record]]] = {}
         self.timers: dict[str, Timer] = {}
         self.refusal = refusal
-        """Why no key of this partition can be asked now."""
+        """The error for requests about this partition's keys, while there is one."""
 
     @property
     def is_closed(self) -> bool:
-        """Whether another coordinator decides from now on, or nobody."""
+        """Whether this coordinator no longer decides for the partition."""
         return self.refusal is ErrorCode.NOT_COORDINATOR
 
 
 class CoordinatorRuntime(Generic[S, Record]):
-    """The coordinators of all partitions that this node leads: all of them if it is alone, else those it is told."""
+    """The runtime of all partitions that this node leads: all of the topic if it is alone, else those it is told."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class CoordinatorRuntime(Generic[S, Record]):
         timers: Timers,
         is_alone: bool = True,
     ) -> None:
-        """``partition_count`` is the number of partitions that the topic will have when it is made."""
+        """``partition_count`` is the number of partitions that the topic will have when it is created."""
         self.partition_count = partition_count
         self._new_partition_count = partition_count
         self._new_shard = new_shard
@@ -96,7 +96,7 @@ class CoordinatorRuntime(Generic[S, Record]):
     def lead(self, partitions: Collection[int], partition_count: int) -> Steps[None]:
         """Coordinate the keys of these partitions, of ``partition_count``, and of no others, from now on.
 
-        New ones are loaded by the steps that are returned; clients of those that go are told NOT_COORDINATOR.
+        The returned steps load new partitions; clients of partitions that are given up are told NOT_COORDINATOR.
         """
         if partition_count != self.partition_count:
             self.partition_count = partition_count
@@ -116,12 +116,12 @@ class CoordinatorRuntime(Generic[S, Record]):
         self._topic.ensure()
 
     def stop(self) -> None:
-        """Refuse all who wait, and whoever comes from now on, with NOT_COORDINATOR."""
+        """Refuse waiting and future requests with NOT_COORDINATOR."""
         for lane in self._lanes.values():
             self._close(lane)
 
     def forget_everything(self) -> None:
-        """Begin anew: the topic itself was deleted. It is made again when it is next needed."""
+        """Begin anew: the topic itself was deleted. It is created again when it is next needed."""
         for lane in self._lanes.values():
             self._close(lane)
         self.partition_count = self._new_partition_count
@@ -139,7 +139,7 @@ class CoordinatorRuntime(Generic[S, Record]):
             try:
                 yield from replay(self._topic.read_all(lane.partition), lane.shard)
             except (ProtocolError, KafkaError):
-                log.exception("%s-%d cannot be loaded", self._topic.name, lane.partition)
+                log.exception("Loading %s-%d failed", self._topic.name, lane.partition)
                 lane.refusal = ErrorCode.NOT_COORDINATOR
                 continue
             for key in [*lane.shard.keys()]:
@@ -163,7 +163,7 @@ class CoordinatorRuntime(Generic[S, Record]):
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def submit(self, key: str, event: Event[S, Record]) -> None:
-        """Let something happen to a key, now or when what is under way for it is done."""
+        """Let an event of a key happen, now or after the events that are under way for it."""
         lane = self._lane_of(key)
         if lane.refusal is not None:
             _refuse(event, lane.refusal)
@@ -171,7 +171,7 @@ class CoordinatorRuntime(Generic[S, Record]):
             self._submit(lane, key, event)
 
     def coordinates(self, key: str) -> bool:
-        """Whether this is, or will soon be, a key's coordinator: not if its partition cannot be read."""
+        """Return whether this is, or will soon be, a key's coordinator: not if its partition cannot be read."""
         return not self._lane_of(key).is_closed
 
     def shard_of(self, key: str) -> S:
@@ -190,7 +190,7 @@ class CoordinatorRuntime(Generic[S, Record]):
                 yield lane.shard
 
     def loaded_shards(self) -> Iterator[S]:
-        """Yield the shards that can be asked now."""
+        """Yield the shards that are loaded."""
         for lane in [*self._lanes.values()]:
             if lane.refusal is None:
                 yield lane.shard
@@ -214,7 +214,7 @@ class CoordinatorRuntime(Generic[S, Record]):
             try:
                 decision = event.decide(lane.shard, self._now())
             except Exception:
-                log.exception("The coordinator cannot decide for %r", key)
+                log.exception("Decision about %r failed", key)
                 _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
                 continue
             if not self._carry_out(lane, key, event, decision):
@@ -225,7 +225,7 @@ class CoordinatorRuntime(Generic[S, Record]):
     def _carry_out(
         self, lane: _Lane[S, Record], key: str, event: Event[S, Record], decision: Decision[Record] | None
     ) -> bool:
-        """Append, apply and answer; False if that goes on when an append is done."""
+        """Append, apply and answer; return False if that goes on when an append is done."""
         while decision is not None:
             appending = self._append(lane, decision) if decision.records else None
             if appending is not None and not appending.done:
@@ -255,7 +255,7 @@ class CoordinatorRuntime(Generic[S, Record]):
                     created.result()
                 batch = build_batch(LogRecord(0, now_ms, *lane.shard.encode(record)) for record in decision.records)
                 outcome = self._topic.append(lane.partition, batch)
-            except Exception as error:  # raised again, and told apart, where the decision is settled
+            except Exception as error:  # raised again in ``_settle``
                 appending.fail(error)
                 return
             if isinstance(outcome, Promise):
@@ -281,7 +281,7 @@ class CoordinatorRuntime(Generic[S, Record]):
         decision: Decision[Record],
         appended: Promise[Appended] | None,
     ) -> Decision[Record] | None:
-        """Apply what was appended and answer; return what is decided in turn. Never raises: the lane must go on."""
+        """Apply the appended records and answer; return the next decision. Never raises: the lane must go on."""
         then = None
         if appended is not None:
             try:
@@ -289,7 +289,7 @@ class CoordinatorRuntime(Generic[S, Record]):
             except KafkaError as error:
                 return self._undo(event, decision, error_of_append(error.code))
             except Exception:
-                log.exception("Nothing can be appended to %s-%d", self._topic.name, lane.partition)
+                log.exception("Append to %s-%d failed", self._topic.name, lane.partition)
                 return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
             try:
                 for record_offset, record in enumerate(decision.records, offset):
@@ -297,7 +297,7 @@ class CoordinatorRuntime(Generic[S, Record]):
                 if decision.on_applied is not None:
                     then = decision.on_applied(self._now())
             except Exception:
-                log.exception("Records of %s-%d cannot be applied", self._topic.name, lane.partition)
+                log.exception("Applying records of %s-%d failed", self._topic.name, lane.partition)
                 return self._undo(event, decision, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, response in decision.replies:
             asked.resolve(response)
@@ -309,7 +309,7 @@ class CoordinatorRuntime(Generic[S, Record]):
             try:
                 then = decision.on_failed(code, self._now())
             except Exception:
-                log.exception("A failed append to %s cannot be undone", self._topic.name)
+                log.exception("Undoing a failed append to %s failed", self._topic.name)
                 _refuse(event, ErrorCode.UNKNOWN_SERVER_ERROR)
         for asked, _ in decision.replies:
             asked.refuse(code)
@@ -321,7 +321,7 @@ class CoordinatorRuntime(Generic[S, Record]):
         return Now(self._clock.monotonic(), self._clock.wall_ms())
 
     def _set_timer(self, lane: _Lane[S, Record], key: str) -> None:
-        """See to it that ``expire`` is called for a key no later than its shard wishes."""
+        """Set the timer that calls ``expire`` for a key, no later than its shard wishes."""
         wake_at = lane.shard.wake_at(key)
         timer = lane.timers.get(key)
         if timer is not None and (wake_at is None or wake_at < timer.deadline):

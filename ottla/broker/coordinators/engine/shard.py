@@ -1,4 +1,4 @@
-"""What the engine asks of a coordinator: its records, and the state of one partition that they make."""
+"""The interface of a coordinator to the engine: its records, and the state of one partition that they make."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
@@ -12,9 +12,9 @@ Record = TypeVar("Record")
 
 
 class Shard(Protocol[Record]):
-    """The state of one partition of a coordinator's topic. A key is what decides alone: a group, a transactional id.
+    """The state of one partition of a coordinator's topic. A key (group, transactional id) is decided about by itself.
 
-    State changes only by ``apply`` and ``end_transaction``, live and on load alike; what lives beside it (members that
+    State changes only by ``apply`` and ``end_transaction``, live and on load alike; soft state beside it (members that
     wait, deadlines) is brought in line by decisions' ``on_applied`` and by ``revive``.
     """
 
@@ -23,19 +23,19 @@ class Shard(Protocol[Record]):
         ...
 
     def decode(self, key: bytes | None, value: bytes | None) -> Record | int:
-        """Read a record; one of an unknown type gives the number of the type. Raises ProtocolError."""
+        """Return the record of a key and value, or the number of its type if that is unknown. Raises ProtocolError."""
         ...
 
     def replay(self, record: Record, *, record_offset: int, producer_id: int) -> None:
-        """Take over a record of the log on load; ``producer_id`` is -1 where it belongs to no transaction."""
+        """Apply a record of the log on load; ``producer_id`` is -1 if it belongs to no transaction."""
         ...
 
     def apply(self, record: Record, *, record_offset: int) -> None:
-        """Take over a record that was just written."""
+        """Apply a record that was just written."""
         ...
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
-        """Take over the marker that ends a producer's transaction."""
+        """Apply the marker that ends a producer's transaction."""
         ...
 
     def keys(self) -> Iterable[str]:
@@ -43,11 +43,11 @@ class Shard(Protocol[Record]):
         ...
 
     def revive(self, key: str, now: Now) -> Decision[Record]:
-        """Let a key live that was loaded."""
+        """Begin to watch the deadlines of a key that was loaded."""
         ...
 
     def wake_at(self, key: str) -> float | None:
-        """Return when ``expire`` is to be called for a key, infinity for never, None for a key that is gone."""
+        """Return the time to call ``expire`` for a key: infinity for never, None for a key that is gone."""
         ...
 
     def expire(self, key: str, now: Now) -> Decision[Record]:
@@ -55,7 +55,7 @@ class Shard(Protocol[Record]):
         ...
 
     def close(self, code: ErrorCode) -> None:
-        """Refuse everybody who waits: another coordinator decides from now on, or nobody."""
+        """Refuse all clients that wait: this coordinator no longer decides."""
         ...
 
 
@@ -65,13 +65,13 @@ class RecordTopic(Protocol):
     name: str
 
     def ensure(self) -> Promise[None] | None:
-        """Create the topic if it does not exist, once for all who ask meanwhile; None if it is there."""
+        """Create the topic if it does not exist, once for all callers meanwhile; None if it exists."""
         ...
 
     def append(self, partition: int, batch: bytearray) -> Appended | Promise[Appended]:
-        """Append a batch; raises KafkaError or gives a promise that does."""
+        """Append a batch. Raises KafkaError, or returns a promise that may."""
         ...
 
     def read_all(self, partition: int) -> Iterable[bytes | bytearray | memoryview | Promise[Any]]:
-        """Yield every batch of a partition, from its start, and what must be done before the next can be read."""
+        """Yield every batch of a partition, from its start, and reads to wait for before the next batch."""
         ...

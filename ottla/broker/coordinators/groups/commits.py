@@ -1,4 +1,4 @@
-"""Decides about committed offsets: which may be committed, read, deleted, and when they are too old."""
+"""Decides about committed offsets: which may be committed, read or deleted, and when they expire."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -26,7 +26,7 @@ NO_EPOCH = -1
 NOT_SAID = -1
 MAX_TIMESTAMP = 2**63 - 1
 RECORDS_PER_BATCH = 1000
-"""How many offsets are forgotten at a time where nobody needs it to happen at once."""
+"""The number of offsets that are forgotten at a time where no client waits for it."""
 
 CommitTopic = OffsetCommitResponse.Topic
 FetchGroup = OffsetFetchResponse.Group
@@ -61,10 +61,10 @@ class Commit:
         self.asked: Asked[OffsetCommitResponse] = Asked(lambda code: refuse_commit(request, code))
         self.request = request
         self.is_told_of_missing_groups = is_told_of_missing_groups
-        """The client knows GROUP_ID_NOT_FOUND; before, it was told ILLEGAL_GENERATION."""
+        """Whether the client knows GROUP_ID_NOT_FOUND; older ones are told ILLEGAL_GENERATION."""
 
     def decide(self, group: Group | None, settings: GroupSettings, now: Now) -> GroupDecision:
-        """Check who commits, then what."""
+        """Check the member that commits, then each offset."""
         decision = GroupDecision()
         request = self.request
         try:
@@ -105,7 +105,7 @@ class Commit:
 
 
 def fetch(offsets: Offsets, request: OffsetFetchRequest.Group, *, require_stable: bool) -> FetchGroup:
-    """Read a group's offsets; all of them if the request names no topics. Topics of the request have names."""
+    """Return a group's offsets; all of them if the request names no topics. Topics of the request have names."""
     stable = offsets.of_group(request.group_id)
 
     def read(topic: str, topic_id: bytes, partition: int) -> FetchPartition:
@@ -168,7 +168,7 @@ def delete(
 
 
 def forget(group_id: str, partitions: Iterator[tuple[str, int]]) -> GroupDecision:
-    """Forget these partitions' offsets, some at a time."""
+    """Forget offsets of these partitions, some at a time."""
     decision = GroupDecision()
     for topic, partition in islice(partitions, RECORDS_PER_BATCH):
         decision.records.append(offset_record(group_id, topic, partition, None))
@@ -178,7 +178,7 @@ def forget(group_id: str, partitions: Iterator[tuple[str, int]]) -> GroupDecisio
 
 
 def expired(group: Group, offsets: Offsets, now: Now) -> list[tuple[str, int]]:
-    """Return the partitions whose offsets are too old: by their own expiry, or by retention (KIP-211)."""
+    """Return the partitions whose offsets have expired: by their own expiry, or by retention (KIP-211)."""
     age_of = group.retention_begins()
     if age_of is None:
         return []
@@ -198,7 +198,7 @@ def expired(group: Group, offsets: Offsets, now: Now) -> list[tuple[str, int]]:
 
 
 def of_deleted_topic(offsets: Offsets, group_id: str, topic: str, topic_id: bytes) -> list[tuple[str, int]]:
-    """Return the partitions whose offsets belong to a topic that is gone, not to a new one of the same name."""
+    """Return the partitions whose offsets belong to a deleted topic, not to a new one of the same name."""
     stable = offsets.of_group(group_id).get(topic, {}).items()
     found = {
         partition for partition, offset in (*stable, *offsets.pending_of(group_id, topic)) if offset.is_of(topic_id)

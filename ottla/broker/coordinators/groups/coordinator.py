@@ -1,4 +1,4 @@
-"""The group coordinator as handlers know it: one method per API, answered now or later. Checks what needs no group."""
+"""The group coordinator as handlers call it: a method per API, answered now or later. Checks what needs no group."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,7 +48,7 @@ GROUPS_PER_STEP = 100
 
 
 class GroupCoordinator:
-    """All groups that this node coordinates."""
+    """The coordinator of all groups whose offsets this node leads."""
 
     def __init__(
         self,
@@ -77,12 +77,12 @@ class GroupCoordinator:
     # --- from start to stop ------------------------------------------------------------------------------------------
 
     def start(self, partition_count: int | None) -> Steps[None]:
-        """Take over the groups (``CoordinatorRuntime.start``), and forget from time to time what is too old in them."""
+        """Take over the groups (``CoordinatorRuntime.start``), and regularly forget their expired offsets."""
         self._clean_later()
         return self.runtime.start(partition_count)
 
     def stop(self) -> None:
-        """Refuse all who wait, and whoever comes from now on."""
+        """Refuse waiting and future requests."""
         if self._cleaning is not None:
             self._cleaning.cancel()
         self.runtime.stop()
@@ -96,7 +96,7 @@ class GroupCoordinator:
             yield from [*shard.groups]
 
     def _clean(self, group_ids: Iterator[str]) -> None:
-        """Clean some groups; the rest follow as soon as other work had its turn."""
+        """Clean some groups; the rest follow after other work has had its turn."""
         for count, group_id in enumerate(group_ids, 1):
             self.runtime.submit(group_id, Event(partial(_clean, group_id)))
             if count == GROUPS_PER_STEP:
@@ -131,14 +131,14 @@ class GroupCoordinator:
         return self._ask(request.group_id, asked, lambda shard, now: shard.join(asked, now))
 
     def sync(self, request: SyncGroupRequest) -> SyncGroupResponse | Promise[SyncGroupResponse]:
-        """Give a member its assignment; the answer comes when the leader brought it."""
+        """Give a member its assignment; the answer comes when the leader has sent it."""
         asked = Asked(lambda code: SyncGroupResponse(error_code=code, assignment=b""))
         if not request.group_id:
             return asked.refusal(ErrorCode.INVALID_GROUP_ID)
         return self._ask(request.group_id, asked, lambda shard, now: shard.sync(asked, request, now))
 
     def heartbeat(self, request: HeartbeatRequest) -> HeartbeatResponse | Promise[HeartbeatResponse]:
-        """Note that a member lives."""
+        """Note a member's heartbeat."""
         asked = Asked(_refuse_heartbeat)
         if not request.group_id:
             return asked.refusal(ErrorCode.INVALID_GROUP_ID)
@@ -147,7 +147,7 @@ class GroupCoordinator:
     def leave(
         self, group_id: str, members: list[LeaveGroupRequest.Member]
     ) -> LeaveGroupResponse | Promise[LeaveGroupResponse]:
-        """Take members out of a group."""
+        """Remove members from a group."""
         asked = Asked(lambda code: LeaveGroupResponse(error_code=code))
         if not group_id:
             return asked.refusal(ErrorCode.INVALID_GROUP_ID)
@@ -158,7 +158,7 @@ class GroupCoordinator:
     def commit_offsets(
         self, request: OffsetCommitRequest, *, version: int
     ) -> OffsetCommitResponse | Promise[OffsetCommitResponse]:
-        """Commit offsets of topics that exist; each has its name and its id."""
+        """Commit offsets of topics that exist; each topic has both name and id."""
         commit = Commit(request, is_told_of_missing_groups=OffsetCommitRequest.is_told_of_missing_groups(version))
         return self._ask(request.group_id, commit.asked, lambda shard, now: shard.commit_offsets(commit, now))
 
@@ -182,7 +182,7 @@ class GroupCoordinator:
         return self._ask(request.group_id, asked, lambda shard, _: shard.delete_offsets(asked, request))
 
     def forget_topic(self, topic: str, topic_id: bytes) -> None:
-        """Forget all offsets of a topic that was deleted; all groups if it was the one that holds them."""
+        """Forget all offsets of a deleted topic; all groups if it was `__consumer_offsets`."""
         if topic == OFFSETS_TOPIC:
             self.runtime.forget_everything()
         else:
@@ -193,7 +193,7 @@ class GroupCoordinator:
     # --- groups ------------------------------------------------------------------------------------------------------
 
     def describe(self, group_id: str, *, version: int) -> DescribeGroupsResponse.Group:
-        """Describe one group; authorized operations are left to the caller."""
+        """Describe one group, without its authorized operations, which the caller adds."""
         try:
             described = self.runtime.shard_of(group_id).describe(group_id)
         except KafkaError as error:
@@ -224,7 +224,7 @@ class GroupCoordinator:
         return ListGroupsResponse(groups=found)
 
     def delete_groups(self, group_ids: list[str]) -> DeleteGroupsResponse | Promise[DeleteGroupsResponse]:
-        """Forget groups that have no members."""
+        """Delete groups that have no members."""
         names = [*dict.fromkeys(group_ids)]
         return then(
             gather([self._delete_group(name) for name in names]),
@@ -251,7 +251,7 @@ class GroupCoordinator:
 
 
 def _refuse_heartbeat(code: ErrorCode) -> HeartbeatResponse:
-    """A member must not leave its group only because the coordinator is still loading."""
+    """Return the answer to a heartbeat: success while groups are loading, so that no member leaves its group."""
     if code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
         code = ErrorCode.NONE
     return HeartbeatResponse(error_code=code)

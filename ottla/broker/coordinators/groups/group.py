@@ -1,4 +1,4 @@
-"""A group of any kind, as commits, cleaning, listing and the shard know it. Classic groups are the first kind."""
+"""The interface of a group of any kind, for commits, cleaning, listing and the shard. Classic groups are one kind."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -12,19 +12,19 @@ from ottla.wire.messages.groups import ListGroupsResponse
 
 
 class Identity(NamedTuple):
-    """How a request names a member."""
+    """The member that a request names."""
 
     member_id: str
     group_instance_id: str | None
 
 
 class Group(Protocol):
-    """Its members and their protocol are the kind's own business; its committed offsets are everybody's."""
+    """A group of any kind: kinds differ in members and protocol, committed offsets are common to all."""
 
     group_id: str
     settings: GroupSettings
     wake_at: float
-    """When ``expire`` is to be called, in seconds of the cluster's monotonic clock; infinity for never."""
+    """The time to call ``expire``, in seconds of the cluster's monotonic clock; infinity for never."""
 
     @property
     def is_empty(self) -> bool:
@@ -36,7 +36,7 @@ class Group(Protocol):
         ...
 
     def check_offset_delete(self) -> ErrorCode:
-        """Say whether offsets may be deleted by hand."""
+        """Return the error for deleting offsets by hand, NONE if that is allowed."""
         ...
 
     def is_subscribed(self, topic: str) -> bool:
@@ -44,7 +44,7 @@ class Group(Protocol):
         ...
 
     def retention_begins(self) -> Callable[[CommittedOffset], int] | None:
-        """Return from when on offsets age, in wall milliseconds; None while they do not (KIP-211)."""
+        """Return the time from which an offset's age counts, in wall milliseconds; None while it does not (KIP-211)."""
         ...
 
     def expire(self, now: Now) -> GroupDecision:

@@ -1,7 +1,7 @@
-"""The records of `__consumer_offsets` as keys and values: the only place that knows their types and versions.
+"""The records of `__consumer_offsets` as keys and values: the only module that knows their types and versions.
 
-A key begins with its type (int16), a value with its version (int16); a record without a value takes back what its key
-says. Written as Apache 4.3.1 does: OffsetCommitValue 4 (1 where the commit carries an expiry), GroupMetadataValue 3.
+A key begins with its type (int16), a value with its version (int16); a record without a value deletes its key.
+Written as Apache 4.3.1 does: OffsetCommitValue 4 (1 where the commit carries an expiry), GroupMetadataValue 3.
 """
 
 from struct import Struct
@@ -30,14 +30,14 @@ _GROUP_METADATA_PREFIX = _SHORT.pack(GROUP_METADATA)
 
 
 class OffsetRecord(NamedTuple):
-    """A committed offset, or with no value: that it is forgotten."""
+    """A committed offset; without a value, the offset is forgotten."""
 
     key: OffsetCommitKey
     value: OffsetCommitValue | None
 
 
 class GroupRecord(NamedTuple):
-    """A classic group's generation and members, or with no value: that the group is gone."""
+    """A classic group's generation and members; without a value, the group is deleted."""
 
     key: GroupMetadataKey
     value: GroupMetadataValue | None
@@ -53,12 +53,12 @@ class GroupDecision(Decision[CoordinatorRecord]):
 
 
 def group_record(group_id: str, value: GroupMetadataValue | None) -> GroupRecord:
-    """Say what a classic group is from now on."""
+    """Return the record of a classic group's new state; None deletes the group."""
     return GroupRecord(GroupMetadataKey(group=group_id), value)
 
 
 def offset_record(group_id: str, topic: str, partition: int, value: OffsetCommitValue | None) -> OffsetRecord:
-    """Say what a group's offset is from now on."""
+    """Return the record of a group's committed offset; None forgets it."""
     return OffsetRecord(OffsetCommitKey(group=group_id, topic=topic, partition=partition), value)
 
 
@@ -80,9 +80,9 @@ def encode(record: CoordinatorRecord) -> tuple[bytes, bytes | None]:
 
 
 def decode(key: bytes | None, value: bytes | None) -> CoordinatorRecord | int:
-    """Read a record of the log; of a type that is not known here, return the type's number.
+    """Return a record of the log, or the number of its type if that is unknown.
 
-    Raises ProtocolError if the bytes are not a record, or a value has a version that is not known here.
+    Raises ProtocolError if the bytes are not a record, or a value has an unknown version.
     """
     if key is None or len(key) < _SHORT.size:
         raise ProtocolError("a coordinator's record has no key")

@@ -1,25 +1,25 @@
-"""The limits that groups live under, read from the broker's settings once. Apache's names, units and meanings."""
+"""The limits of groups, read from the broker's settings once. Apache's names, units and meanings."""
 
 from typing import NamedTuple, Protocol
 
 
 class Config(Protocol):
-    """The part of the broker's settings that is asked here."""
+    """The part of the broker's settings that this module reads."""
 
     def integer(self, name: str) -> int:
-        """Return a number by Kafka's name for it."""
+        """Return the value of an integer setting by its name."""
         ...
 
 
 class GroupSettings(NamedTuple):
-    """Times in milliseconds."""
+    """The limits of groups. Times are in milliseconds."""
 
     min_session_timeout_ms: int = 6000
     max_session_timeout_ms: int = 1_800_000
     initial_rebalance_delay_ms: int = 3000
     max_size: int = 2**31 - 1
     new_member_join_timeout_ms: int = 300_000
-    """Not a setting in Apache either: how long a new member may wait for its first generation."""
+    """The time that a new member may wait for its first generation; not a setting in Apache either."""
     offset_metadata_max_length: int = 4096
     offsets_retention_ms: int = 10_080 * 60_000
     offsets_retention_check_interval_ms: int = 600_000
@@ -27,7 +27,7 @@ class GroupSettings(NamedTuple):
 
 
 def read_settings(config: Config) -> GroupSettings:
-    """Take the limits from the broker's settings."""
+    """Return the limits in the broker's settings."""
     return GroupSettings(
         min_session_timeout_ms=config.integer("group.min.session.timeout.ms"),
         max_session_timeout_ms=config.integer("group.max.session.timeout.ms"),

@@ -1,7 +1,7 @@
-"""Committed offsets, as the log says: changed only by applying a record or the end of a transaction.
+"""Committed offsets: changed only by applying a record of the log or the end of a transaction.
 
-Offsets that a transaction commits wait until its marker; until then the partition is unstable, and whoever asks for
-stable offsets must ask again (KIP-447).
+Offsets that a transaction commits are pending until its marker; until then the partition is unstable, and clients that
+ask for stable offsets must ask again (KIP-447).
 """
 
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ from ottla.wire.schema import ZERO_UUID
 
 
 class CommittedOffset(NamedTuple):
-    """What a group committed for one partition."""
+    """The offset that a group committed for one partition."""
 
     offset: int
     leader_epoch: int
     metadata: str
     commit_timestamp_ms: int
     expire_timestamp_ms: int
-    """-1: by retention."""
+    """The time at which it expires, in wall milliseconds; -1 if retention decides."""
     topic_id: bytes
     record_offset: int
-    """Where in the log: tells which is newer when a transaction ends."""
+    """The offset of its record in the log, which tells the newer commit when a transaction ends."""
 
     def is_of(self, topic_id: bytes) -> bool:
-        """Whether the offset may be that of the topic with this id; an unknown id fits any."""
+        """Return whether the offset may be that of the topic with this id; an unknown id fits any topic."""
         return topic_id in {ZERO_UUID, self.topic_id} or self.topic_id == ZERO_UUID
 
 
@@ -43,7 +43,7 @@ class Offsets:
     def apply(
         self, key: OffsetCommitKey, value: OffsetCommitValue | None, *, record_offset: int, producer_id: int = -1
     ) -> None:
-        """Take over one record; ``producer_id`` is not -1 inside a transaction."""
+        """Apply one record; ``producer_id`` is -1 outside a transaction."""
         if value is None:
             _remove(self._stable, key)
             for producer in [*self._pending]:
@@ -62,7 +62,7 @@ class Offsets:
         by_group.setdefault(key.group, {}).setdefault(key.topic, {})[key.partition] = committed
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
-        """Take over or drop what a transaction committed; a commit made since then outside of it is newer and stays."""
+        """Apply or drop the commits of a transaction; newer commits, made outside of it, stay."""
         pending = self._pending.pop(producer_id, {})
         if not committed:
             return
@@ -75,7 +75,7 @@ class Offsets:
                         stable[partition] = offset
 
     def of_group(self, group_id: str) -> TopicOffsets:
-        """Return a group's offsets by topic and partition; not to be changed."""
+        """Return a group's offsets by topic and partition; the caller must not change them."""
         return self._stable.get(group_id, {})
 
     def partitions_of(self, group_id: str) -> Iterator[tuple[str, int]]:
@@ -107,7 +107,7 @@ class Offsets:
         return [*found]
 
     def pending_of(self, group_id: str, topic: str) -> Iterator[tuple[int, CommittedOffset]]:
-        """Yield partition and offset of what transactions committed for a topic."""
+        """Yield partition and offset of the pending commits of transactions for a topic."""
         for by_group in self._pending.values():
             yield from by_group.get(group_id, {}).get(topic, {}).items()
 

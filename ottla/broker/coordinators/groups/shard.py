@@ -1,6 +1,6 @@
 """All groups of one partition of `__consumer_offsets`: finds the group that a request is about, and lets it decide.
 
-``state`` is the log's; ``groups`` lives beside it: the members that wait, and until when.
+``state`` is made by the log; ``groups`` is soft state beside it: the members that wait, and their deadlines.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,11 +49,11 @@ class CoordinatorState:
 
     def __init__(self) -> None:
         self.groups: dict[str, GroupMetadataValue | None] = {}
-        """What each group was when it was last written; None for one that only ever committed offsets."""
+        """The last written state of each group; None for one that has only committed offsets."""
         self.offsets = Offsets()
 
     def apply(self, record: CoordinatorRecord, *, record_offset: int, producer_id: int = -1) -> None:
-        """Take over one record of the log, at ``record_offset``."""
+        """Apply one record of the log, at ``record_offset``."""
         if isinstance(record, OffsetRecord):
             if record.value is not None:
                 self.groups.setdefault(record.key.group, None)
@@ -64,7 +64,7 @@ class CoordinatorState:
             self.groups[record.key.group] = record.value
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
-        """Take over a transaction's marker."""
+        """Apply the marker that ends a producer's transaction."""
         self.offsets.end_transaction(producer_id, committed=committed)
 
 
@@ -83,15 +83,15 @@ class GroupShard:
         return encode(record)
 
     def decode(self, key: bytes | None, value: bytes | None) -> CoordinatorRecord | int:
-        """Read a record; one of an unknown type gives the number of the type. Raises ProtocolError."""
+        """Return the record of a key and value, or the number of its type if that is unknown. Raises ProtocolError."""
         return decode(key, value)
 
     def replay(self, record: CoordinatorRecord, *, record_offset: int, producer_id: int) -> None:
-        """Take over a record of the log on load."""
+        """Apply a record of the log on load."""
         self.state.apply(record, record_offset=record_offset, producer_id=producer_id)
 
     def end_transaction(self, producer_id: int, *, committed: bool) -> None:
-        """Take over the marker that ends a producer's transaction."""
+        """Apply the marker of the log that ends a producer's transaction."""
         self.state.end_transaction(producer_id, committed=committed)
 
     def keys(self) -> Iterable[str]:
@@ -99,7 +99,7 @@ class GroupShard:
         return self.state.groups
 
     def apply(self, record: CoordinatorRecord, *, record_offset: int) -> None:
-        """Take over a record that was just written."""
+        """Apply a record that was just written."""
         self.state.apply(record, record_offset=record_offset)
         group_id = record.key.group
         if record.value is None:
@@ -113,7 +113,7 @@ class GroupShard:
             group.adopt(record.value)
 
     def revive(self, group_id: str, now: Now) -> GroupDecision:
-        """Let a group live that was loaded: its members have their session timeout to show up."""
+        """Begin to watch a group that was loaded: its members have their session timeout for a first heartbeat."""
         group = self.groups[group_id] = ClassicGroup(group_id, self.settings)
         image = self.state.groups[group_id]
         if image is not None:
@@ -121,7 +121,7 @@ class GroupShard:
         return group.loaded(now)
 
     def wake_at(self, key: str) -> float | None:
-        """Return when a group has to act next."""
+        """Return the time of a group's next deadline: infinity for never, None for a group that is gone."""
         group = self.groups.get(key)
         return None if group is None else group.wake_at
 
@@ -133,7 +133,7 @@ class GroupShard:
     # --- members -----------------------------------------------------------------------------------------------------
 
     def join(self, asked: JoinAsked, now: Now) -> GroupDecision:
-        """Let a member join; its group comes into being by that."""
+        """Let a member join, and create its group if it does not exist."""
         decision = GroupDecision()
         request = asked.request
         group = self.groups.get(request.group_id)
@@ -155,7 +155,7 @@ class GroupShard:
         return group.sync(asked, request, now)
 
     def heartbeat(self, asked: Asked[HeartbeatResponse], request: HeartbeatRequest, now: Now) -> GroupDecision:
-        """Note that a member lives."""
+        """Note a member's heartbeat."""
         group = self.groups.get(request.group_id)
         code = ErrorCode.UNKNOWN_MEMBER_ID
         if group is not None:
@@ -168,7 +168,7 @@ class GroupShard:
     def leave(
         self, asked: Asked[LeaveGroupResponse], group_id: str, leaving: list[LeaveGroupRequest.Member], *, now: Now
     ) -> GroupDecision:
-        """Take members out."""
+        """Remove members from a group."""
         group = self.groups.get(group_id)
         if group is not None:
             return group.leave(asked, leaving, now)
@@ -192,7 +192,7 @@ class GroupShard:
     # --- offsets -----------------------------------------------------------------------------------------------------
 
     def commit_offsets(self, commit: commits.Commit, now: Now) -> GroupDecision:
-        """Commit offsets; a group that only does that comes into being by it."""
+        """Commit offsets, and create the group if it does not exist."""
         return commit.decide(self.groups.get(commit.request.group_id), self.settings, now)
 
     def fetch_offsets(self, request: OffsetFetchRequest.Group) -> OffsetFetchResponse.Group:
@@ -213,12 +213,12 @@ class GroupShard:
         return commits.delete(asked, request, group=group, offsets=self.state.offsets)
 
     def forget_topic(self, group_id: str, topic: str, topic_id: bytes) -> GroupDecision:
-        """Forget a group's offsets of a topic that is gone."""
+        """Forget a group's offsets of a deleted topic."""
         partitions = commits.of_deleted_topic(self.state.offsets, group_id, topic, topic_id)
         return commits.forget(group_id, iter(partitions))
 
     def clean(self, group_id: str, now: Now) -> GroupDecision:
-        """Forget a group's offsets that are too old, and the group itself if nothing is left of it."""
+        """Forget a group's expired offsets, and the group itself if it has neither offsets nor members."""
         group = self.groups.get(group_id)
         if group is None:
             return GroupDecision()
@@ -232,7 +232,7 @@ class GroupShard:
     # --- groups ------------------------------------------------------------------------------------------------------
 
     def delete_group(self, asked: Asked[ErrorCode], group_id: str) -> GroupDecision:
-        """Forget a group that has no members, with all its offsets."""
+        """Delete a group that has no members, with all its offsets."""
         group = self.groups.get(group_id)
         if group is None:
             return _refusal(asked, ErrorCode.GROUP_ID_NOT_FOUND)
@@ -246,7 +246,7 @@ class GroupShard:
         return decision
 
     def describe(self, group_id: str) -> DescribedGroup | None:
-        """Describe a group; metadata of members is shown only while it is agreed on."""
+        """Describe a group; members' metadata is shown only while a protocol is agreed on."""
         group = self.groups.get(group_id)
         if group is None:
             return None

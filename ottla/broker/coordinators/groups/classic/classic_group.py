@@ -1,4 +1,4 @@
-"""A classic group: join, sync, heartbeat, leave, commit. Checks who asks, then sets things going.
+"""A classic group: join, sync, heartbeat, leave, commit. Checks the member that asks, then begins the change.
 
 Behaviour: Apache's GroupMetadataManager and ClassicGroup; KIP-345 (static members), KIP-394 (ids first), KIP-814.
 """
@@ -22,11 +22,11 @@ from ottla.wire.messages.groups import (
 )
 
 CLASSIC = "classic"
-"""The type of such a group in ListGroups."""
+"""The type of a classic group in ListGroups."""
 
 
 class ClassicGroup(Rebalance):
-    """One group, as its members and its coordinator ask it."""
+    """One classic group: the operations of its members and its coordinator."""
 
     @property
     def is_empty(self) -> bool:
@@ -50,7 +50,7 @@ class ClassicGroup(Rebalance):
                     asked.refuse(code)
 
     def join(self, asked: JoinAsked, now: Now) -> GroupDecision:
-        """Let a member join or join again; it is answered when the generation begins, if it changes anything."""
+        """Let a member join or join again; if that changes the group, the answer waits for the next generation."""
         decision = GroupDecision()
         member_id = asked.request.member_id
         if not self._has_room_for(member_id):
@@ -65,7 +65,7 @@ class ClassicGroup(Rebalance):
         return decision
 
     def sync(self, asked: SyncAsked, request: SyncGroupRequest, now: Now) -> GroupDecision:
-        """Give a member its assignment, as soon as the leader brought it and it is written."""
+        """Give a member its assignment, as soon as the leader has sent it and it is written."""
         decision = GroupDecision()
         try:
             member = self._check_sync(request)
@@ -84,7 +84,7 @@ class ClassicGroup(Rebalance):
         return decision
 
     def heartbeat(self, identity: Identity, generation: int, now: Now) -> ErrorCode:
-        """Note that a member lives; say whether it must join again."""
+        """Note a member's heartbeat; return REBALANCE_IN_PROGRESS if it must join again."""
         try:
             member = self.members.check(identity)
         except KafkaError as error:
@@ -131,7 +131,7 @@ class ClassicGroup(Rebalance):
         self._extend(member, now)
 
     def check_offset_delete(self) -> ErrorCode:
-        """Say whether offsets may be deleted by hand: only of consumers is it known which ones they still need."""
+        """Return the error for deleting offsets by hand: only consumers say which topics they still read."""
         if self.state is not GroupState.EMPTY and self.protocol_type != CONSUMER_PROTOCOL_TYPE:
             return ErrorCode.NON_EMPTY_GROUP
         return ErrorCode.NONE
@@ -143,7 +143,7 @@ class ClassicGroup(Rebalance):
         return topic in self.subscribed_topics
 
     def retention_begins(self) -> Callable[[CommittedOffset], int] | None:
-        """Return from when on offsets age, in wall milliseconds; None while they do not (KIP-211)."""
+        """Return the time from which an offset's age counts, in wall milliseconds; None while it does not (KIP-211)."""
         is_empty = self.state is GroupState.EMPTY
         if self.protocol_type is not None and is_empty and self._state_timestamp_ms != -1:
             return lambda _: self._state_timestamp_ms
@@ -189,7 +189,7 @@ class ClassicGroup(Rebalance):
         must_rebalance = (
             self.state is GroupState.PREPARING_REBALANCE
             or member.protocols != request.protocols
-            or (self.state is GroupState.STABLE and is_leader)  # how a leader asks to assign again
+            or (self.state is GroupState.STABLE and is_leader)  # the way in which a leader asks to assign again
         )
         if must_rebalance:
             self._update(member, asked, decision)
@@ -227,7 +227,7 @@ class ClassicGroup(Rebalance):
             decision.refuse(before, ErrorCode.REBALANCE_IN_PROGRESS)
 
     def _replace_static(self, old: Member, asked: JoinAsked, *, now: Now, decision: GroupDecision) -> None:
-        """A static member's client restarted: its new id takes over, without a rebalance if nothing else changes."""
+        """Give a restarted static member its new id, without a rebalance if nothing else changes."""
         if self.state is GroupState.STABLE and self._selects_same_protocol(old, asked.request):
             self._replace_in_log(old, asked, decision)
             return
@@ -241,7 +241,7 @@ class ClassicGroup(Rebalance):
             self._prepare_rebalance(now, decision)
 
     def _replace_in_log(self, old: Member, asked: JoinAsked, decision: GroupDecision) -> None:
-        """Write the group with the new id in the old one's place; only then is it a member."""
+        """Write the group with the new id in the old one's place; the client is a member once that is applied."""
         protocols = asked.request.protocols
         is_leader = old.member_id == self.members.leader
         image = self._image()
@@ -262,7 +262,7 @@ class ClassicGroup(Rebalance):
             answer = self._generation_for(member.member_id, with_members=may_skip)
             answer.skip_assignment = may_skip
             if is_leader and not may_skip:
-                answer.leader = old.member_id  # it would assign again if it took itself for the leader
+                answer.leader = old.member_id  # a client that takes itself for the leader would assign again
             then = GroupDecision()
             then.reply(asked, answer)
             return then
@@ -329,7 +329,7 @@ class ClassicGroup(Rebalance):
         return ErrorCode.NONE
 
     def _fence(self, member: Member, decision: GroupDecision) -> None:
-        """Tell the client that another one took its instance id over."""
+        """Tell a client that another one has taken over its instance id."""
         joining, syncing = self.members.set_joining(member, None), member.syncing
         member.syncing = None
         if joining is not None:

@@ -1,4 +1,4 @@
-"""The members of a classic group, and the answer that each waits for. Looks up; decides nothing, answers nobody."""
+"""The members of a classic group, and the answer that each waits for. Only keeps them: decides and answers nothing."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,7 +14,7 @@ Protocols = list[JoinGroupRequest.Protocol]
 
 
 class JoinAsked(Asked[JoinGroupResponse]):
-    """A client's wish to join: answered when the generation begins, or refused."""
+    """A client's request to join: answered when the generation begins, or refused."""
 
     __slots__ = (
         "client_host",
@@ -42,18 +42,18 @@ class JoinAsked(Asked[JoinGroupResponse]):
         self.new_member_id = new_member_id
         """The id for a client that has none yet."""
         self.requires_member_id = requires_member_id
-        """The client first learns its id and then joins with it (KIP-394)."""
+        """Whether the client first learns its id and then joins with it (KIP-394)."""
         self.may_skip_assignment = may_skip_assignment
-        """A returning static leader can be told not to assign again (KIP-814)."""
+        """Whether a returning static leader can be told not to assign again (KIP-814)."""
 
     @property
     def rebalance_timeout_ms(self) -> int:
-        """How long the others may take to join again. Version 0 of the request knew only one timeout."""
+        """The time in which the other members may join again. Version 0 of the request has only one timeout."""
         given = self.request.rebalance_timeout_ms
         return self.request.session_timeout_ms if given == -1 else given
 
     def refused(self, code: ErrorCode, member_id: str = "") -> JoinGroupResponse:
-        """Return the answer that refuses."""
+        """Return the answer that refuses the request."""
         return JoinGroupResponse(error_code=code, protocol_name=None, leader="", member_id=member_id, members=[])
 
 
@@ -61,7 +61,7 @@ SyncAsked = Asked[SyncGroupResponse]
 
 
 class Member:
-    """One consumer, or whatever else uses the group protocol. ``deadline`` is when it counts as dead."""
+    """One consumer, or another client of the group protocol. It counts as dead from ``deadline`` on."""
 
     __slots__ = (
         "assignment",
@@ -101,7 +101,7 @@ class Member:
         self.joining: JoinAsked | None = None
         self.syncing: SyncAsked | None = None
         self.is_new = False
-        """Added, but no generation has begun since: it gets the first join's own timeout."""
+        """Whether no generation has begun since it was added: its first join has a timeout of its own."""
         self.deadline: float | None = None
 
     @property
@@ -115,12 +115,12 @@ class Member:
         return not self.is_new and (self.joining is not None or self.syncing is not None)
 
     def metadata(self, protocol: str | None) -> bytes:
-        """Return what the member says under ``protocol``, nothing if it does not know it."""
+        """Return the member's metadata for ``protocol``, empty if it does not support it."""
         return metadata_for(protocol, self.protocols)
 
 
 def metadata_for(protocol: str | None, protocols: Protocols) -> bytes:
-    """Return what a member says under ``protocol``, nothing if it is not among these."""
+    """Return a member's metadata for ``protocol``, empty if it is not among these protocols."""
     return next((each.metadata for each in protocols if each.name == protocol), b"")
 
 
@@ -134,7 +134,7 @@ class Members:
         self._joining_count = 0
         self.leader: str | None = None
         self.promised: dict[str, float] = {}
-        """Ids given out that were not used yet (KIP-394), and until when they may be."""
+        """The ids that were given out and not used yet (KIP-394), with their deadlines."""
         self.yet_to_sync: set[str] = set()
 
     def __len__(self) -> int:
@@ -150,7 +150,7 @@ class Members:
         return self._by_id[member_id]
 
     def get(self, member_id: str) -> Member | None:
-        """Return the member of this id, if there is one."""
+        """Return the member with this id, or None."""
         return self._by_id.get(member_id)
 
     def static_member_id(self, group_instance_id: str | None) -> str | None:
@@ -160,7 +160,7 @@ class Members:
     def check(self, identity: Identity) -> Member:
         """Return the member that a request names.
 
-        Raises KafkaError: UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID if another member took the instance id over.
+        Raises KafkaError: UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID if another member has taken over the instance id.
         """
         if identity.group_instance_id is not None:
             known = self._static.get(identity.group_instance_id)
@@ -174,7 +174,7 @@ class Members:
         return member
 
     def add(self, member: Member) -> None:
-        """Take in a member; the first one leads."""
+        """Add a member; the first one becomes the leader."""
         self._by_id[member.member_id] = member
         if member.group_instance_id is not None:
             self._static[member.group_instance_id] = member.member_id
@@ -185,7 +185,7 @@ class Members:
             self.leader = member.member_id
 
     def remove(self, member_id: str) -> Member | None:
-        """Take out a member, or an id that was only promised. Who remains longest leads, if the leader goes."""
+        """Remove a member or a promised id. If the leader goes, the oldest remaining member becomes the leader."""
         self.promised.pop(member_id, None)
         self.yet_to_sync.discard(member_id)
         member = self._by_id.pop(member_id, None)
@@ -200,7 +200,7 @@ class Members:
         return member
 
     def replace(self, old_id: str, new_id: str) -> Member:
-        """Give a static member a new id: its client restarted (KIP-345). What the old one waited for is not kept."""
+        """Give a static member a new id after its client restarted (KIP-345). The old id's waiting requests are dropped."""
         led = self.leader == old_id
         old = self._by_id[old_id]
         self.remove(old_id)
@@ -220,19 +220,19 @@ class Members:
         return member
 
     def set_protocols(self, member: Member, protocols: Protocols) -> None:
-        """Take over what the member supports now."""
+        """Replace the protocols that a member supports."""
         self._count_protocols(member.protocols, -1)
         member.protocols = protocols
         self._count_protocols(protocols, 1)
 
     def set_joining(self, member: Member, joining: JoinAsked | None) -> JoinAsked | None:
-        """Let the member wait for the next generation, or no longer; return what it waited with before."""
+        """Let a member wait for the next generation, or no longer (None); return the request that waited before."""
         before, member.joining = member.joining, joining
         self._joining_count += (joining is not None) - (before is not None)
         return before
 
     def adopt(self, image: GroupMetadataValue) -> None:
-        """Hold exactly the members that the log names; those that are here already keep what only they know."""
+        """Hold exactly the members that the log names; members that are here already keep their soft state."""
         for gone in self._by_id.keys() - {each.member_id for each in image.members}:
             self.remove(gone)
         for each in image.members:
@@ -245,21 +245,21 @@ class Members:
 
     @property
     def joining_count(self) -> int:
-        """How many members wait for the next generation."""
+        """The number of members that wait for the next generation."""
         return self._joining_count
 
     @property
     def all_joined(self) -> bool:
-        """Whether nobody is left to wait for: neither members nor promised ids."""
+        """Whether all members have joined, and no promised id is left to wait for."""
         return len(self._by_id) == self._joining_count and not self.promised
 
     @property
     def rebalance_timeout_ms(self) -> int:
-        """The longest time that a member asks for."""
+        """The longest rebalance timeout that a member asks for."""
         return max((member.rebalance_timeout_ms for member in self), default=0)
 
     def elect_joined_leader(self) -> bool:
-        """See to it that the leader is a member that joins; False if no member does."""
+        """Let a member that joins be the leader; return False if no member joins."""
         leader = None if self.leader is None else self._by_id.get(self.leader)
         if leader is None:
             return False
@@ -271,11 +271,11 @@ class Members:
         return True
 
     def all_support_one_of(self, names: Iterable[str]) -> bool:
-        """Whether every member supports at least one and the same of these protocols."""
+        """Return whether all members support a common one of these protocols."""
         return any(self._supporters.get(name, 0) == len(self) for name in names)
 
     def select_protocol(self) -> str | None:
-        """Return the protocol that most members like best among those that all support."""
+        """Return the protocol that most members prefer among those that all support."""
         candidates = {name for name, count in self._supporters.items() if count == len(self)}
         votes: dict[str, int] = {}
         for member in self:

@@ -4,11 +4,11 @@
 
     Empty -> PreparingRebalance   a member joined; the first rebalance waits a little for others
     PreparingRebalance -> CompletingRebalance   all joined or time is up: a generation began, its leader assigns
-    PreparingRebalance -> Empty   nobody is left
+    PreparingRebalance -> Empty   no member is left
     CompletingRebalance -> Stable   the leader's assignment is in the log
-    Stable, CompletingRebalance -> PreparingRebalance   somebody joined, changed, left or died
+    Stable, CompletingRebalance -> PreparingRebalance   a member joined, changed, left or died
 
-Stable and Empty are entered only through ``adopt``: by what the log says. Behaviour: Apache's GroupMetadataManager.
+Stable and Empty are entered only through ``adopt``: by a record of the log. Behaviour: Apache's GroupMetadataManager.
 """
 
 import math
@@ -28,7 +28,7 @@ CONSUMER_PROTOCOL_TYPE = "consumer"
 
 
 class GroupState(StrEnum):
-    """By the names that DescribeGroups shows."""
+    """The states of a classic group, by the names that DescribeGroups shows."""
 
     EMPTY = "Empty"
     PREPARING_REBALANCE = "PreparingRebalance"
@@ -37,21 +37,21 @@ class GroupState(StrEnum):
 
 
 class Rebalance:
-    """One group's members, and where they are between two generations. Lost with the process, rebuilt from the log."""
+    """One group's members and their state between two generations. Lost with the process, rebuilt from the log."""
 
     def __init__(self, group_id: str, settings: GroupSettings) -> None:
         self.group_id = group_id
         self.settings = settings
         self.state = GroupState.EMPTY
         self.generation = 0
-        """The generation that the members know; the log follows when it is assigned."""
+        """The generation that the members know; the log has it once it is assigned."""
         self.protocol_type: str | None = None
         self.protocol: str | None = None
         self.subscribed_topics: frozenset[str] | None = None
-        """None: not known, since the members are no consumers or say something unreadable."""
+        """The topics of all members; None if the members are no consumers or a subscription cannot be read."""
         self.members = Members()
         self.wake_at = math.inf
-        """No deadline of the group is earlier than this, in monotonic seconds."""
+        """A time before which no deadline of the group comes, in monotonic seconds."""
         self._state_timestamp_ms = -1
         self._is_initial = False
         self._newcomer_arrived = False
@@ -61,7 +61,7 @@ class Rebalance:
         self._sync_deadline: float | None = None
 
     def adopt(self, image: GroupMetadataValue) -> None:
-        """Become what the log says: Stable with members, Empty without."""
+        """Take over the state in the log: Stable with members, Empty without."""
         known = self.generation == image.generation and self.protocol == image.protocol
         self.generation = image.generation
         self.protocol_type = image.protocol_type or None
@@ -76,7 +76,7 @@ class Rebalance:
             self._learn_subscriptions()
 
     def loaded(self, now: Now) -> GroupDecision:
-        """Begin to watch the members that the log named; if they are too many, let them join again."""
+        """Begin to watch the members that the log named; if there are too many, let them join again."""
         decision = GroupDecision()
         for member in self.members:
             self._extend(member, now)
@@ -87,7 +87,7 @@ class Rebalance:
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def expire(self, now: Now) -> GroupDecision:
-        """Act on the deadlines that have come, up to the first that must write something."""
+        """Act on the deadlines that have come, up to the first that must write a record."""
         decision = GroupDecision()
         for deadline, event in sorted(self._due(now.monotonic), key=lambda each: each[0]):
             if decision.records:
@@ -155,7 +155,7 @@ class Rebalance:
     # --- from one state to the next -----------------------------------------------------------------------------------
 
     def _rebalance(self, now: Now, decision: GroupDecision, *, even_if_initial: bool = False) -> None:
-        """Go on because of a change: begin a rebalance, or end the joining that is under way if nobody is missing."""
+        """Follow a change of members: begin a rebalance, or end the joining under way if no member is missing."""
         if self.state is not GroupState.PREPARING_REBALANCE:
             self._prepare_rebalance(now, decision)
         elif even_if_initial and self.members.all_joined:
@@ -190,7 +190,7 @@ class Rebalance:
             self._complete_join(now, decision)
 
     def _complete_join(self, now: Now, decision: GroupDecision) -> None:
-        """Begin a generation of those who joined; static members stay even if they did not."""
+        """Begin a generation of the members that joined; static members stay even if they did not."""
         self._join_deadline = None
         for member in [each for each in self.members if each.joining is None and not each.is_static]:
             self._dismiss(member.member_id, decision)
@@ -211,7 +211,7 @@ class Rebalance:
             members=[],
         )
         decision.records.append(group_record(self.group_id, image))
-        # Nobody is left who could try again: the group is empty even if that is not written.
+        # No member is left that could try again: the group is empty even if that is not written.
         decision.on_failed = lambda _code, _now: self.adopt(image)
 
     def _begin_generation(self, now: Now, decision: GroupDecision) -> None:
@@ -230,7 +230,7 @@ class Rebalance:
         self._sync_deadline = self._after(self.members.rebalance_timeout_ms, now)
 
     def _assign(self, assignments: dict[str, bytes], decision: GroupDecision) -> None:
-        """Write the leader's assignment; once that is done the group is stable, and all who wait get theirs."""
+        """Write the leader's assignment; then the group is stable, and all members that wait get their part."""
         image = self._image()
         for each in image.members:
             each.assignment = assignments.get(each.member_id, b"")
@@ -267,7 +267,7 @@ class Rebalance:
             self._sync_deadline = None
 
     def _dismiss(self, member_id: str, decision: GroupDecision) -> None:
-        """Take out a member; what it waits for does not come any more."""
+        """Remove a member, and refuse the request that it waits with."""
         member = self.members.remove(member_id)
         if member is None:
             return

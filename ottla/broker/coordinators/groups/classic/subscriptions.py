@@ -1,4 +1,4 @@
-"""Which topics consumers say they read: the one thing in what they tell their leader that the broker looks at."""
+"""The topics that consumers subscribe to: the only part of their metadata that the broker reads."""
 
 from collections.abc import Iterable
 
