@@ -1,1 +1,1 @@
-"""One plain function per API, in modules named after the families of ``ottla.wire.messages``."""
+"""The handlers: a plain function for each API, in modules named after the families of ``ottla.wire.messages``."""

@@ -34,17 +34,17 @@ Answer = TypeVar("Answer", AlterConfigsResponse.Resource, IncrementalAlterConfig
 
 
 def describe_configs(context: Context, request: DescribeConfigsRequest) -> DescribeConfigsResponse:
-    """Show the settings of each resource, or those that are asked for; no names ask for all."""
+    """Return the settings of each resource that the request names, or all of them if it names none."""
     known = all(_is_known(resource.resource_type) for resource in request.resources)
     answers = []
     for asked in request.resources:
-        # Apache gives no message as an empty one here.
+        # Apache writes an empty message here, not null.
         answer = DescribedResource(
             error_message="", resource_type=asked.resource_type, resource_name=asked.resource_name, configs=[]
         )
         try:
             if not known:  # Apache refuses the whole request
-                raise KafkaError(ErrorCode.INVALID_REQUEST, "A resource is of a type that has no configuration")
+                raise KafkaError(ErrorCode.INVALID_REQUEST, "A resource has a type without configuration")
             settings = describe_resource(
                 context.cluster, context.node, ResourceType(asked.resource_type), asked.resource_name
             )
@@ -121,7 +121,7 @@ def _change_each(
     replaces: bool,
     validate_only: bool,
 ) -> list[Answer]:
-    """Change each resource that is named once, and say what came of it."""
+    """Change each resource that is named once; return the outcome of each."""
     times = Counter(resource for resource, _ in asked)
     answers = []
     for resource, changes in asked:
@@ -140,7 +140,7 @@ def _change_each(
 
 
 def list_config_resources(context: Context, request: ListConfigResourcesRequest) -> ListConfigResourcesResponse:
-    """Name what has a configuration: of the types that are asked for, or of all."""
+    """List the resources that have a configuration, of the types in the request or of all types."""
     if not ListConfigResourcesRequest.names_types(context.api_version):
         types: Iterable[int] = [ResourceType.CLIENT_METRICS]
     else:

@@ -1,4 +1,4 @@
-"""What a client learns first: ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions."""
+"""The first requests of a client: ApiVersions, Metadata, DescribeCluster, DescribeTopicPartitions."""
 
 import re
 from typing import cast
@@ -25,7 +25,7 @@ from ottla.wire.schema import ZERO_UUID
 
 ALL_CLUSTER_OPERATIONS = 8096
 ALL_TOPIC_OPERATIONS = 3576
-"""Bit sets of ``AclOperation`` codes: what a broker without an authorizer lets everybody do."""
+"""Bit sets of ``AclOperation`` codes: all operations, since without an authorizer every client may do them."""
 
 OPERATIONS_NOT_ASKED = -(2**31)
 BROKER_ENDPOINT = 1
@@ -34,7 +34,7 @@ _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
 def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsResponse:
-    """Tell what is served, from the one table. A client's software must have a sensible name (KIP-511)."""
+    """Return the APIs and versions that are served. A client's software must have a well-formed name (KIP-511)."""
     if ApiVersionsRequest.names_software(context.api_version):
         if not _SOFTWARE.fullmatch(request.client_software_name) or not _SOFTWARE.fullmatch(
             request.client_software_version
@@ -63,7 +63,7 @@ def api_versions(context: Context, request: ApiVersionsRequest) -> ApiVersionsRe
 
 
 def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
-    """Describe topics and the brokers that lead them, creating topics that are asked for where that is allowed."""
+    """Describe topics and the brokers that lead them, creating missing topics where that is allowed."""
     cluster = context.cluster
     try:
         topics = _find_topics(context, request)
@@ -94,7 +94,7 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
 
 
 def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic]) -> None:
-    """Name only nodes that run, and say that others are missing: the first clients knew no offline replicas."""
+    """Name only replicas on running nodes, with an error for the others: version 0 to 4 have no offline replicas."""
     running = {node.id for node in cluster.nodes.running}
     for topic in topics:
         for partition in topic.partitions:
@@ -107,7 +107,7 @@ def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic
 
 
 def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataResponse.Topic]:
-    """Describe what the request asks about: topics that are there first, then the others, as Apache does."""
+    """Describe the topics of the request: topics that exist come first, then the others, as in Apache."""
     if request.topics is None or (not request.topics and MetadataRequest.empty_means_all(context.api_version)):
         return [_describe_topic(context.cluster, topic) for topic in context.cluster.topics.by_name.values()]
     by_id = any(each.topic_id != ZERO_UUID for each in request.topics)
@@ -118,7 +118,7 @@ def _find_topics(context: Context, request: MetadataRequest) -> list[MetadataRes
         ids = dict.fromkeys(each.topic_id for each in request.topics if each.topic_id != ZERO_UUID)
         found = [_find_by_id(context, topic_id) for topic_id in ids]
     elif names_missing:
-        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # Apache's answer, too
+        raise KafkaError(ErrorCode.UNKNOWN_SERVER_ERROR)  # as in Apache
     else:
         names = dict.fromkeys(cast("str", each.name) for each in request.topics)
         found = [_find_by_name(context, name, may_create=request.allow_auto_topic_creation) for name in names]
@@ -149,7 +149,7 @@ def _find_by_name(context: Context, name: str, *, may_create: bool) -> MetadataR
 
 
 def _refused_metadata(request: MetadataRequest, error: KafkaError) -> MetadataResponse:
-    """Answer a request that makes no sense: its error stands at each topic."""
+    """Answer an invalid request: the error stands at each topic."""
     topics = [
         MetadataResponse.Topic(error_code=error.code, name=each.name or "", topic_id=each.topic_id, partitions=[])
         for each in request.topics or ()
@@ -187,7 +187,7 @@ def describe_cluster(context: Context, request: DescribeClusterRequest) -> Descr
                 if request.endpoint_type == BROKER_ENDPOINT + 1
                 else ErrorCode.UNSUPPORTED_ENDPOINT_TYPE
             ),
-            error_message="This is a broker's endpoint",
+            error_message="This is the endpoint of a broker, not of a controller",
             cluster_id="",
             brokers=[],
         )
@@ -246,7 +246,7 @@ def describe_topic_partitions(
                 is_internal=topic.is_internal,
                 partitions=[
                     DescribeTopicPartitionsResponse.Topic.Partition(
-                        error_code=ErrorCode.NONE,  # even where nobody leads
+                        error_code=ErrorCode.NONE,  # even without a leader
                         partition_index=partition.index,
                         leader_id=partition.leader,
                         leader_epoch=partition.leader_epoch,
@@ -270,7 +270,7 @@ def describe_topic_partitions(
 
 
 def _refused_description(request: DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse:
-    """Answer a cursor that is on no page of the request."""
+    """Refuse a cursor that is on no page of the request."""
     return DescribeTopicPartitionsResponse(
         topics=[
             DescribeTopicPartitionsResponse.Topic(

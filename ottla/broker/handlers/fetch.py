@@ -1,4 +1,4 @@
-"""Fetch, ListOffsets and OffsetForLeaderEpoch: what consumers read, and where they begin."""
+"""Fetch, ListOffsets and OffsetForLeaderEpoch: the records that consumers read, and the offsets to begin at."""
 
 from collections import Counter
 from functools import partial
@@ -31,7 +31,7 @@ ISOLATION_LEVELS = (READ_UNCOMMITTED, READ_COMMITTED)
 MOVED = {ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH}
 """Errors with which a client is told the partition's new leader."""
 DEBUGGING_CONSUMER = -2
-"""A client with this replica id may ask any replica."""
+"""The replica id of a client that may ask any replica."""
 LATEST = -1
 EARLIEST = -2
 MAX_TIMESTAMP = -3
@@ -46,14 +46,14 @@ FIRST_VERSIONS = {
     LATEST_TIERED: 9,
     EARLIEST_PENDING_UPLOAD: 11,
 }
-"""The version of ListOffsets from which each of these may be asked for."""
+"""The first version of ListOffsets that has each of these timestamps."""
 ENDS = {LATEST, EARLIEST}
 OF_THE_LOG = {LATEST, EARLIEST, EARLIEST_LOCAL}
-"""These name the log's ends, where there need not be a record."""
+"""The timestamps that name an end of the log, where there need not be a record."""
 
 
 def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[FetchResponse]:
-    """Answer with batches, at least ``min_bytes`` of them or after ``max_wait_ms``."""
+    """Answer with batches: once there are ``min_bytes`` of them, or after ``max_wait_ms``."""
     cluster = context.cluster
     by_id = FetchRequest.names_topics_by_id(context.api_version)
     try:
@@ -71,7 +71,7 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[Fe
         if FetchRequest.is_told_of_new_leaders(version):
             return then(answer, partial(_with_new_leaders, context), owns=True)
     if by_id:
-        return answer  # the common case, in which nobody need ask what the client reads
+        return answer  # the common case: the client reads batches
     newest_format = FetchRequest.newest_format(version)
     if newest_format == MAGIC:
         return answer
@@ -79,7 +79,7 @@ def fetch(context: Context, request: FetchRequest) -> FetchResponse | Promise[Fe
 
 
 def _with_new_leaders(context: Context, response: FetchResponse) -> FetchResponse:
-    """Name the right node to those who came to the wrong one (KIP-951)."""
+    """Name the leaders of partitions that were fetched from the wrong node (KIP-951)."""
     topics = context.cluster.topics
     leaders = NewLeaders(context.cluster.nodes, context.listener)
     for topic in response.responses:
@@ -96,7 +96,7 @@ def _with_new_leaders(context: Context, response: FetchResponse) -> FetchRespons
 
 
 def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> FetchResponse:
-    """Refuse the whole request. Clients that name topics look for the error at each partition."""
+    """Refuse the whole request. Clients that name topics by name look for the error at each partition."""
     topics = [
         FetchResponse.Topic(
             topic=topic.topic,
@@ -117,7 +117,7 @@ def _refuse_fetch(request: FetchRequest, code: ErrorCode, *, by_id: bool) -> Fet
 
 
 def list_offsets(context: Context, request: ListOffsetsRequest) -> ListOffsetsResponse | Promise[ListOffsetsResponse]:
-    """Find the offset for each timestamp; the negative ones have names of their own."""
+    """Find the offset for each timestamp; negative ones have special meanings."""
     asked = [(topic.name, each) for topic in request.topics for each in topic.partitions]
     times = Counter((name, each.partition_index) for name, each in asked)
     once = {(name, each.partition_index): each for name, each in asked}
@@ -147,7 +147,7 @@ def _list_offset(
         if lists_several:
             answer.old_style_offsets = _several(found, partition.log_start_offset, end_offset, asked.max_num_offsets)
             return answer
-        # What a batch under way holds may be found before it may be read.
+        # A record of a batch under way may be found before it may be read.
         if found is not None and (asked.timestamp in OF_THE_LOG or found.offset < end_offset):
             answer.timestamp, answer.offset, answer.leader_epoch = found
         return answer
@@ -181,7 +181,7 @@ def _list_offset(
 
 
 def _several(found: FoundOffset | None, start_offset: int, end_offset: int, most: int) -> list[int]:
-    """The offset that was found (the log's end, if none was) and what else there is before it: the log's start."""
+    """Return the offset found (the log's end, if none was) and, if that is lower, the log's start."""
     last = end_offset if found is None else min(found.offset, end_offset)
     return [last, *([start_offset] if start_offset < last else [])][: max(most, 0)]
 
@@ -195,12 +195,12 @@ def _find_offset(
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
         return FoundOffset(-1, log.log_start_offset, log.leader_epoch_at(log.log_start_offset))
     if timestamp in {LATEST_TIERED, EARLIEST_PENDING_UPLOAD}:
-        return None  # nothing is ever tiered here
+        return None  # no record is ever tiered here
     return log.max_timestamp() if timestamp == MAX_TIMESTAMP else log.offset_for_timestamp(timestamp)
 
 
 def offset_for_leader_epoch(context: Context, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse:
-    """Tell where a leader epoch ended (KIP-320)."""
+    """Return the end offset of each leader epoch (KIP-320)."""
     topics = []
     for topic in request.topics:
         answers = []

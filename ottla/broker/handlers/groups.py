@@ -1,4 +1,4 @@
-"""The classic group APIs: turns names and ids of topics into one another, and leaves the rest to the coordinator."""
+"""The classic group APIs: converts between topic names and ids, and leaves the rest to the coordinator."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ SHARE_KEY_PARTS = 3
 
 NO_NODE = -1
 ALL_GROUP_OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
-"""READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS, by the numbers of ``AclOperation``."""
+"""A bit set of ``AclOperation`` codes: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS."""
 
 Coordinator = FindCoordinatorResponse.Coordinator
 CommitTopic = OffsetCommitResponse.Topic
@@ -52,7 +52,7 @@ FetchGroup = OffsetFetchResponse.Group
 
 
 def find_coordinator(context: Context, request: FindCoordinatorRequest) -> FindCoordinatorResponse:
-    """Say who coordinates: for a group, the node that leads its offsets' partition."""
+    """Return the coordinator of each key: for a group, the node that leads its offsets' partition."""
     version = context.api_version
     if FindCoordinatorRequest.names_several_keys(version):
         return FindCoordinatorResponse(
@@ -86,20 +86,20 @@ def _coordinator(context: Context, key_type: int, key: str, *, version: int) -> 
 
 
 def _group_coordinator(context: Context, key: str) -> Node:
-    """Return the node that has, or is loading, a group. Raises ``KafkaError`` COORDINATOR_NOT_AVAILABLE."""
+    """Return the node that has loaded, or is loading, a group. Raises ``KafkaError`` COORDINATOR_NOT_AVAILABLE."""
     for node in context.cluster.nodes.by_id.values():
         if node.groups.runtime.coordinates(key):
             return node
-    raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "Nobody can read this group's offsets")
+    raise KafkaError(ErrorCode.COORDINATOR_NOT_AVAILABLE, "No node can read the offsets of this group")
 
 
 def _check_key(key_type: int, key: str, *, version: int) -> None:
     if key_type in {GROUP, TRANSACTION}:
         return
     if key_type != SHARE or not FindCoordinatorRequest.knows_share_coordinators(version):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"There are no coordinators of type {key_type}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Coordinator type {key_type} is unknown")
     if len(key.split(":")) != SHARE_KEY_PARTS or not key.rsplit(":", 1)[1].isdigit():
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{key!r} does not name group, topic id and partition")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{key!r} is not GROUP:TOPIC_ID:PARTITION")
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def _name_protocol(version: int, response: JoinGroupResponse) -> JoinGroupRespon
 
 
 def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse | Promise[SyncGroupResponse]:
-    """Give a member its assignment; the answer comes when the leader brought it."""
+    """Give a member its assignment; the answer comes when the leader has sent it."""
     is_named = request.protocol_type is not None and request.protocol_name is not None
     if SyncGroupRequest.must_name_protocol(context.api_version) and not is_named:
         return SyncGroupResponse(error_code=ErrorCode.INCONSISTENT_GROUP_PROTOCOL, assignment=b"")
@@ -131,12 +131,12 @@ def sync_group(context: Context, request: SyncGroupRequest) -> SyncGroupResponse
 
 
 def heartbeat(context: Context, request: HeartbeatRequest) -> HeartbeatResponse | Promise[HeartbeatResponse]:
-    """Note that a member lives."""
+    """Note a member's heartbeat."""
     return context.node.groups.heartbeat(request)
 
 
 def leave_group(context: Context, request: LeaveGroupRequest) -> LeaveGroupResponse | Promise[LeaveGroupResponse]:
-    """Take members out of a group."""
+    """Remove members from a group."""
     if LeaveGroupRequest.names_several_members(context.api_version):
         return context.node.groups.leave(request.group_id, request.members)
     leaving = [LeaveGroupRequest.Member(member_id=request.member_id)]
@@ -150,7 +150,7 @@ def _of_one_member(response: LeaveGroupResponse) -> LeaveGroupResponse:
 
 
 def _java_address(host: str) -> str:
-    """Write an address as Java does, since that is what tools show of a member: `/127.0.0.1`, `/0:0:0:0:0:0:0:1`."""
+    """Write an address as Java does, because tools show it as a member's host: `/127.0.0.1`, `/0:0:0:0:0:0:0:1`."""
     if ":" not in host:
         return f"/{host}"
     from ipaddress import IPv6Address
@@ -205,7 +205,7 @@ def _with_refused(response: OffsetCommitResponse, refused: list[CommitTopic]) ->
 
 
 def _merge(topics: list[CommitTopic], topic: CommitTopic) -> None:
-    """Add partitions to the topic's answer, or the topic's answer to all."""
+    """Add partitions to the answer of their topic, or the topic if it has no answer yet."""
     for each in topics:
         if each.name == topic.name and each.topic_id == topic.topic_id:
             each.partitions.extend(topic.partitions)
@@ -256,7 +256,7 @@ def _fetch_group(
 
 
 def _name_by_id(context: Context, answer: FetchGroup) -> FetchGroup:
-    """Give topics their ids; those that do not exist any more have none."""
+    """Give topics their ids; deleted topics have none."""
     for topic in answer.topics:
         found = context.cluster.topics.by_name.get(topic.name)
         if found is not None:
@@ -371,5 +371,5 @@ def list_groups(context: Context, request: ListGroupsRequest) -> ListGroupsRespo
 def delete_groups(
     context: Context, request: DeleteGroupsRequest
 ) -> DeleteGroupsResponse | Promise[DeleteGroupsResponse]:
-    """Forget groups that have no members."""
+    """Delete groups that have no members."""
     return context.node.groups.delete_groups(request.groups_names)

@@ -1,4 +1,4 @@
-"""Where partitions lie on disk: DescribeLogDirs, AlterReplicaLogDirs."""
+"""The place of partitions on disk: DescribeLogDirs, AlterReplicaLogDirs."""
 
 import shutil
 
@@ -19,7 +19,7 @@ MovedTopic = AlterReplicaLogDirsResponse.Topic
 
 
 def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse:
-    """Tell what lies in the data directory, with the size of its disk (KIP-827); partitions that are not there lack."""
+    """Describe the partitions in the data directory, and the size of its disk (KIP-827); unknown ones are left out."""
     cluster = context.cluster
     wanted: dict[str, set[int]] | None = None
     if request.topics is not None:
@@ -55,7 +55,7 @@ def describe_log_dirs(context: Context, request: DescribeLogDirsRequest) -> Desc
 
 
 def alter_replica_log_dirs(context: Context, request: AlterReplicaLogDirsRequest) -> AlterReplicaLogDirsResponse:
-    """Move replicas to the one log directory that there is, where they are; a replica named twice goes to the last."""
+    """Accept moves to the only log directory, where replicas are already; of a replica named twice, the last counts."""
     wanted = {
         (topic.name, index): each.path for each in request.dirs for topic in each.topics for index in topic.partitions
     }

@@ -1,4 +1,4 @@
-"""Produce and InitProducerId: takes a producer's batches, each partition for itself."""
+"""Produce and InitProducerId: accepts a producer's batches, each partition by itself."""
 
 import logging
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ def produce(context: Context, request: ProduceRequest) -> ProduceResponse | Prom
 
 
 def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable[PartitionData]]]:
-    """Keep the last of the batches for a partition that is named twice, as Apache does, which answers once."""
+    """Keep the last batch of a partition that is named twice, and answer once, as Apache does."""
     found: dict[tuple[str, bytes], tuple[TopicData, dict[int, PartitionData]]] = {}
     for data in topics:
         if data.partition_data:
@@ -66,12 +66,12 @@ def _last_of_each(topics: list[TopicData]) -> Iterable[tuple[TopicData, Iterable
 
 
 def init_producer_id(context: Context, request: InitProducerIdRequest) -> InitProducerIdResponse:
-    """Give out a producer id; a producer that names its own gets a new one with epoch 0 (KIP-360)."""
+    """Return a new producer id; a producer that names its own gets a new one with epoch 0, too (KIP-360)."""
     if request.transactional_id is not None:
         if not request.transactional_id:
             return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)
         # Fatal to every client, so that none waits for a coordinator that never comes. The answer has no message.
-        log.warning("%s asked for a transactional producer: transactions are not served yet", context.client.id)
+        log.warning("Refused a transactional producer to client %r: transactions are not served yet", context.client.id)
         return InitProducerIdResponse(error_code=ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, producer_epoch=-1)
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return InitProducerIdResponse(error_code=ErrorCode.INVALID_REQUEST, producer_epoch=-1)

@@ -20,14 +20,14 @@ from ottla.wire.messages.quorum import (
 from ottla.wire.schema import ZERO_UUID
 
 FIRST_EPOCH = 1
-"""There is one controller, and nobody ever takes its place."""
+"""The only epoch: there is one controller, and no other ever takes its place."""
 
 DescribedTopic = DescribeQuorumResponse.Topic
 ControllerNode = DescribeQuorumResponse.Node
 
 
 def describe_quorum(context: Context, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
-    """Describe the one partition of the metadata log. Whoever asks for another, or for more, hears of none."""
+    """Describe the one partition of the metadata log; refuse a request for another one, or for several."""
     asked = [(topic.topic_name, each.partition_index) for topic in request.topics for each in topic.partitions]
     if not asked or asked == [(CLUSTER_METADATA, 0)]:
         topics = [
@@ -65,7 +65,7 @@ def _described(context: Context) -> DescribedTopic.Partition:
                 replica_directory_id=ZERO_UUID,
             )
         ],
-        # Brokers that follow the metadata log and have no vote: all but the one that is the controller, too.
+        # The observers, brokers without a vote: all but the one that is the controller, too.
         observers=[
             ReplicaState(
                 replica_id=node.id,
@@ -94,7 +94,7 @@ def _unknown(index: int) -> DescribedTopic.Partition:
 
 
 def _controllers(context: Context) -> list[ControllerNode]:
-    """Where the controller would be found; Ottla has no listener for it, so this names the brokers' own."""
+    """Return the controller's address: that of its broker, because Ottla has no listener for controllers."""
     cluster = context.cluster
     endpoint = cluster.nodes.by_id[cluster.nodes.controller_id].endpoints[context.listener]
     names = cluster.config.names("controller.listener.names")
@@ -103,7 +103,7 @@ def _controllers(context: Context) -> list[ControllerNode]:
 
 
 def add_raft_voter(context: Context, request: AddRaftVoterRequest) -> AddRaftVoterResponse:
-    """Refuse: voters can come and go from kraft.version 1 on."""
+    """Refuse: voters can be added and removed only from kraft.version 1 on."""
     try:
         _check_voter(context, request.cluster_id, request.voter_id, request.voter_directory_id)
         names = context.cluster.config.names("controller.listener.names")
@@ -115,7 +115,7 @@ def add_raft_voter(context: Context, request: AddRaftVoterRequest) -> AddRaftVot
 
 
 def remove_raft_voter(context: Context, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse:
-    """Refuse, as above."""
+    """Refuse, as ``add_raft_voter`` does."""
     try:
         _check_voter(context, request.cluster_id, request.voter_id, request.voter_directory_id)
     except KafkaError as error:
@@ -130,7 +130,7 @@ def _check_voter(context: Context, cluster_id: str | None, voter_id: int, direct
     if cluster_id not in {None, context.cluster.id}:
         raise KafkaError(ErrorCode.INCONSISTENT_CLUSTER_ID, f"This is cluster {context.cluster.id}")
     if voter_id < 0 or directory_id == ZERO_UUID:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "A voter has an id and a directory id")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A voter must have an id and a directory id")
 
 
 def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateFeaturesResponse:
@@ -143,7 +143,7 @@ def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateF
     return UpdateFeaturesResponse(
         error_message=None,
         results=[
-            # Apache writes the name of no error where there is none.
+            # Apache writes the name of the code NONE here.
             UpdateFeaturesResponse.Result(feature=each.feature, error_message=ErrorCode.NONE.name)
             for each in request.feature_updates
         ],
@@ -151,11 +151,11 @@ def update_features(context: Context, request: UpdateFeaturesRequest) -> UpdateF
 
 
 def unregister_broker(context: Context, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse:
-    """Forget a broker that is stopped, until it starts again; refuse for one that runs or never was."""
+    """Forget a stopped broker until it starts again; refuse for one that runs or is unknown."""
     node = context.cluster.nodes.by_id.get(request.broker_id)
     if node is None or not node.is_registered:
         return UnregisterBrokerResponse(
-            error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"There is no broker {request.broker_id}"
+            error_code=ErrorCode.BROKER_ID_NOT_REGISTERED, error_message=f"Broker {request.broker_id} is not registered"
         )
     if not node.runs:
         context.cluster.elections.forget(node)

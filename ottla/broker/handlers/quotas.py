@@ -1,4 +1,4 @@
-"""How much clients may ask for: DescribeClientQuotas, AlterClientQuotas (KIP-546)."""
+"""The quotas of clients: DescribeClientQuotas, AlterClientQuotas (KIP-546)."""
 
 from collections import Counter
 
@@ -39,7 +39,7 @@ def describe_client_quotas(context: Context, request: DescribeClientQuotasReques
 
 
 def alter_client_quotas(context: Context, request: AlterClientQuotasRequest) -> AlterClientQuotasResponse:
-    """Set and remove quotas, each entity for itself; one that is named twice is not touched. They bind at once."""
+    """Set and remove quotas, each entity by itself, in force at once; an entity named twice is left unchanged."""
     cluster = context.cluster
     wanted = [
         (as_entity([(part.entity_type, part.entity_name) for part in entry.entity]), entry.ops)

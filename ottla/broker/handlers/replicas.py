@@ -1,4 +1,4 @@
-"""Who holds, leads and writes to partitions: elections, reassignments, DescribeProducers."""
+"""The leaders, replicas and producers of partitions: elections, reassignments, DescribeProducers."""
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.leadership import is_being_reassigned
@@ -21,7 +21,7 @@ from ottla.wire.messages.replicas import (
 )
 
 PREFERRED, UNCLEAN = 0, 1
-"""Types of elections."""
+"""The types of elections."""
 
 ElectedTopic = ElectLeadersResponse.Topic
 ReassignedTopic = AlterPartitionReassignmentsResponse.Topic
@@ -30,7 +30,7 @@ WrittenTopic = DescribeProducersResponse.Topic
 
 
 def elect_leaders(context: Context, request: ElectLeadersRequest) -> ElectLeadersResponse:
-    """Let partitions be led by their first replica, or by any (KIP-460); if none are named, by all that need it."""
+    """Elect the first replica, or any, as leader of partitions (KIP-460): of those named, or of all that need it."""
     cluster = context.cluster
     asked = request.topic_partitions
     refusal = _refusal_of_elections(request)
@@ -60,7 +60,7 @@ def elect_leaders(context: Context, request: ElectLeadersRequest) -> ElectLeader
 
 def _refusal_of_elections(request: ElectLeadersRequest) -> KafkaError | None:
     if request.election_type not in {PREFERRED, UNCLEAN}:
-        return KafkaError(ErrorCode.INVALID_REQUEST, f"There is no election of type {request.election_type}")
+        return KafkaError(ErrorCode.INVALID_REQUEST, f"Election type {request.election_type} is unknown")
     return KafkaError(ErrorCode.REQUEST_TIMED_OUT) if request.timeout_ms <= 0 else None
 
 
@@ -69,11 +69,11 @@ def _find(cluster: Cluster, name: str, index: int) -> tuple[Topic, Partition]:
         topic = cluster.topics.by_name[name]
         return topic, topic.partition(index)
     except (KeyError, KafkaError):
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no partition {index} of {name}") from None
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Partition {name}-{index} does not exist") from None
 
 
 def _elect(cluster: Cluster, found: tuple[Topic, Partition], election_type: int) -> None:
-    """Raise ``KafkaError`` ELECTION_NOT_NEEDED, or what says why nobody can be elected."""
+    """Elect a leader. Raises ``KafkaError`` ELECTION_NOT_NEEDED, or the reason why no replica can be elected."""
     topic, partition = found
     if not partition.is_offline:
         cluster.elections.elect(topic, partition.index, unclean=election_type == UNCLEAN)
@@ -86,7 +86,7 @@ def _elect(cluster: Cluster, found: tuple[Topic, Partition], election_type: int)
 def alter_partition_reassignments(
     context: Context, request: AlterPartitionReassignmentsRequest
 ) -> AlterPartitionReassignmentsResponse:
-    """Give partitions other replicas (KIP-455), or end what was begun."""
+    """Give partitions other replicas (KIP-455), or end a reassignment."""
     timed_out = request.timeout_ms <= 0
     topics = []
     for topic in request.topics:
@@ -101,7 +101,7 @@ def alter_partition_reassignments(
                 answer.error_code, answer.error_message = error.code, error.message
             answers.append(answer)
         topics.append(ReassignedTopic(name=topic.name, partitions=answers))
-    if not topics:  # Apache's answer
+    if not topics:  # as in Apache
         return AlterPartitionReassignmentsResponse(error_message="", responses=[])
     return AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change,
@@ -130,7 +130,7 @@ def list_partition_reassignments(
     context: Context,
     request: ListPartitionReassignmentsRequest,
 ) -> ListPartitionReassignmentsResponse:
-    """Tell which reassignments are under way: those whose new replicas are on nodes that do not run."""
+    """List the reassignments under way: those whose new replicas are on nodes that do not run."""
     cluster = context.cluster
     if request.topics is None:
         asked = [(topic, list(range(len(topic.partitions)))) for topic in cluster.topics.by_name.values()]
@@ -159,7 +159,7 @@ def list_partition_reassignments(
 
 
 def describe_producers(context: Context, request: DescribeProducersRequest) -> DescribeProducersResponse:
-    """Tell who has written to partitions with a producer id, and what transactions are open (KIP-664)."""
+    """List the producers with an id that have written to partitions, and their open transactions (KIP-664)."""
     topics = []
     for topic in request.topics:
         answers = []
@@ -177,7 +177,7 @@ def describe_producers(context: Context, request: DescribeProducersRequest) -> D
 def _producers(context: Context, name: str, index: int) -> list[WrittenTopic.Partition.Producer]:
     check_name(name)
     if name not in context.cluster.topics.by_name:
-        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"There is no topic {name}")
+        raise KafkaError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic {name} does not exist")
     partition = context.cluster.topics.partition(name, index)
     partition.check_asked(context.node_id, needs_leader=False)
     return [

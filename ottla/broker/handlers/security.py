@@ -1,6 +1,6 @@
-"""Users and rights: on a plain listener, without an authorizer, nobody is kept out and there is nothing to alter.
+"""Users and rights: on a plain listener, without an authorizer, every client may do everything.
 
-SASL, ACLs and delegation tokens get the answers of such a broker of Apache's; SCRAM credentials are kept.
+SASL, ACLs and delegation tokens get the answers of such a broker of Apache Kafka; SCRAM credentials are kept.
 """
 
 from ottla.broker.requests.context import Context
@@ -34,16 +34,16 @@ from ottla.wire.messages.security import (
 DescribedUser = DescribeUserScramCredentialsResponse.Result
 AlteredUser = AlterUserScramCredentialsResponse.Result
 
-_NO_AUTHORIZER = "There is no authorizer"
+_NO_AUTHORIZER = "This broker has no authorizer"
 
 
 def sasl_handshake(context: Context, request: SaslHandshakeRequest) -> SaslHandshakeResponse:
-    """Refuse: clients of a plain listener are let in already."""
+    """Refuse: clients of a plain listener need no authentication."""
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE, mechanisms=[])
 
 
 def sasl_authenticate(context: Context, request: SaslAuthenticateRequest) -> SaslAuthenticateResponse:
-    """Refuse, as above."""
+    """Refuse, as ``sasl_handshake`` does."""
     return SaslAuthenticateResponse(
         error_code=ErrorCode.ILLEGAL_SASL_STATE,
         error_message="This listener asks for no authentication",
@@ -52,13 +52,13 @@ def sasl_authenticate(context: Context, request: SaslAuthenticateRequest) -> Sas
 
 
 def describe_acls(context: Context, request: DescribeAclsRequest) -> DescribeAclsResponse:
-    """Answer that there are none."""
+    """Refuse: without an authorizer there are no ACLs."""
     _check_codes(request.resource_type_filter, request.pattern_type_filter, request.operation, request.permission_type)
     return DescribeAclsResponse(error_code=ErrorCode.SECURITY_DISABLED, error_message=_NO_AUTHORIZER, resources=[])
 
 
 def create_acls(context: Context, request: CreateAclsRequest) -> CreateAclsResponse:
-    """Refuse each."""
+    """Refuse each ACL."""
     for each in request.creations:
         _check_codes(each.resource_type, each.resource_pattern_type, each.operation, each.permission_type)
     return CreateAclsResponse(
@@ -70,7 +70,7 @@ def create_acls(context: Context, request: CreateAclsRequest) -> CreateAclsRespo
 
 
 def delete_acls(context: Context, request: DeleteAclsRequest) -> DeleteAclsResponse:
-    """Refuse each."""
+    """Refuse each filter."""
     for each in request.filters:
         _check_codes(each.resource_type_filter, each.pattern_type_filter, each.operation, each.permission_type)
     return DeleteAclsResponse(
@@ -84,16 +84,16 @@ def delete_acls(context: Context, request: DeleteAclsRequest) -> DeleteAclsRespo
 
 
 def _check_codes(*codes: int) -> None:
-    """Close on the code that means nothing: Apache does not even read such a request."""
+    """Refuse the code 0, UNKNOWN: Apache does not even read such a request. Raises ``ProtocolError``."""
     if 0 in codes:
-        raise ProtocolError("an ACL with a code of 0, which means nothing")
+        raise ProtocolError("an ACL with the code 0 (UNKNOWN)")
 
 
 def create_delegation_token(
     context: Context,
     request: CreateDelegationTokenRequest,
 ) -> CreateDelegationTokenResponse:
-    """Refuse: a token is given to those who have said who they are (KIP-48)."""
+    """Refuse: only authenticated clients get a token (KIP-48)."""
     principal = context.principal
     names_owner = bool(request.owner_principal_name)
     return CreateDelegationTokenResponse(
@@ -114,7 +114,7 @@ def renew_delegation_token(
     context: Context,
     request: RenewDelegationTokenRequest,
 ) -> RenewDelegationTokenResponse:
-    """Refuse, as above."""
+    """Refuse, as ``create_delegation_token`` does."""
     return RenewDelegationTokenResponse(
         error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, expiry_timestamp_ms=-1
     )
@@ -124,7 +124,7 @@ def expire_delegation_token(
     context: Context,
     request: ExpireDelegationTokenRequest,
 ) -> ExpireDelegationTokenResponse:
-    """Refuse, as above."""
+    """Refuse, as ``create_delegation_token`` does."""
     return ExpireDelegationTokenResponse(
         error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, expiry_timestamp_ms=-1
     )
@@ -134,14 +134,14 @@ def describe_delegation_token(
     context: Context,
     request: DescribeDelegationTokenRequest,
 ) -> DescribeDelegationTokenResponse:
-    """Refuse, as above."""
+    """Refuse, as ``create_delegation_token`` does."""
     return DescribeDelegationTokenResponse(error_code=ErrorCode.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED, tokens=[])
 
 
 def describe_user_scram_credentials(
     context: Context, request: DescribeUserScramCredentialsRequest
 ) -> DescribeUserScramCredentialsResponse:
-    """Tell which mechanisms users have, never the secrets."""
+    """List the mechanisms of users, never the secrets."""
     credentials = context.cluster.scram_credentials
     asked = [user.name for user in request.users or ()]
     results = []
@@ -163,7 +163,7 @@ def describe_user_scram_credentials(
 def alter_user_scram_credentials(
     context: Context, request: AlterUserScramCredentialsRequest
 ) -> AlterUserScramCredentialsResponse:
-    """Set and delete credentials, each user for itself; one that is named twice is not touched."""
+    """Set and delete credentials, each user by itself; a user named twice is left unchanged."""
     credentials = context.cluster.scram_credentials
     names = [*(each.name for each in request.deletions), *(each.name for each in request.upsertions)]
     errors: dict[str, KafkaError] = {}

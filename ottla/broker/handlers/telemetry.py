@@ -1,4 +1,4 @@
-"""What clients tell of themselves (KIP-714): answered, not advertised, as in Apache without a receiver for it."""
+"""The metrics that clients push (KIP-714): answered, not advertised, as in Apache without a receiver for them."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from ottla.wire.schema import ZERO_UUID
 def get_telemetry_subscriptions(
     context: Context, request: GetTelemetrySubscriptionsRequest
 ) -> GetTelemetrySubscriptionsResponse:
-    """Tell a client which metrics it is asked for, and how often."""
+    """Return the metrics that a client is asked for, and the interval."""
     cluster = context.cluster
     try:
         instance_id, subscription = cluster.telemetry.ask(
@@ -46,7 +46,7 @@ def get_telemetry_subscriptions(
 
 
 def push_telemetry(context: Context, request: PushTelemetryRequest) -> PushTelemetryResponse:
-    """Take a client's metrics."""
+    """Accept a client's metrics."""
     cluster = context.cluster
     try:
         cluster.telemetry.push(
@@ -65,7 +65,7 @@ def push_telemetry(context: Context, request: PushTelemetryRequest) -> PushTelem
 
 
 def _attributes(context: Context) -> Mapping[str, str]:
-    """What a subscription can look at, besides the instance's id."""
+    """Return the attributes of a client that a subscription can match, besides the instance's id."""
     client = context.client
     return {
         "client_id": client.id or "",

@@ -1,4 +1,4 @@
-"""How topics come, grow, shrink and go: CreateTopics, CreatePartitions, DeleteRecords, DeleteTopics."""
+"""The lives of topics: CreateTopics, CreatePartitions, DeleteRecords, DeleteTopics."""
 
 import logging
 from collections import Counter
@@ -33,12 +33,12 @@ Shortened = DeleteRecordsResponse.Topic.Partition
 
 
 def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopicsResponse:
-    """Make topics, each for itself; with ``validate_only``, say how it would go."""
+    """Create topics, each by itself; with ``validate_only``, only return what would come of it."""
     cluster = context.cluster
     times = Counter(topic.name for topic in request.topics)
     single = [topic for topic in request.topics if times[topic.name] == 1 and topic.name != CLUSTER_METADATA]
     refusal = _refusal_of_creation(cluster, request.timeout_ms, single)
-    # All are checked against the topics of before: two of one request may have names that collide in metrics.
+    # All are checked against the topics before the request: two new ones may have names that collide in metrics.
     decided = [_decide(context, topic, refusal) for topic in single]
     answers = [
         item if isinstance(item, CreatedTopic) else _create(cluster, *item, validate_only=request.validate_only)
@@ -46,7 +46,7 @@ def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopic
     ]
     for name in times:
         if name == CLUSTER_METADATA:
-            answers.append(_not_created(name, KafkaError(ErrorCode.INVALID_REQUEST, f"{name} is Kafka's own")))
+            answers.append(_not_created(name, KafkaError(ErrorCode.INVALID_REQUEST, f"{name} is reserved")))
         elif times[name] > 1:
             answers.append(_not_created(name, _named_twice()))
     return CreateTopicsResponse(topics=answers)
@@ -55,7 +55,7 @@ def create_topics(context: Context, request: CreateTopicsRequest) -> CreateTopic
 def _refusal_of_creation(
     cluster: Cluster, timeout_ms: int, topics: Iterable[CreateTopicsRequest.Topic]
 ) -> KafkaError | None:
-    """Return why no topic of the request is made."""
+    """Return the error that refuses all topics of the request, or None."""
     if timeout_ms <= 0:
         return KafkaError(ErrorCode.REQUEST_TIMED_OUT)
     total = 0
@@ -116,9 +116,7 @@ def _create(
         configs=[
             CreatedTopic.Config(
                 name=setting.name,
-                value=settings.overrides.get(
-                    setting.name, setting.value
-                ),  # Apache repeats what it was given, as it is.
+                value=settings.overrides.get(setting.name, setting.value),  # Apache repeats the numbers of the request.
                 read_only=setting.read_only,
                 config_source=setting.source,
                 is_sensitive=setting.sensitive,
@@ -133,7 +131,7 @@ def _not_created(name: str, error: KafkaError) -> CreatedTopic:
 
 
 def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopicsResponse:
-    """Remove topics, named by name or by id; one that is named twice is not touched."""
+    """Delete topics, named by name or by id; a topic named twice is left unchanged."""
     cluster = context.cluster
     asked = _named_topics(request)
     refusal = None
@@ -174,13 +172,13 @@ def delete_topics(context: Context, request: DeleteTopicsRequest) -> DeleteTopic
                 answer.error_message = error.message
         else:
             answer.error_code = ErrorCode.INVALID_REQUEST
-            answer.error_message = f"{topic.name} is given by name and by id"
+            answer.error_message = f"Topic {topic.name} is given by name and by id"
         answers.append(answer)
     return DeleteTopicsResponse(responses=answers)
 
 
 def _named_topics(request: DeleteTopicsRequest) -> list[DeleteTopicsRequest.Topic]:
-    """Return what is to be deleted, however this version names it."""
+    """Return the topics to delete, from the fields of this version."""
     return request.topics or [DeleteTopicsRequest.Topic(name=name, topic_id=ZERO_UUID) for name in request.topic_names]
 
 
@@ -198,7 +196,7 @@ def _not_deleted(asked: DeleteTopicsRequest.Topic, error: KafkaError) -> Deleted
 
 
 def create_partitions(context: Context, request: CreatePartitionsRequest) -> CreatePartitionsResponse:
-    """Let topics grow; what is in a partition already stays there."""
+    """Add partitions to topics; records stay in the partition that they are in."""
     times = Counter(topic.name for topic in request.topics)
     answers = [
         CreatePartitionsResponse.Topic(
@@ -238,7 +236,7 @@ def _grow(context: Context, asked: CreatePartitionsRequest.Topic, *, validate_on
 def delete_records(
     context: Context, request: DeleteRecordsRequest
 ) -> DeleteRecordsResponse | Promise[DeleteRecordsResponse]:
-    """Drop what lies before an offset (KIP-107); of a partition that is named twice the last offset counts."""
+    """Delete records before an offset (KIP-107); of a partition named twice, the last offset counts."""
     offsets = {(topic.name, each.partition_index): each.offset for topic in request.topics for each in topic.partitions}
     names = list(offsets)
 

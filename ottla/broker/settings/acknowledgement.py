@@ -1,4 +1,4 @@
-"""Says in one sentence what an acknowledgement is worth under a broker's settings. See docs/durability.md."""
+"""Describes in one sentence the guarantee of an acknowledgement under a broker's settings. See docs/durability.md."""
 
 from ottla.broker.settings.broker_config import BrokerConfig
 from ottla.broker.settings.types import LONG_MAX
@@ -7,7 +7,7 @@ FLUSH_MESSAGES = "log.flush.interval.messages"
 
 
 def acknowledgement(config: BrokerConfig, *, ephemeral: bool) -> str:
-    """Return what is certain of a record that was acknowledged; topics may have a policy of their own."""
+    """Return the guarantee for a record that was acknowledged; topics may have a policy of their own."""
     if ephemeral:
         return "a record is there until the broker ends"
     messages = config.integer(FLUSH_MESSAGES)

@@ -1,4 +1,4 @@
-"""Where nodes listen and which address clients are told: addresses, listeners, and the settings that name them."""
+"""Addresses and listeners: those that nodes listen on, those that clients are told, and the settings that name them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Address:
 
 @dataclass(frozen=True)
 class Listener:
-    """Where to listen. Port 0 asks for a free one, and all listeners of a node that ask for it share one.
+    """An address to listen on. Port 0 asks for a free one, and all listeners of a node that ask for it share one.
 
-    An optional listener is left out without a word if the machine does not have its address (::1, mostly). The second
+    An optional listener is left out silently if the machine does not have its address (::1, mostly). The second
     node has the first of ``more_ports``, the third the next; without them, the port after that of the node before.
     """
 
@@ -61,7 +61,7 @@ class Listener:
         )
 
     def of_node(self, number: int) -> Listener:
-        """Return where the node listens that has this number, counted from 0."""
+        """Return the listener of a node by its number, counted from 0."""
         port = self.address.port
         if number and self.more_ports:
             port = self.more_ports[number - 1]
@@ -77,7 +77,7 @@ DEFAULT_LISTENERS = (
 
 
 def listeners(config: BrokerConfig) -> tuple[Listener, ...]:
-    """Return where the settings say to listen; without the setting, Ottla's own default."""
+    """Return the listeners in the settings; without the setting, Ottla's own default."""
     if "listeners" not in config.given:
         return DEFAULT_LISTENERS
     found = tuple(Listener(address) for address in _client_addresses(config, "listeners"))
@@ -87,7 +87,7 @@ def listeners(config: BrokerConfig) -> tuple[Listener, ...]:
 
 
 def advertised_listener(config: BrokerConfig) -> Address | None:
-    """Return what the settings say to advertise, if they do. Apache, too, refuses to advertise 0.0.0.0."""
+    """Return the advertised address in the settings, or None. Apache, too, refuses to advertise 0.0.0.0."""
     found = _client_addresses(config, "advertised.listeners")
     if found and found[0].host in {"", "0.0.0.0"}:  # noqa: S104
         raise InvalidSettingError(
@@ -120,7 +120,7 @@ def _client_addresses(config: BrokerConfig, name: str) -> list[Address]:
 
 
 def advertised(listening: Sequence[Address], chosen: Address | None) -> Address:
-    """Return what Metadata says. `listening` holds the real ports; a chosen port of 0 means the first of them."""
+    """Return the address in Metadata. `listening` holds the real ports; a chosen port of 0 means the first of them."""
     first = listening[0]
     if chosen is not None:
         return Address(chosen.host, chosen.port or first.port)
@@ -132,7 +132,7 @@ def advertised(listening: Sequence[Address], chosen: Address | None) -> Address:
 
 
 def _host_name() -> str:
-    """Return the machine's name where it leads anywhere, else localhost (a laptop's name often resolves nowhere)."""
+    """Return the machine's name if it resolves, else localhost (a laptop's name often does not)."""
     name = socket.gethostname()
     try:
         socket.getaddrinfo(name, None)

@@ -1,4 +1,4 @@
-"""The settings that Apache has and Ottla does not act on: taken with a warning, shown by DescribeConfigs."""
+"""The settings that Apache has and Ottla does not act on: accepted with a warning, shown by DescribeConfigs."""
 
 from ottla.broker.settings.types import (
     BOOLEAN,
@@ -279,7 +279,7 @@ APACHE_DEFINITIONS = table(
     Definition("transaction.state.log.segment.bytes", INT, 104_857_600, at_least(1)),
     Definition("transaction.two.phase.commit.enable", BOOLEAN, False),
     Definition("transactional.id.expiration.ms", INT, 604_800_000, at_least(1)),
-    # Everything else
+    # All other settings
     Definition("add.partitions.to.txn.retry.backoff.max.ms", INT, 100, at_least(0)),
     Definition("add.partitions.to.txn.retry.backoff.ms", INT, 20, at_least(1)),
     Definition("alter.config.policy.class.name", CLASS),

@@ -14,7 +14,7 @@ from ottla.broker.settings.values import Description, Settings, Synonym, describ
 DEFINITIONS: Mapping[str, Definition] = {**BROKER_DEFINITIONS, **OUR_DEFINITIONS, **APACHE_DEFINITIONS}
 _ACTED_ON = BROKER_DEFINITIONS.keys() | OUR_DEFINITIONS.keys()
 
-# No file may hold these; they exist while somebody has set them (DynamicConfig.Broker).
+# No file may hold these; they exist only while they are set dynamically (DynamicConfig.Broker).
 DYNAMIC_DEFINITIONS: Mapping[str, Definition] = table(
     *(
         Definition(name, LONG, LONG_MAX, dynamic=True)
@@ -27,7 +27,7 @@ DYNAMIC_DEFINITIONS: Mapping[str, Definition] = table(
 )
 _LISTENER = re.compile(r"listener\.name\.[^.]*\.(.+)")
 
-# What a server.properties of ours would say: one node cannot keep three replicas, and has nobody to wait for.
+# Our defaults, where they differ from Apache's: one node cannot keep three replicas, and has no other to wait for.
 # Described in docs/configuration.md, which a test compares with this.
 OUR_DEFAULTS: Mapping[str, str] = {
     "node.id": "1",
@@ -47,7 +47,7 @@ _FULL_REPLICATION = 3
 
 
 def our_defaults(nodes: int) -> Mapping[str, str]:
-    """Return Ottla's defaults for so many nodes: internal topics have three replicas, as in Apache, if that can be."""
+    """Return Ottla's defaults for a number of nodes: internal topics have three replicas, or as many as nodes."""
     replicas = min(nodes, _FULL_REPLICATION)
     figures = {f"{topic}.replication.factor": str(replicas) for topic in _REPLICATION}
     figures |= {f"{topic}.min.isr": str(max(1, replicas - 1)) for topic in _REPLICATION[1:]}
@@ -62,7 +62,7 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("log.flush.interval.ms", "log.flush.scheduler.interval.ms"),
 )
 
-# Settings of one listener (listener.name.internal.ssl.keystore.location) and of plugins are named freely by the person.
+# Settings of one listener (listener.name.internal.ssl.keystore.location) and of plugins have names of the user's own.
 _FREE_PREFIXES = ("listener.name.", "rsm.config.", "rlmm.config.")
 
 
@@ -82,16 +82,16 @@ class BrokerConfig(Settings):
             elif not name.startswith(_FREE_PREFIXES):
                 raise _unknown(name)
         self.dynamic: Mapping[str, str] = {}
-        """What was set for this broker while it ran, as it was given."""
+        """The settings of this broker that were changed while it ran, as they were given."""
         self.dynamic_defaults: Mapping[str, str] = {}
-        """What was set for all brokers."""
+        """The settings of all brokers that were changed while they ran."""
         super().__init__({})
         self.set_dynamic(own={}, defaults={})
 
     def set_dynamic(self, *, own: Mapping[str, str], defaults: Mapping[str, str]) -> None:
-        """Let these be all that was set beyond the file, for this broker and for all of them; in force at once.
+        """Replace all dynamic settings, those of this broker and those of all brokers; in force at once.
 
-        Raises InvalidSettingError for a value that Apache refuses, and changes nothing then.
+        Raises InvalidSettingError for a value that Apache refuses, and then changes nothing.
         """
         static: dict[str, Value] = {name: definition.default for name, definition in DEFINITIONS.items()} | self._static
         # KIP-966: a cluster formatted with eligible leader replicas holds this one as a record, whatever the file says.
@@ -109,20 +109,20 @@ class BrokerConfig(Settings):
         }
 
     def base_name(self, name: str) -> str | None:
-        """Return the setting that a name means, without a listener's prefix; None if nobody knows it."""
+        """Return the setting that a name means, without a listener's prefix; None if it is unknown."""
         if name in DEFINITIONS or name in DYNAMIC_DEFINITIONS:
             return name
         matched = _LISTENER.fullmatch(name)
         return matched[1] if matched and matched[1] in DEFINITIONS else None
 
     def definition(self, name: str) -> Definition:
-        """Return what is known of a setting, a listener's own among them."""
+        """Return the definition of a setting, also of a listener's own."""
         base = self.base_name(name) or name
         return (DEFINITIONS.get(base) or DYNAMIC_DEFINITIONS[base])._replace(name=name)
 
     @property
     def not_acted_on(self) -> tuple[str, ...]:
-        """Settings that were given and that Apache knows, but that change nothing here."""
+        """The given settings that Apache has, but that change nothing here."""
         return tuple(name for name in self.given if not acts_on(name))
 
     def first_set(self, *names: str) -> tuple[str, int] | None:
@@ -130,7 +130,7 @@ class BrokerConfig(Settings):
         return _first_set(self, names)
 
     def synonyms(self, name: str) -> Iterator[Synonym]:
-        """Yield where the value of `name` may come from, nearest first, as DescribeConfigs shows it."""
+        """Yield the places that the value of `name` may come from, nearest first, as DescribeConfigs shows them."""
         base = self.base_name(name)
         own_group = (name,) if base in {None, name} else (name, str(base))
         group = next((group for group in SYNONYMS if name in group), own_group)
@@ -145,7 +145,7 @@ class BrokerConfig(Settings):
             for each in group
             if each in values
         ]
-        # Apache drops what stands before the first synonym of that very name.
+        # Apache drops the synonyms before the first one of that very name.
         first = next((index for index, synonym in enumerate(found) if synonym.name == name), len(found))
         yield from found[first:]
 
@@ -153,7 +153,7 @@ class BrokerConfig(Settings):
         return None if self.base_name(name) is None else self.definition(name).write(value)
 
     def describe(self) -> Iterator[Description]:
-        """Yield what DescribeConfigs answers for this broker."""
+        """Yield DescribeConfigs' answer for this broker."""
         for name, definition in DEFINITIONS.items():
             if not definition.internal or (name in self.given and name not in OUR_DEFINITIONS):
                 yield describe(definition, self[name], self.synonyms(name), read_only=not definition.dynamic)
@@ -161,14 +161,14 @@ class BrokerConfig(Settings):
             yield self._describe_dynamic(name, self._values[name], self.synonyms(name))
 
     def describe_cluster_wide(self) -> Iterator[Description]:
-        """Yield what DescribeConfigs answers for all brokers together: what is set for them beyond their files."""
+        """Yield DescribeConfigs' answer for all brokers together: their common dynamic settings."""
         for name, value in self._defaults.items():
             synonym = Synonym(name, self._write(name, value), Source.DYNAMIC_DEFAULT_BROKER_CONFIG)
             yield self._describe_dynamic(name, value, [synonym])
 
     def _describe_dynamic(self, name: str, value: Value, synonyms: Iterable[Synonym]) -> Description:
         base = self.base_name(name)
-        if base is None:  # for all that we know, it is a secret
+        if base is None:  # it may be a secret
             found = tuple(synonyms)
             return Description(
                 name, None, Type.UNKNOWN, found[0].source, read_only=True, sensitive=True, synonyms=found
@@ -188,7 +188,7 @@ _APACHE_DEFAULTS: Mapping[str, Value] = {
 
 
 def _with_node_id(given: Mapping[str, str]) -> Mapping[str, str]:
-    """node.id and broker.id are one setting under two names."""
+    """Give node.id and broker.id, one setting under two names, the same value. Raises InvalidSettingError."""
     names = {name: given[name] for name in ("node.id", "broker.id") if name in given}
     if len(set(names.values())) > 1:
         raise InvalidSettingError("broker.id", "broker.id and node.id name the same broker and must be equal")
@@ -204,7 +204,7 @@ def _first_set(settings: Settings, names: Iterable[str]) -> tuple[str, int] | No
 
 
 def _check_together(config: Settings) -> None:
-    """Bounds that Apache checks outside the definitions (KafkaConfig.validateValues)."""
+    """Check the bounds that Apache checks outside the definitions (KafkaConfig.validateValues)."""
     for group in SYNONYMS[:2]:
         found = _first_set(config, group)
         if found is not None and (found[1] == 0 or (found[1] < 0 and group[0] == "log.roll.ms")):
@@ -217,7 +217,7 @@ def _check_together(config: Settings) -> None:
 
 
 def _unknown(name: str) -> InvalidSettingError:
-    """Say that there is no such setting, and which one was probably meant."""
+    """Return the error for an unknown setting, with the one that was probably meant."""
     from difflib import get_close_matches
 
     if name in BROKER_NAMES:

@@ -1,4 +1,4 @@
-"""The broker settings that Ottla acts on: Kafka's names, types, defaults and bounds. Our own defaults: config.py."""
+"""The broker settings that Ottla acts on: Kafka's names, types, defaults and bounds (our own: broker_config.py)."""
 
 from ottla.broker.settings.types import (
     BOOLEAN,
@@ -22,7 +22,7 @@ from ottla.broker.settings.types import (
 )
 
 BROKER_DEFINITIONS = table(
-    # This broker and where it listens
+    # This broker and its listeners
     Definition("node.id", INT, None, at_least(0)),
     Definition("broker.id", INT, -1),
     Definition("broker.rack", STRING),
@@ -101,7 +101,7 @@ BROKER_DEFINITIONS = table(
     Definition("auto.leader.rebalance.enable", BOOLEAN, True),
     Definition("leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)),
     Definition("unclean.leader.election.interval.ms", LONG, 300_000, at_least(1), internal=True),
-    # What clients tell of themselves (KIP-714)
+    # Metrics that clients push (KIP-714)
     Definition("telemetry.max.bytes", INT, 1_048_576, at_least(1)),
     # Fetch
     Definition("fetch.max.bytes", INT, 57_671_680, at_least(1024)),

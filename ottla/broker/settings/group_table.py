@@ -30,7 +30,7 @@ _OFFSET_RESET = Check(
     ),
 )
 
-# Those that the broker has too, as "group." and the same name: it gives them their default.
+# The settings that the broker has too, under "group." and the same name, which gives their default.
 GROUP_DEFINITIONS: Mapping[str, Definition] = table(
     Definition("consumer.assignment.interval.ms", INT, None, at_least(0)),
     Definition("consumer.heartbeat.interval.ms", INT, None, at_least(1)),
@@ -56,7 +56,7 @@ CLIENT_METRICS_DEFINITIONS: Mapping[str, Definition] = table(
     Definition("match", LIST, ()),
     Definition("metrics", LIST, ()),
 )
-LEAST_INTERVAL_MS, LONGEST_INTERVAL_MS = 100, 3_600_000
+MINIMUM_INTERVAL_MS, MAXIMUM_INTERVAL_MS = 100, 3_600_000
 MATCHED = (
     "client_instance_id",
     "client_id",
@@ -65,11 +65,11 @@ MATCHED = (
     "client_source_address",
     "client_source_port",
 )
-"""What a subscription may look at (KIP-714)."""
+"""The attributes of a client that a subscription may match (KIP-714)."""
 
 
 def describe_group(broker: BrokerConfig, overrides: Mapping[str, str]) -> Iterator[Description]:
-    """Yield what DescribeConfigs answers for any group (KIP-848)."""
+    """Yield DescribeConfigs' answer for any group (KIP-848)."""
     for name, definition in GROUP_DEFINITIONS.items():
         broker_name = f"group.{name}"
         if broker_name in DEFINITIONS:
@@ -101,7 +101,7 @@ def check_group(broker: BrokerConfig, overrides: Mapping[str, str]) -> None:
 
 
 def describe_client_metrics(overrides: Mapping[str, str]) -> Iterator[Description]:
-    """Yield what DescribeConfigs answers for any subscription (KIP-714)."""
+    """Yield DescribeConfigs' answer for any subscription (KIP-714)."""
     for name, definition in CLIENT_METRICS_DEFINITIONS.items():
         value, synonyms = definition.default, []
         if name in overrides:
@@ -119,22 +119,22 @@ def check_client_metrics(overrides: Mapping[str, str]) -> None:
             value = CLIENT_METRICS_DEFINITIONS[name].read(text)
         except InvalidSettingError as error:
             raise KafkaError(ErrorCode.INVALID_CONFIG, str(error)) from None
-        if isinstance(value, int) and not LEAST_INTERVAL_MS <= value <= LONGEST_INTERVAL_MS:
+        if isinstance(value, int) and not MINIMUM_INTERVAL_MS <= value <= MAXIMUM_INTERVAL_MS:
             raise KafkaError(
-                ErrorCode.INVALID_REQUEST, f"{name} must be from {LEAST_INTERVAL_MS} to {LONGEST_INTERVAL_MS}"
+                ErrorCode.INVALID_REQUEST, f"{name} must be from {MINIMUM_INTERVAL_MS} to {MAXIMUM_INTERVAL_MS}"
             )
     read_patterns(overrides.get("match", ""))
 
 
 def read_patterns(text: str) -> Mapping[str, re.Pattern[str]]:
-    """Return the pattern for each thing that a subscription looks at. Raises KafkaError INVALID_CONFIG."""
+    """Return the pattern for each attribute that a subscription matches. Raises KafkaError INVALID_CONFIG."""
     patterns = {}
     for part in filter(None, text.split(",")):
         matched, separator, pattern = part.partition("=")
         try:
             if not separator or "=" in pattern or matched.strip() not in MATCHED:
                 raise KafkaError(
-                    ErrorCode.INVALID_CONFIG, f"{part!r} is not one of {', '.join(MATCHED)}, and a pattern"
+                    ErrorCode.INVALID_CONFIG, f"{part!r} is not NAME=PATTERN with one of the names {', '.join(MATCHED)}"
                 )
             patterns[matched.strip()] = re.compile(pattern.strip())
         except re.error:

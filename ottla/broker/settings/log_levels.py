@@ -33,10 +33,10 @@ def _names() -> list[str]:
 
 
 def alter_loggers(changes: Iterable[tuple[str, int, str | None]], *, validate_only: bool) -> None:
-    """Set levels, or give loggers back to the one above; all of them or none (``RuntimeLoggerManager``).
+    """Set levels, or let loggers follow the one above; all of them or none (``RuntimeLoggerManager``).
 
     Raises ``KafkaError``: INVALID_CONFIG (no such logger or level), INVALID_REQUEST (the root logger loses its level,
-    something is added to a level).
+    or a value is added to a level).
     """
     levels = [_new_level(name, operation, value) for name, operation, value in changes]
     if not validate_only:
@@ -46,11 +46,11 @@ def alter_loggers(changes: Iterable[tuple[str, int, str | None]], *, validate_on
 
 def _new_level(name: str, operation: int, value: str | None) -> tuple[logging.Logger, int]:
     if operation not in set(Operation):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{operation} is not an operation on {name}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Operation {operation} on {name} is unknown")
     if operation not in {Operation.SET, Operation.DELETE}:
-        raise KafkaError(ErrorCode.INVALID_REQUEST, "Nothing can be added to a level or taken from it")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, "A level is not a list: values cannot be added or removed")
     if name != ROOT and name not in _names():
-        raise KafkaError(ErrorCode.INVALID_CONFIG, f"There is no logger {name}")
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"Logger {name} does not exist")
     logger = logging.getLogger(None if name == ROOT else name)
     if operation == Operation.DELETE:
         if name == ROOT:

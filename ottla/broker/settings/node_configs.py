@@ -1,4 +1,4 @@
-"""Makes the settings of each node of a process out of one set: the same for all but for who they are."""
+"""Makes the settings of each node of a process out of one set: only ids and racks differ."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What IncrementalAlterConfigs makes of a resource's own settings. Changes nothing itself: it returns the new ones."""
+"""The operations of IncrementalAlterConfigs on a resource's own settings. Changes nothing: returns the new settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ottla.wire.errors import KafkaError
 
 
 class Operation(IntEnum):
-    """What is done to a setting (KIP-339)."""
+    """The operations on a setting (KIP-339)."""
 
     SET = 0
     DELETE = 1
@@ -22,14 +22,14 @@ class Operation(IntEnum):
 def altered(
     overrides: Mapping[str, str], name: str, definition: Definition | None, *, operation: int, value: str | None
 ) -> Mapping[str, str]:
-    """Return the overrides after one operation. `definition` is None for a name that nobody knows.
+    """Return the overrides after one operation. `definition` is None for an unknown name.
 
-    Whether the value is allowed is for TopicConfig to say. Follows ConfigurationControlManager: a name that nobody
-    knows can be deleted; lists are taken apart at commas, and one that was not set starts from the default. Raises
-    KafkaError: INVALID_REQUEST for an unknown operation or a missing value, INVALID_CONFIG for adding to no list.
+    TopicConfig decides whether the value is allowed. Follows ConfigurationControlManager: an unknown name can be
+    deleted; lists are split at commas, and one that was not set starts from the default. Raises KafkaError:
+    INVALID_REQUEST for an unknown operation or a missing value, INVALID_CONFIG for adding to a setting that is no list.
     """
     if operation not in set(Operation):
-        raise KafkaError(ErrorCode.INVALID_REQUEST, f"{operation} is not an operation on {name}")
+        raise KafkaError(ErrorCode.INVALID_REQUEST, f"Operation {operation} on {name} is unknown")
     if operation == Operation.DELETE:
         return {other: text for other, text in overrides.items() if other != name}
     if value is None:
@@ -37,7 +37,7 @@ def altered(
     if operation == Operation.SET:
         return {**overrides, name: value}
     if definition is None or definition.type is not Type.LIST:
-        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{name} is not a list, so nothing is added to it or taken from it")
+        raise KafkaError(ErrorCode.INVALID_CONFIG, f"{name} is not a list: values cannot be added or removed")
     before = overrides.get(name, definition.write(definition.default) or "")
     items = [item for item in before.split(",") if item]
     changed = value.split(",")

@@ -17,8 +17,8 @@ _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
 class TopicConfig(Settings):
     """The settings in force for one topic. `overrides` are its own, as they were given.
 
-    Raises KafkaError(INVALID_CONFIG) for what LogConfig.validate of Apache refuses: unknown names, wrong values,
-    values that contradict each other. Replace the whole object when a topic's settings change.
+    Raises KafkaError(INVALID_CONFIG) where Apache's LogConfig.validate refuses: unknown names, wrong values, values
+    that contradict each other. Replace the whole object when a topic's settings change.
     """
 
     def __init__(self, broker: BrokerConfig, overrides: Mapping[str, str] | None = None) -> None:
@@ -32,7 +32,7 @@ class TopicConfig(Settings):
 
     @property
     def syncs_appends(self) -> bool:
-        """Whether appends wait for the disk. Then the topic itself must be on it before them."""
+        """Whether appends wait for the disk. Then the topic itself must be on disk before them."""
         return self.integer("flush.messages") != LONG_MAX
 
     @property
@@ -41,12 +41,12 @@ class TopicConfig(Settings):
         return self._broker["record.validation"] == "full"
 
     def texts(self) -> dict[str, str]:
-        """Return all that is set, written as DescribeConfigs shows it."""
+        """Return all settings that have a value, written as DescribeConfigs shows them."""
         written = {name: definition.write(self[name]) for name, definition in TOPIC_DEFINITIONS.items()}
         return {name: text for name, text in written.items() if text is not None}
 
     def describe(self) -> Iterator[Description]:
-        """Yield what DescribeConfigs answers for this topic."""
+        """Yield DescribeConfigs' answer for this topic."""
         for name, definition in TOPIC_DEFINITIONS.items():
             if not definition.internal or name in self.overrides:
                 yield describe(definition, self[name], self._synonyms(definition), read_only=False)
@@ -77,7 +77,7 @@ def _read(name: str, text: str | None) -> Value:
 
 
 def topic_defaults(broker: BrokerConfig) -> Iterator[tuple[str, Value]]:
-    """What a topic without settings of its own has (KafkaConfig.extractLogConfigMap)."""
+    """Yield the settings of a topic without settings of its own (KafkaConfig.extractLogConfigMap)."""
     for name, definition in TOPIC_DEFINITIONS.items():
         yield name, definition.default
         for broker_name in BROKER_NAMES.get(name, ()):

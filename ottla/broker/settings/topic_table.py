@@ -1,4 +1,4 @@
-"""The settings a topic can have: Apache's names, types, defaults, bounds, and the broker settings behind them."""
+"""The settings of topics: Apache's names, types, defaults, bounds, and the broker settings behind them."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _THROTTLED_REPLICAS = Check(
 )
 
 TOPIC_DEFINITIONS: Mapping[str, Definition] = table(
-    # What is kept, and for how long
+    # Retention and compaction
     Definition("cleanup.policy", LIST, ("delete",), each_of("compact", "delete")),
     Definition("retention.bytes", LONG, -1),
     Definition("retention.ms", LONG, 604_800_000, at_least(-1)),
@@ -48,7 +48,7 @@ TOPIC_DEFINITIONS: Mapping[str, Definition] = table(
     Definition("preallocate", BOOLEAN, False),
     Definition("flush.messages", LONG, LONG_MAX, at_least(1)),
     Definition("flush.ms", LONG, LONG_MAX, at_least(0)),
-    # What a producer may append
+    # Limits for producers
     Definition("max.message.bytes", INT, 1_048_588, at_least(0)),
     Definition("message.timestamp.type", STRING, "CreateTime", one_of("CreateTime", "LogAppendTime")),
     Definition("message.timestamp.before.max.ms", LONG, LONG_MAX, at_least(0)),
@@ -81,7 +81,7 @@ NOT_ACTED_ON = frozenset(
         "local.retention.ms",
     }
 )
-"""These are taken and shown, and change nothing here (docs/settings.md)."""
+"""The settings that are accepted and shown, and change nothing here (docs/settings.md)."""
 
 # The broker settings that stand behind a topic's own, nearest first. Those without one have only their default.
 BROKER_NAMES: Mapping[str, tuple[str, ...]] = {

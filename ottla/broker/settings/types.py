@@ -1,4 +1,4 @@
-"""What a setting is: name, type, which values it takes. Reads and writes values as Apache's ConfigDef does."""
+"""The definition of a setting: name, type, allowed values. Reads and writes values as Apache's ConfigDef does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value: TypeAlias = bool | int | float | str | tuple[str, ...] | None
 
 
 class Type(IntEnum):
-    """Type of a setting, with the codes of DescribeConfigs (KIP-569)."""
+    """The type of a setting, with the codes of DescribeConfigs (KIP-569)."""
 
     BOOLEAN = 1
     STRING = 2
@@ -24,7 +24,7 @@ class Type(IntEnum):
     CLASS = 8
     PASSWORD = 9
     UNKNOWN = 0
-    """Of a logger's level, and of a name that only a plugin knows."""
+    """The type of a logger's level, and of a name that only a plugin knows."""
 
 
 BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD, _ = Type
@@ -33,7 +33,7 @@ LONG_MAX = 2**63 - 1
 
 
 class Source(IntEnum):
-    """Where a value comes from, with the codes of DescribeConfigs (KIP-226)."""
+    """The source of a value, with the codes of DescribeConfigs (KIP-226)."""
 
     DYNAMIC_TOPIC_CONFIG = 1
     DYNAMIC_BROKER_CONFIG = 2
@@ -46,7 +46,7 @@ class Source(IntEnum):
 
 
 class InvalidSettingError(ValueError):
-    """A setting that does not exist or cannot take this value; the message is a sentence that names it."""
+    """The error for a setting that does not exist or cannot have a value; its message is a sentence that names it."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -54,12 +54,12 @@ class InvalidSettingError(ValueError):
 
 
 class Check(NamedTuple):
-    """Which values of the right type are taken. `description` ends the sentence "NAME must be ..."."""
+    """A check of values of the right type. `description` ends the sentence "NAME must be ..."."""
 
     description: str
     accepts: Callable[[Any], bool]
     of_set: bool = False
-    """A list in which what is said twice counts once (KIP-1161)."""
+    """Whether it is of a list in which a repeated value counts once (KIP-1161)."""
 
 
 class Definition(NamedTuple):
@@ -70,9 +70,9 @@ class Definition(NamedTuple):
     default: Value = None
     check: Check | None = None
     dynamic: bool = False
-    """Apache can change it while running; the others are read-only in DescribeConfigs."""
+    """Whether Apache can change it while running; the others are read-only in DescribeConfigs."""
     internal: bool = False
-    """Taken, but absent from DescribeConfigs."""
+    """Whether it is accepted, but absent from DescribeConfigs."""
 
     def read(self, text: str) -> Value:
         """Read a value as a person or a client wrote it; raises InvalidSettingError."""
@@ -92,7 +92,7 @@ class Definition(NamedTuple):
         return ",".join(value) if isinstance(value, tuple) else str(value)
 
     def refusal(self, text: str, wanted: str) -> InvalidSettingError:
-        """The error that says what this setting must be."""
+        """Return the error that says what this setting must be."""
         shown = "a secret that is not" if self.type is Type.PASSWORD else repr(text)
         return InvalidSettingError(self.name, f"{self.name} must be {wanted}, not {shown}")
 
@@ -125,28 +125,28 @@ def table(*definitions: Definition) -> Mapping[str, Definition]:
 
 # The comparisons are written so that NaN passes, as it does in ConfigDef.Range.
 def at_least(low: float) -> Check:
-    """Numbers from `low` on."""
+    """Return a check for numbers from `low` on."""
     return Check(f"at least {low}", lambda value: not value < low)
 
 
 def between(low: float, high: float) -> Check:
-    """Numbers from `low` to `high`, both taken."""
+    """Return a check for numbers from `low` to `high`, both allowed."""
     return Check(f"from {low} to {high}", lambda value: not (value < low or value > high))
 
 
 def one_of(*words: str) -> Check:
-    """One of these words."""
+    """Return a check for one of these words."""
     return Check(f"one of {', '.join(words)}", words.__contains__)
 
 
 def one_of_any_case(*words: str) -> Check:
-    """One of these words, in capitals or not."""
+    """Return a check for one of these words, in capitals or not."""
     lower = {word.lower() for word in words}
     return Check(f"one of {', '.join(words)}", lambda value: value.lower() in lower)
 
 
 def each_of(*words: str, empty: bool = True) -> Check:
-    """A list of some of these words."""
+    """Return a check for a list of some of these words."""
     description = f"a list of {', '.join(words)}"
     return Check(description, lambda values: (empty or bool(values)) and set(words).issuperset(values), of_set=True)
 
@@ -157,7 +157,7 @@ NOT_BLANK = Check("some text", bool)
 GZIP_LEVEL = Check("from 1 to 9, or -1", lambda level: level == -1 or 1 <= level <= 9)
 COMPRESSION_TYPES = ("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer")
 
-_BLANKS = "".join(map(chr, range(0x21)))  # what Java's String.trim takes away
+_BLANKS = "".join(map(chr, range(0x21)))  # the characters that Java's String.trim removes
 _COMMA = re.compile(r"\s*,\s*")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _DOUBLE = re.compile(r"[+-]?(NaN|Infinity|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[fFdD]?)")
@@ -169,7 +169,7 @@ _RANGES = {
 
 
 def _java_double(value: float) -> str:
-    """The text of a double as Java writes it: `0.5`, `1.0`, `1.0E-5`, `NaN`."""
+    """Return the text of a double as Java writes it: `0.5`, `1.0`, `1.0E-5`, `NaN`."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -9,7 +9,7 @@ from ottla.broker.settings.types import Definition, Source, Type, Value
 
 
 class Synonym(NamedTuple):
-    """One place a value may come from, nearest first."""
+    """A place that a value may come from, with the value there."""
 
     name: str
     value: str | None
@@ -17,7 +17,7 @@ class Synonym(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What DescribeConfigs says of one setting. `value` is None for unset and for secrets."""
+    """The answer of DescribeConfigs about one setting. `value` is None for unset and for secrets."""
 
     name: str
     value: str | None
@@ -29,12 +29,12 @@ class Description(NamedTuple):
 
     @property
     def is_default(self) -> bool:
-        """Whether nobody set it (what versions before KIP-226 show)."""
+        """Whether the value is the default (the flag of versions before KIP-226)."""
         return self.source is Source.DEFAULT_CONFIG
 
 
 class Settings:
-    """Checked values by name. The accessors say which type they give, so that callers stay typed."""
+    """Checked values by name. Each accessor has one type, so that callers stay typed."""
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self._values = values

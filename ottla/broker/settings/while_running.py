@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _ONLY_PER_LISTENER = ("ssl.keystore.", "ssl.truststore.", "ssl.key.password")
 _ONLY_PER_BROKER = ("ssl.", "sasl.", "listener", "principal.builder.class", "cordoned.log.dirs")
 _FIXED_HERE = ("listeners", "listener.security.protocol.map", "metric.reporters")
-"""What Apache changes by opening sockets or loading classes."""
+"""The settings that Apache changes by opening sockets or loading classes."""
 _THREADS = (
     "num.io.threads",
     "num.network.threads",
@@ -24,13 +24,13 @@ _THREADS = (
     "num.recovery.threads.per.data.dir",
     "background.threads",
 )
-"""Apache doubles or halves them, at most, in one step."""
+"""The settings that Apache at most doubles or halves in one step."""
 
 
 def check_dynamic(config: BrokerConfig, wanted: Mapping[str, str], *, whole_cluster: bool) -> None:
     """Refuse dynamic settings that Apache would refuse, for one broker or for the whole cluster.
 
-    Names that nobody knows are taken: they may be a plugin's. Raises ``KafkaError`` INVALID_REQUEST.
+    Unknown names are accepted: they may be a plugin's. Raises ``KafkaError`` INVALID_REQUEST.
     """
     known = {name: base for name in wanted if (base := config.base_name(name)) is not None}
     _refuse((name for name in known if not config.definition(name).dynamic), "cannot change while the broker runs")
@@ -58,7 +58,7 @@ def _refuse(names: Iterable[str], why: str) -> None:
 
 
 def _check_here(config: BrokerConfig, values: Mapping[str, Value]) -> None:
-    """Compare with what is in force."""
+    """Compare values with those in force."""
     for name, value in values.items():
         now = config[name] if name in DEFINITIONS else None
         if name in _FIXED_HERE and value != now:
@@ -70,7 +70,7 @@ def _check_here(config: BrokerConfig, values: Mapping[str, Value]) -> None:
 
 
 def _check_together(config: BrokerConfig, wanted: Mapping[str, str], *, whole_cluster: bool) -> None:
-    """Try all settings as they would be."""
+    """Check all settings together, as they would be."""
     own, defaults = (config.dynamic, wanted) if whole_cluster else (wanted, config.dynamic_defaults)
     tried = BrokerConfig(config.given, nodes=config.nodes)
     try:
@@ -114,7 +114,7 @@ def usable(config: BrokerConfig, stored: Mapping[str, str]) -> Mapping[str, str]
             if config.base_name(name) is not None:
                 config.definition(name).read(text)
         except InvalidSettingError as error:
-            log.warning("a setting that was changed while the broker ran is left out: %s", error)
+            log.warning("Ignored a setting that was changed while the broker ran: %s", error)
         else:
             found[name] = text
     return found

@@ -200,7 +200,7 @@ class Members:
         return member
 
     def replace(self, old_id: str, new_id: str) -> Member:
-        """Give a static member a new id after its client restarted (KIP-345). The old id's waiting requests are dropped."""
+        """Give a static member a new id: its client restarted (KIP-345). Requests of the old id are dropped."""
         led = self.leader == old_id
         old = self._by_id[old_id]
         self.remove(old_id)
