@@ -1,1 +1,1 @@
-"""Makes a stopped Apache broker's folder Ottla's. Runs offline, beside no broker."""
+"""The takeover of a stopped Apache broker's data. Runs offline: no broker may have the folder open."""

@@ -1,6 +1,6 @@
-"""Makes a stopped Apache broker's log folder Ottla's: decides what can be taken over, and writes the catalog.
+"""Examines a stopped Apache broker's log folders, and decides what can be taken over into Ottla's catalog.
 
-Nothing of Apache's is changed: the logs stay as they are; the state in its metadata log goes into a catalog beside it.
+Apache's files are not changed: the logs stay as they are; the state in the metadata log goes into a catalog beside it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from ottla.wire.codes import ResourceType
 from ottla.wire.errors import KafkaError
 from ottla.wire.messages.metadata_records import UserScramCredentialRecord
 
-_MOST_NAMED = 5
+_MAXIMUM_NAMED = 5
 
 
 class TakeoverError(Exception):
-    """The folder cannot be taken over; the text says why, for a person, one reason per line."""
+    """The folder cannot be taken over; the text has the reasons, for a person, one per line."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -56,7 +56,7 @@ class Takeover:
     quotas: dict[Entity, dict[str, float]] = field(default_factory=dict)
     next_producer_id: int = 0
     notes: list[str] = field(default_factory=list)
-    """Sentences for a person about what is left out, or will not be as it was."""
+    """Sentences for a person about data that is left out or will be different."""
 
     @property
     def partitions(self) -> int:
@@ -99,7 +99,7 @@ def _examine(folders: tuple[Path, ...], *, without_acls: bool) -> Takeover:
     problems = [*_find_logs(found, image), *_unreadable_topics(found, image)]
     if image.acls and not without_acls:
         problems.append(
-            f"The cluster has {len(image.acls)} ACLs, and Ottla has none yet: everybody could do everything. "
+            f"The cluster has {len(image.acls)} ACLs, and Ottla has none yet: every client could do everything. "
             "--without-acls takes the rest over."
         )
     if problems:
@@ -126,19 +126,19 @@ def _identity(folders: Iterable[Path]) -> Identity:
         if (folder / FILE_NAME).exists():
             raise TakeoverError(
                 f"{folder} is Ottla's already: it has a {FILE_NAME}. Serve it with `ottla serve --data-dir`; to "
-                "take over again what Apache has in it, remove that file first, and all that only Ottla knows is lost."
+                "take over Apache's data again, remove that file first: all that only Ottla knows is lost with it."
             )
         identity = read_identity(RealFiles(), folder)
         if identity is None:
             raise TakeoverError(f"{folder} is no log folder of a Kafka broker: it has no meta.properties.")
         identities.append(identity)
     if len({(identity.cluster_id, identity.node_id) for identity in identities}) > 1:
-        raise TakeoverError("The folders are not of one broker: their meta.properties name several.")
+        raise TakeoverError("The folders are not all of one broker: their meta.properties name several.")
     return identities[0]
 
 
 def _find_logs(found: Takeover, image: MetadataImage) -> Iterator[str]:
-    """Find the log of each partition; yields what is wrong with those that are not here, or not whole."""
+    """Find the log of each partition; yields a problem for those that are not here, or not complete."""
     node_id = found.identity.node_id
     files = RealFiles()
     elsewhere: dict[tuple[int, ...], list[str]] = defaultdict(list)
@@ -209,7 +209,7 @@ def _topic(found: Takeover, image: MetadataImage, topic: TopicImage, broker: Bro
 
 
 def _topic_configs(found: Takeover, image: MetadataImage, name: str, broker: BrokerConfig) -> dict[str, str]:
-    """A topic's own settings, without those that Kafka 4.3 does not have any more."""
+    """Return a topic's own settings, without those that Kafka 4.3 does not have any more."""
     configs = dict(image.configs.get((ResourceType.TOPIC, name), {}))
     for setting, value in list(configs.items()):
         try:
@@ -221,7 +221,7 @@ def _topic_configs(found: Takeover, image: MetadataImage, name: str, broker: Bro
 
 
 def _take_configs(found: Takeover, image: MetadataImage) -> None:
-    """Keep the settings of what is no topic; those of other brokers and of loggers mean nothing here."""
+    """Keep the settings of this broker, of groups and client metrics; drop those of other brokers and of loggers."""
     mine = {"", str(found.identity.node_id)}
     for (resource_type, name), configs in image.configs.items():
         if configs and (
@@ -257,7 +257,7 @@ def _note_what_is_left_out(found: Takeover, image: MetadataImage) -> None:
         )
     if not found.was_clean:
         found.notes.append(
-            "The broker was not stopped well: at its first start, Ottla checks what lies above the recovery points."
+            "The broker was not stopped cleanly: at its first start, Ottla checks the logs above the recovery points."
         )
 
 
@@ -267,18 +267,18 @@ def _has_open(files: RealFiles, folder: Path) -> bool:
     try:
         producers = decode_snapshot(files.read(folder / newest) or b"") if newest else Producers()
     except CorruptSnapshotError:
-        return False  # It is made anew from the log.
+        return False  # It is rebuilt from the log.
     return any(state.transaction_offset >= 0 for _, state in producers.items())
 
 
 def _some(names: Sequence[str], noun: str) -> str:
-    """Say how many there are, and name the first: `2 topics (a, b) are`."""
-    named = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
+    """Return the number of names, with the first of them: `2 topics (a, b) are`."""
+    named = ", ".join(names[:_MAXIMUM_NAMED]) + (", ..." if len(names) > _MAXIMUM_NAMED else "")
     return f"1 {noun} ({named}) is" if len(names) == 1 else f"{len(names)} {noun}s ({named}) are"
 
 
 def describe(found: Takeover) -> Iterator[str]:
-    """Yield lines for a person: what there is, and what will be different."""
+    """Yield lines for a person: the cluster, its topics, and what will be different."""
     identity = found.identity
     yield (
         f"Cluster {identity.cluster_id}, node {identity.node_id}: "

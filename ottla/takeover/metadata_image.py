@@ -27,14 +27,12 @@ from ottla.wire.messages.metadata_records import (
 )
 from ottla.wire.schema import MetadataRecord
 
-"""The type of a topic's settings (``ConfigResource.Type``)."""
-
 _LEADER_STAYS = -2
 
 
 @dataclass(kw_only=True, slots=True)
 class PartitionImage:
-    """A partition. Replicas in ``isr`` or ``eligible`` have all that was acknowledged (KIP-966)."""
+    """A partition. Replicas in ``isr`` or ``eligible`` have all acknowledged records (KIP-966)."""
 
     replicas: list[int]
     isr: list[int]
@@ -42,7 +40,7 @@ class PartitionImage:
     leader_epoch: int
 
     def is_whole_on(self, node_id: int) -> bool:
-        """Whether a node's log has all that was acknowledged, as far as the metadata say."""
+        """Return whether a node's log has all acknowledged records, according to the metadata."""
         return self.replicas == [node_id] or node_id in self.isr or node_id in self.eligible
 
 
@@ -56,24 +54,24 @@ class TopicImage:
 
 
 class MetadataImage:
-    """The cluster as of the last record that was applied."""
+    """The state of the cluster after the last record that was applied."""
 
     def __init__(self) -> None:
         self.topics: dict[bytes, TopicImage] = {}
         self.configs: dict[tuple[int, str], dict[str, str]] = {}
-        """Settings by type and name of the resource."""
+        """The settings, by type and name of the resource."""
         self.features: dict[str, int] = {}
         self.next_producer_id = 0
         self.acls: set[bytes] = set()
         self.scram_credentials: dict[tuple[str, int], UserScramCredentialRecord] = {}
-        """By user and mechanism."""
+        """The SCRAM credentials, by user and mechanism."""
         self.quotas: dict[tuple[tuple[str, str | None], ...], dict[str, float]] = {}
-        """Quotas by the types and names of the entities that they bind."""
+        """The quotas, by the types and names of the entities that they bind."""
         self.delegation_tokens: set[str] = set()
 
     @classmethod
     def of(cls, records: Iterable[MetadataRecord]) -> "MetadataImage":
-        """The sum of the records; of a transaction without its end, nothing counts. Raises MetadataLogError."""
+        """Return the sum of the records, without transactions that have no end. Raises MetadataLogError."""
         image = cls()
         pending: list[MetadataRecord] | None = None
         for record in records:
@@ -91,7 +89,7 @@ class MetadataImage:
         return image
 
     def apply(self, record: MetadataRecord) -> None:
-        """Take one record in. Raises MetadataLogError if it speaks of what is not there."""
+        """Apply one record. Raises MetadataLogError if it names a topic or partition that does not exist."""
         match record:
             case TopicRecord():
                 self.topics[record.topic_id] = TopicImage(name=record.name, id=record.topic_id)
@@ -130,7 +128,7 @@ class MetadataImage:
         topic = self._topic(record.topic_id)
         partition = topic.partitions.get(record.partition_id)
         if partition is None:
-            raise MetadataLogError(f"A record changes partition {record.partition_id} of {topic.name}, which has none")
+            raise MetadataLogError(f"A record changes {topic.name}-{record.partition_id}, which does not exist")
         if record.replicas is not None:
             partition.replicas = record.replicas
         if record.isr is not None:
@@ -165,5 +163,5 @@ class MetadataImage:
     def _topic(self, topic_id: bytes) -> TopicImage:
         topic = self.topics.get(topic_id)
         if topic is None:
-            raise MetadataLogError(f"A record speaks of topic {topic_id.hex()}, which no record has made")
+            raise MetadataLogError(f"A record names topic {topic_id.hex()}, which no record has created")
         return topic

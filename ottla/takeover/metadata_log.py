@@ -1,7 +1,7 @@
 """Reads the metadata log of a stopped Apache broker or controller: its newest snapshot, then the records after it.
 
 ``__cluster_metadata-0`` holds segments like any log, and snapshots named ``<end offset>-<epoch>.checkpoint``: batches
-of records that stand for all before the end offset, between two control records. A record's value is::
+of records that replace all records before the end offset, between two control records. A record's value is::
 
     frame version 1, key of the record's kind, its version: unsigned varints; then the record
 """
@@ -31,7 +31,7 @@ KINDS: dict[int, type[MetadataRecord]] = {
     if isinstance(kind, type) and issubclass(kind, MetadataRecord) and kind is not MetadataRecord
 }
 ABOUT_PROCESSES = frozenset({0, 1, 7, 8, 17, 20, 21, 27})
-"""Kinds that say which brokers and controllers run, or nothing at all."""
+"""The kinds of records about running brokers and controllers, or without content, which are skipped."""
 
 _FRAME_VERSION = 1
 _SNAPSHOT = re.compile(r"(\d{20})-(\d{10})\.checkpoint")
@@ -43,13 +43,13 @@ _log = logging.getLogger(__name__)
 
 
 class MetadataLogError(Exception):
-    """The metadata log is damaged, has a gap, or is of a Kafka that is not known. A sentence for a person."""
+    """The error of a metadata log that is damaged, has a gap, or is of an unknown Kafka. A sentence for a person."""
 
 
 def read_metadata(folder: Path, *, was_clean: bool) -> Iterator[MetadataRecord]:
     """Yield the log's records in order. Raises MetadataLogError, OSError.
 
-    If the broker was not stopped well, a tail that is no whole batch was left by the crash, and is passed over.
+    If the broker was not stopped cleanly, a torn batch at the end was left by the crash, and is skipped.
     """
     files = RealFiles()
     snapshots, bases = _take_stock(folder)
@@ -78,15 +78,13 @@ def read_metadata(folder: Path, *, was_clean: bool) -> Iterator[MetadataRecord]:
             if was_clean or not is_last:
                 raise MetadataLogError(f"{path} is damaged {damage}") from None
             lost = files.size(path) - damage.position
-            _log.warning(
-                "%s: ignored the last %d bytes, which are no whole batch (the broker crashed there)", path, lost
-            )
+            _log.warning("%s: ignored the last %d bytes, a batch that was torn when the broker crashed", path, lost)
         finally:
             file.close()
 
 
 def _take_stock(folder: Path) -> tuple[list[tuple[int, Path]], list[tuple[int, Path]]]:
-    """Snapshots by their end offset and segments by their base offset, ascending."""
+    """Return the snapshots with their end offsets and the segments with their base offsets, ascending."""
     snapshots, bases = [], []
     for path in sorted(folder.iterdir()):
         if matched := _SNAPSHOT.fullmatch(path.name):
@@ -127,7 +125,7 @@ def _read_batch(file: SegmentFile, path: Path, position: int, header: BatchHeade
 
 
 def decode_record(value: bytes) -> MetadataRecord | None:
-    """The record in a value; None for those about processes. Raises ProtocolError, also for what is not known."""
+    """Return the record in a value; None for records about processes. Raises ProtocolError, also for unknown kinds."""
     frame, position = read_unsigned_varint(value, 0)
     if frame != _FRAME_VERSION:
         raise ProtocolError(f"a record's frame has version {frame}; only {_FRAME_VERSION} is known")
@@ -137,7 +135,7 @@ def decode_record(value: bytes) -> MetadataRecord | None:
         return None
     kind = KINDS.get(key)
     if kind is None:
-        raise ProtocolError(f"a record of kind {key} is not known: it is of a newer Kafka than 4.3")
+        raise ProtocolError(f"record kind {key} is unknown: it is of a newer Kafka than 4.3")
     if version > kind.versions[1]:
-        raise ProtocolError(f"a {kind.__name__} of version {version} is not known: it is of a newer Kafka than 4.3")
+        raise ProtocolError(f"{kind.__name__} of version {version} is unknown: it is of a newer Kafka than 4.3")
     return kind.decode(value, version, position)

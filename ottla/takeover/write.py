@@ -1,7 +1,7 @@
 """Writes a takeover: the logs into another folder, if asked for, and the catalog, which makes the folder Ottla's.
 
-The catalog appears whole or not at all, and a copy under its name when it is complete: whatever happens on the way,
-a second attempt finds what the first one found.
+The catalog appears whole or not at all, and a copy gets its name when it is complete: after a failure, a second attempt
+finds the same data as the first one.
 """
 
 import os
@@ -25,7 +25,7 @@ _CHECKPOINTS = (RECOVERY_POINTS, LOG_START_OFFSETS)
 
 
 def write_catalog(found: Takeover, folder: Path) -> None:
-    """Make ``folder``, which holds the logs, Ottla's. Raises TakeoverError, OSError."""
+    """Write the catalog into ``folder``, which holds the logs: it is Ottla's then. Raises TakeoverError, OSError."""
     unfinished = folder / (FILE_NAME + _UNFINISHED)
     for leftover in folder.glob(f"{FILE_NAME}*"):
         leftover.unlink()
@@ -56,12 +56,12 @@ def write_catalog(found: Takeover, folder: Path) -> None:
 
 
 def copy_logs(found: Takeover, to: Path) -> Iterator[str]:
-    """Copy the logs, synced, into a new folder with a catalog; yields the name of each when it is there.
+    """Copy the logs, synced, into a new folder with a catalog; yields the name of each log once it is copied.
 
-    Raises TakeoverError if there is something at ``to``, and OSError.
+    Raises TakeoverError if ``to`` is not empty, and OSError.
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise TakeoverError(f"There is something in {to} already; --to wants a folder that is new or empty.")
+        raise TakeoverError(f"{to} is not empty; --to needs a new or an empty folder.")
     files = RealFiles()
     unfinished = to.with_name(to.name + _UNFINISHED)
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -165,7 +165,7 @@ def test_the_clean_mark_stays_for_the_first_start(root):
 def test_a_broker_that_was_killed_is_taken_over_and_checked_at_the_first_start(root):
     found = examine(apache_folder(root, topic("a"), "a-0", clean=False))
     assert not found.was_clean
-    assert "not stopped well" in found.notes[-1]
+    assert "not stopped cleanly" in found.notes[-1]
 
 
 def test_a_copy_leaves_apaches_folder_as_it_is(root, tmp_path):
@@ -208,7 +208,7 @@ def test_a_copy_goes_over_nothing(root, tmp_path):
     to = tmp_path / "ottla"
     to.mkdir()
     (to / "something").touch()
-    with pytest.raises(TakeoverError, match="something in"):
+    with pytest.raises(TakeoverError, match="is not empty"):
         list(copy_logs(examine(apache_folder(root, topic("a"), "a-0")), to))
 
 
@@ -231,7 +231,7 @@ def test_folders_of_two_brokers_are_not_one(root, tmp_path):
     other = tmp_path / "other"
     apache_folder(root, topic("a"), "a-0")
     apache_folder(other, [NO_OP], node_id=2)
-    assert "not of one broker" in refusal(root, other)
+    assert "not all of one broker" in refusal(root, other)
 
 
 def test_what_lies_on_other_brokers_only_is_refused(root):
