@@ -1,6 +1,6 @@
-"""Lets a program ask a running broker: over a socket in its data folder, with one line of JSON each way.
+"""The channel to a running broker: a socket in its data folder, with one line of JSON each way.
 
-Both ends read this file, so it imports nothing of the broker. A question is ``{"command": NAME, "arguments": {...}}``,
+Both ends use this module, so it imports nothing of the broker. A question is ``{"command": NAME, "arguments": {...}}``,
 its answer ``{"result": ...}`` or ``{"error": SENTENCE}``. Several questions may follow each other on a connection.
 Only the user who owns the data may use the socket.
 """
@@ -17,22 +17,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 SOCKET_NAME = "control.sock"
-LONGEST_SOCKET_PATH = 90
-"""Maximum length in bytes. Systems allow some 100, however long the folder's own path is."""
+MAXIMUM_SOCKET_PATH_LENGTH = 90
+"""Maximum length of a socket's path in bytes. Systems allow some 100, however long the folder's own path is."""
 SOCKET_FAMILY: int | None = getattr(socket, "AF_UNIX", None)
-"""None where Python knows no sockets that lie in a folder: on Windows."""
-LONGEST_LINE = 1 << 20
-"""Maximum length of a question in bytes; answers have none."""
+"""The family of sockets that have a path; None on Windows, where Python has none."""
+MAXIMUM_QUESTION_LENGTH = 1 << 20
+"""Maximum length of a question in bytes; answers have no limit."""
 
 
 class ControlError(Exception):
-    """A question without a result; the message is one sentence for a person."""
+    """The error of a question without a result; its message is one sentence for a person."""
 
 
 def ask(data_dir: Path, command: str, timeout_s: float = 30.0, **arguments: Any) -> Any:
     """Ask the broker that has ``data_dir`` open, and return its answer's result. Raises ControlError."""
     if SOCKET_FAMILY is None:
-        raise ControlError("on this platform a running broker cannot be asked")
+        raise ControlError("a running broker cannot be asked on this platform")
     try:
         with socket.socket(SOCKET_FAMILY, socket.SOCK_STREAM) as sock, short_path(data_dir) as path:
             sock.settimeout(timeout_s)
@@ -47,7 +47,7 @@ def ask(data_dir: Path, command: str, timeout_s: float = 30.0, **arguments: Any)
     except OSError as error:
         raise ControlError(f"the broker in {data_dir} cannot be asked: {error.strerror or error}") from None
     if not line.endswith(b"\n"):
-        raise ControlError(f"the broker in {data_dir} ended before it had answered")
+        raise ControlError(f"the broker in {data_dir} ended before it answered")
     answer = json.loads(line)
     if "error" in answer:
         raise ControlError(answer["error"])
@@ -61,9 +61,9 @@ def line_of(message: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def short_path(data_dir: Path) -> Iterator[str]:
-    """A path of the folder's socket that is short enough to bind or connect to, for as long as the context."""
+    """Give a path of the folder's socket that is short enough to bind or connect to, for as long as the context."""
     path = str(data_dir / SOCKET_NAME)
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+    if len(os.fsencode(path)) <= MAXIMUM_SOCKET_PATH_LENGTH:
         yield path
         return
     with TemporaryDirectory(prefix="ottla-") as folder:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def ottla() -> Iterator[Ottla]:
     """Give a running broker, shared by all tests of the session: `ottla.bootstrap` is its address.
 
-    For a broker of one's own, with settings: `with ottla.testing.Ottla(num_partitions=3) as broker:`.
+    For a broker of your own, with settings: `with ottla.testing.Ottla(num_partitions=3) as broker:`.
     """
     from ottla.testing import Ottla
 

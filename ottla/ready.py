@@ -18,14 +18,14 @@ class ReadyNode:
     host: str
     port: int
     bootstrap: str
-    """Host and port in one text, with brackets around an IPv6 address."""
+    """The host and port in one text, with brackets around an IPv6 address."""
     listening: tuple[str, ...]
     rack: str | None
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A broker that answers, with all its nodes."""
+    """The facts of a broker that is ready, with all its nodes."""
 
     nodes: tuple[ReadyNode, ...]
     data_dir: Path
@@ -40,7 +40,7 @@ class Ready:
 
 
 def banner(ready: Ready) -> str:
-    """Return the ready line with the bootstrap addresses, and what to try next."""
+    """Return the ready line with the bootstrap addresses, and commands to try next."""
     bootstrap = ready.bootstrap
     if len(ready.nodes) == 1:
         nodes = [f"  listening   {_listening(ready.nodes[0])}"]

@@ -19,11 +19,11 @@ Setting: TypeAlias = str | int | float | bool
 
 
 class BrokerFailedError(RuntimeError):
-    """The broker ended before it was ready; the message holds its log."""
+    """The error of a broker that ended before it was ready; the message holds its log."""
 
 
 class Node:
-    """One node of a running broker. `stop` and `start` are what `ottla nodes stop` and `start` do."""
+    """One node of a running broker. `stop` and `start` do the same as `ottla nodes stop` and `ottla nodes start`."""
 
     def __init__(self, broker: Ottla, node_id: int, *, host: str, port: int, rack: str | None) -> None:
         self.id = node_id
@@ -38,11 +38,11 @@ class Node:
         return f"{self.host}:{self.port}"
 
     def stop(self) -> None:
-        """Let others take over its partitions, close its connections, refuse new ones; harmless if it is stopped."""
+        """Stop the node: other nodes lead its partitions, clients cannot connect. Harmless if it is stopped."""
         ask(self._broker.data_dir, "stop-node", node_id=self.id)
 
     def start(self) -> None:
-        """Let it come back, on the same port; harmless if it runs. Raises ControlError where the port is taken."""
+        """Start the node again, on the same port. Harmless if it runs. Raises ControlError if the port is taken."""
         ask(self._broker.data_dir, "start-node", node_id=self.id)
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class Node:
 
 
 class Ottla:
-    """A broker on a free port of 127.0.0.1, whose data is gone when it is closed.
+    """A broker on a free port of 127.0.0.1, whose data is deleted when it is closed.
 
     ```python
     with Ottla(num_partitions=3) as broker:
@@ -61,7 +61,7 @@ class Ottla:
     With a `data_dir` the data stays there. `restart` keeps the data and the ports, so clients reconnect.
 
     With `nodes` it is a cluster of that many brokers, on a port each: `broker.nodes[2].stop()` lets one of them fail.
-    `racks` are given out to them in turn. With `as_kafka="2.8"`, clients find what that release of Kafka has.
+    `racks` are given out to them in turn. With `as_kafka="2.8"` it serves only the APIs of that release of Kafka.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Ottla:
 
     @property
     def data_dir(self) -> Path:
-        """Where the broker keeps its data."""
+        """The folder of the broker's data."""
         return self._given_data_dir or self._folder / "data"
 
     @property
@@ -110,7 +110,7 @@ class Ottla:
         return self._log_file.read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> Ottla:
-        """Start the broker and return when it answers; raises BrokerFailedError with its words when it does not."""
+        """Start the broker, and return when it answers. Raises BrokerFailedError, with its log, if it does not."""
         if self._process is not None:
             return self
         with self._log_file.open("a", encoding="utf-8") as log:
@@ -129,7 +129,7 @@ class Ottla:
         if not ready:
             self.kill()
             failure = BrokerFailedError(f"the broker did not start:\n{self.log}")
-            if not self._port_file.exists():  # it never ran, so nobody will close it
+            if not self._port_file.exists():  # it never ran, so the caller has nothing to close
                 self.close()
             raise failure
         facts = json.loads(self._port_file.read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ class Ottla:
         return self
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stop the broker as SIGTERM does: requests in flight are finished and the data is closed well."""
+        """Stop the broker with SIGTERM: it finishes requests in flight and closes its data cleanly."""
         if self._process is None:
             return
         self._process.terminate()
@@ -155,19 +155,19 @@ class Ottla:
             raise BrokerFailedError(f"the broker ended with exit code {code}:\n{self.log}")
 
     def kill(self) -> None:
-        """Kill the broker as `kill -9` does: it has no time to do anything."""
+        """Kill the broker with SIGKILL, as `kill -9` does."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._forget()
 
     def restart(self) -> None:
-        """Start the broker again, on the same port and data; stop it before if it runs."""
+        """Stop the broker if it runs, and start it again, on the same port and data."""
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """Stop the broker and delete its folder, unless it was given one."""
+        """Stop the broker, and delete its data unless `data_dir` was given."""
         try:
             self.stop()
         finally:

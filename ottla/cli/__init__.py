@@ -1,4 +1,4 @@
-"""The command `ottla`. Turns words into options and errors into sentences; decides nothing else.
+"""The command `ottla`: turns arguments into options and errors into sentences; decides nothing else.
 
 A subcommand imports what it needs when it runs: `ottla --help` answers at once, and `serve` starts in half a second.
 """
@@ -43,7 +43,7 @@ def main() -> None:
     ottla log check DIR        look for damage in a stopped broker's data
     ottla nodes stop 2         let a node fail: leaders and groups move
     ottla clients              list connected clients: libraries, versions, APIs in use
-    ottla apis                 list the Kafka APIs that are served, and where their code is
+    ottla apis                 list the Kafka APIs that are served
     """  # noqa: D301
 
 
@@ -54,12 +54,12 @@ main.add_command(node_commands)
 
 
 class _Listen(click.ParamType[Any]):
-    """HOST:PORT, or HOST:PORT,PORT... with a port for each node."""
+    """The parameter type HOST:PORT, or HOST:PORT,PORT... with a port for each node."""
 
     name = "listener"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Listener:
-        """Read where to listen from the command line."""
+        """Read a listener from the command line."""
         from ottla.broker.settings.addresses import Listener
 
         if isinstance(value, Listener):
@@ -71,7 +71,7 @@ class _Listen(click.ParamType[Any]):
 
 
 class _Address(click.ParamType[Any]):
-    """HOST:PORT; with a default port, :PORT may be left out."""
+    """The parameter type HOST:PORT; with a default port, :PORT may be left out."""
 
     name = "address"
 
@@ -111,7 +111,7 @@ class _Address(click.ParamType[Any]):
     "racks",
     multiple=True,
     metavar="NAME",
-    help="The rack of the first node; given again, that of the next. With fewer racks than nodes they come in turn.",
+    help="Rack of the first node; given again, that of the next node. Fewer racks than nodes are given out in turn.",
 )
 @click.option(
     "--advertise",
@@ -122,9 +122,9 @@ class _Address(click.ParamType[Any]):
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the data.  [default: the folder for user data of your platform; on Linux ~/.local/share/ottla]",
+    help="Data folder.  [default: the platform's folder for user data; on Linux ~/.local/share/ottla]",
 )
-@click.option("--ephemeral", is_flag=True, help="Keep the data in a temporary folder that is gone at exit.")
+@click.option("--ephemeral", is_flag=True, help="Keep the data in a temporary folder that is deleted at exit.")
 @click.option(
     "--config",
     "-c",
@@ -151,7 +151,7 @@ class _Address(click.ParamType[Any]):
 @click.option(
     "--as-kafka",
     metavar="X.Y",
-    help="Behave like that release of Kafka, such as 2.8: serve its versions of the APIs, and no others.",
+    help="Behave like that release of Kafka, such as 2.8: serve only its versions of the APIs.",
 )
 @click.option(
     "--log-level",
@@ -183,7 +183,7 @@ def serve(*, log_level: str, until_stdin_closes: bool, **given: Any) -> None:
 @main.command(short_help="List the Kafka APIs that are served.")
 @click.argument("name", required=False)
 def apis(name: str | None) -> None:
-    """List the Kafka APIs that are served, or say where the code of one API is.
+    """List the Kafka APIs that are served, or show the code files of one API.
 
     \b
     ottla apis
@@ -201,7 +201,7 @@ def apis(name: str | None) -> None:
 
         close = get_close_matches(wanted, [api.name.lower() for api in APIS], n=1)
         meant = "".join(f"; did you mean {api.name}?" for api in APIS if api.name.lower() in close)
-        raise click.ClickException(f"{name} is not served{meant or '; `ottla apis` lists what is'}")
+        raise click.ClickException(f"{name} is not served{meant or '; `ottla apis` lists the APIs that are'}")
     click.echo(_card(found[0]))
 
 
@@ -219,7 +219,7 @@ def _options(
     port_file: Path | None,
     as_kafka: str | None,
 ) -> Iterator[ServeOptions]:
-    """Turn the given options into those of the server. An ephemeral folder lives as long as the context."""
+    """Convert the given options into those of the server. An ephemeral folder lives as long as the context."""
     from tempfile import TemporaryDirectory
 
     from ottla.broker.process.options import ServeOptions
@@ -259,7 +259,7 @@ def _kept(folder: Path) -> Iterator[Path]:
 
 
 def _data_dir(config: BrokerConfig) -> Path:
-    """The folder that the settings name, else the platform's place for a user's data."""
+    """Return the folder that the settings name, else the platform's folder for user data."""
     names = [name for name in ("log.dirs", "log.dir") if name in config.given]
     if not names:
         return default_data_dir()
@@ -320,7 +320,7 @@ def _stop_when_stdin_closes() -> None:
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """Turn errors that a person can mend into one sentence, without a traceback."""
+    """Turn errors that the user can fix into one sentence, without a traceback."""
     from ottla.broker.settings.types import InvalidSettingError
     from ottla.broker.user_errors import StartError
     from ottla.broker.versions.releases import UnknownReleaseError
@@ -329,7 +329,7 @@ def _sentences() -> Iterator[None]:
         yield
     except (InvalidSettingError, StartError, UnknownReleaseError) as error:
         raise click.ClickException(str(error)) from None
-    except BaseExceptionGroup as group:  # what is raised within a nursery comes out wrapped
+    except BaseExceptionGroup as group:  # an error raised within a nursery comes out wrapped
         sentences = group.subgroup(StartError)
         if sentences is None:
             raise

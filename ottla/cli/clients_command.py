@@ -1,4 +1,4 @@
-"""The command `ottla clients`: which libraries in which versions are connected to a running broker."""
+"""The command `ottla clients`: lists the libraries, with versions, that are connected to a running broker."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Connection = Mapping[str, Any]
     "--for",
     "release_name",
     metavar="X.Y",
-    help="Tell for each client whether it would work with that release of Kafka, such as 4.0.",
+    help="Show for each client whether it would work with that release of Kafka, such as 4.0.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print each connection as a line of JSON.")
 def clients(data_dir: Path | None, *, release_name: str | None, as_json: bool) -> None:
     """List the clients of a running broker: library and version, and the versions of Kafka's APIs in use.
 
-    Libraries name themselves since Kafka 2.4 (KIP-511). Of others, only the client id and the APIs in use are known.
+    Libraries name themselves since Kafka 2.4 (KIP-511). Of older ones, only client id and APIs in use are known.
 
     \b
     ottla clients
@@ -50,13 +50,13 @@ def clients(data_dir: Path | None, *, release_name: str | None, as_json: bool) -
             click.echo(json.dumps(connection))
         return
     if not connections:
-        click.echo("nobody is connected")
+        click.echo("no clients are connected")
         return
     click.echo(table(_rows(connections, release)))
 
 
 def _rows(connections: Iterable[Connection], release: Release | None) -> list[Sequence[str]]:
-    """A row for each client: its connections from one host, under one name."""
+    """Return a row for each client: its connections from one host, under one name."""
     by_client: defaultdict[tuple[str, str, str], list[Connection]] = defaultdict(list)
     for each in connections:
         by_client[_library(each), each["client_id"] or "-", each["host"]].append(each)
@@ -87,15 +87,15 @@ def _versions_in_use(connections: Iterable[Connection]) -> Mapping[str, set[int]
 
 
 def _apis(used: Mapping[str, set[int]]) -> list[str]:
-    """Each API with the versions that were asked for, as `Metadata v1 v4`."""
+    """Return each API with the versions that were used, as `Metadata v1 v4`."""
     return [" ".join((name, *(f"v{version}" for version in sorted(versions)))) for name, versions in used.items()]
 
 
 def _verdict(used: Mapping[str, set[int]], release: Release) -> str:
-    """Tell whether a release would serve the versions that a client asked for.
+    """Return whether a release would serve the versions that a client has used, as a sentence.
 
-    A client that asks for the broker's versions takes the newest that both know: one that is too old is then the
-    client's newest, and one that is too new says nothing, because the client would have taken another.
+    A client that sends ApiVersions takes the newest version that both know: one that is too old is then the client's
+    newest, and one that is too new means nothing, because the client would have taken another.
     """
     from ottla.broker.apis import APIS, BY_KEY
     from ottla.wire.codes import ApiKey
@@ -114,4 +114,4 @@ def _verdict(used: Mapping[str, set[int]], release: Release) -> str:
     parts = [f"{word}: {'; '.join(found)}" for word, found in (("too old", old), ("too new", new)) if found]
     if missing:
         parts.append(f"it has no {', '.join(dict.fromkeys(missing))}")
-    return ". ".join(parts) or "nothing against it"
+    return ". ".join(parts) or "would work"

@@ -14,13 +14,13 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     help="Copy the logs into this new folder, and leave DIR as it is.  [default: DIR itself becomes Ottla's]",
 )
-@click.option("--dry-run", is_flag=True, help="Only list what would be taken over.")
-@click.option("--without-acls", is_flag=True, help="Take over a cluster that has ACLs, without them.")
+@click.option("--dry-run", is_flag=True, help="Only list the data that would be taken over.")
+@click.option("--without-acls", is_flag=True, help="Take over a cluster that has ACLs, but drop the ACLs.")
 def import_data(folders: tuple[Path, ...], to: Path | None, dry_run: bool, without_acls: bool) -> None:
     """Take over the log folder of an Apache Kafka broker (KRaft) that has been stopped.
 
-    Topics with their ids and settings, all records, committed offsets and the state of producers stay as they
-    are. DIR is all of the broker's log.dirs; several of them need --to. docs/import.md has the details.
+    Topics with their ids and settings, all records, committed offsets and the state of producers are kept. Give
+    all of the broker's log.dirs as DIR...; several of them need --to. docs/import.md has the details.
 
     \b
     ottla import /var/lib/kafka --dry-run

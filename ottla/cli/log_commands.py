@@ -1,4 +1,4 @@
-"""The commands `ottla log check` and `ottla log repair`: find damage in a stopped broker's logs, and mend it."""
+"""The commands `ottla log check` and `ottla log repair`: find damage in a stopped broker's logs, and repair it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _folder = click.argument("folder", metavar="DIR", type=click.Path(exists=True, f
 def log() -> None:
     """Check and repair the logs of a broker that has been stopped.
 
-    DIR is the broker's data folder (--data-dir of `ottla serve`); a log is named as its folder there: orders-0.
+    DIR is the broker's data folder (--data-dir of `ottla serve`); a LOG has the name of its folder there, such as
+    orders-0.
     """
 
 
@@ -27,7 +28,7 @@ def log() -> None:
 @_folder
 @click.argument("names", metavar="[LOG]...", nargs=-1)
 def check(folder: Path, names: tuple[str, ...]) -> None:
-    """Read logs from end to end, all of them if none is named, and report damage. Nothing is changed.
+    """Read logs and report damage; change nothing. Without a LOG, read all of them.
 
     The exit status is 1 if a log needs repair.
     """
@@ -53,9 +54,9 @@ def check(folder: Path, names: tuple[str, ...]) -> None:
 @_folder
 @click.argument("names", metavar="LOG...", nargs=-1, required=True)
 def repair(folder: Path, names: tuple[str, ...]) -> None:
-    """Leave bad batches out of logs and keep all others. Damaged segments stay beside them as .damaged files.
+    """Remove bad batches from logs. The damaged segments are kept beside them as .damaged files.
 
-    A log that has lost segments, or all its files, goes on with what is there.
+    A log that has lost segments, or all its files, goes on with the rest.
 
     \b
     ottla log check /var/lib/ottla
@@ -69,7 +70,7 @@ def repair(folder: Path, names: tuple[str, ...]) -> None:
         for name in _known(folder, names) or ():
             done = mend(files, folder, name)
             if not done.report.needs_repair:
-                click.echo(f"{name}: nothing that needs repair")
+                click.echo(f"{name}: needs no repair")
                 continue
             for line in _describe(done.report):
                 click.echo(line)
@@ -94,29 +95,29 @@ def _describe(report: LogReport) -> Iterator[str]:
     if report.lacks_the_end:
         yield (
             f"{report.name}: DAMAGED, it ends at offset {report.end_offset}; up to {report.recovery_point} "
-            "everything was on disk"
+            "it was synced to disk"
         )
     for problem in report.rebuilt:
-        yield f"{report.name}/{problem}; it is made anew when it is needed"
+        yield f"{report.name}/{problem}; it is rebuilt when it is needed"
 
 
 def _known(folder: Path, names: tuple[str, ...]) -> list[str] | None:
-    """The names, each of a log that is there or should be; None for all."""
+    """Return the names if each is the name of a log; None if there are none, for all logs. Raises ClickException."""
     for name in names:
         topic, _, number = name.rpartition("-")
         if not topic or not (number.isascii() and number.isdigit()) or Path(name).name != name:
-            raise click.ClickException(f"{name} is no log's name; a log is named as its folder in {folder}: orders-0")
+            raise click.ClickException(f"{name} is not a log's name: that of its folder in {folder}, such as orders-0")
     return list(names) or None
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep brokers out of the folder meanwhile, and turn errors of the disk into a sentence."""
+    """Lock the folder against brokers, and turn disk errors into a sentence."""
     from ottla.storage.files.directory_lock import DirectoryInUseError, DirectoryLock
     from ottla.storage.files.identity import META_PROPERTIES
 
     if not (folder / META_PROPERTIES).exists():
-        raise click.ClickException(f"{folder} is no broker's data folder: there is no {META_PROPERTIES}")
+        raise click.ClickException(f"{folder} is not a broker's data folder: it has no {META_PROPERTIES}")
     try:
         lock = DirectoryLock(folder)
     except DirectoryInUseError as error:

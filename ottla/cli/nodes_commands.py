@@ -30,7 +30,7 @@ def nodes() -> None:
 @of_running_broker
 @click.option("--json", "as_json", is_flag=True, help="Print each node as a line of JSON.")
 def list_nodes(data_dir: Path | None, *, as_json: bool) -> None:
-    """List the nodes: where they listen, and how many partitions each leads, holds and has in sync."""
+    """List the nodes: their addresses, and the number of partitions that each leads, holds and has in sync."""
     found: list[Node] = ask_broker(data_dir, "nodes")
     click.echo("\n".join(map(json.dumps, found)) if as_json else table(_rows(found)))
 
@@ -50,14 +50,15 @@ stop_node = _changing(
     "stop",
     "stop-node",
     "is stopped",
-    "Stop a node. Others take over its partitions and groups, then its connections are closed and its ports refuse new"
-    " ones.",
+    "Stop a node. The other nodes take over its partitions and groups; then its connections are closed and its ports"
+    " refuse new ones.",
 )
 start_node = _changing(
     "start",
     "start-node",
     "runs",
-    "Start a node again, on the same ports. It is in sync at once, and leads again when leaders are next balanced.",
+    "Start a node again, on the same ports. It is in sync at once, and leads again after the next election of preferred"
+    " leaders.",
 )
 
 

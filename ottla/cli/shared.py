@@ -1,4 +1,4 @@
-"""Shared by several commands: the default data folder, questions to a running broker, the layout of tables."""
+"""The parts that several commands share: the default data folder, questions to a running broker, tables."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import click
 of_running_broker = click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Data folder of the running broker, which it prints when it starts.  [default: that of `ottla serve`]",
+    help="Data folder of the running broker, which it prints at its start.  [default: as for `ottla serve`]",
 )
-"""The option by which a command finds the broker that it asks."""
+"""The option that names the broker for a command."""
 
 
 def default_data_dir() -> Path:
-    """Return the platform's place for a user's data."""
+    """Return the platform's folder for user data."""
     from platformdirs import user_data_path
 
     return user_data_path("ottla", appauthor=False)
 
 
 def is_compiled() -> bool:
-    """Whether the hot path is compiled here, as in the wheels that were built with a C compiler."""
+    """Return whether the hot path is compiled here, as in the wheels that were built with a C compiler."""
     found = find_spec("ottla.wire.batch")
     return found is not None and not str(found.origin).endswith(".py")
 

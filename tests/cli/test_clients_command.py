@@ -19,7 +19,7 @@ def run(*words: object) -> tuple[int, str]:
 
 def test_clients_are_listed_with_library_version_and_apis():
     with Ottla() as broker:
-        assert run("--data-dir", broker.data_dir) == (0, "nobody is connected\n")
+        assert run("--data-dir", broker.data_dir) == (0, "no clients are connected\n")
         producer = KafkaProducer(bootstrap_servers=broker.bootstrap, client_id="orders")
         producer.send("topic", b"value").get(10)
         code, output = run("--data-dir", broker.data_dir)

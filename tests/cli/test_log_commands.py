@@ -53,7 +53,7 @@ def test_repair_says_what_it_did(hurt):
     result = run("repair", hurt, "orders-1", "orders-0")
     assert result.exit_code == 0
     assert "orders-1: the damaged segment is kept as 00000000000000000000.log.damaged" in result.output
-    assert "orders-0: nothing that needs repair" in result.output
+    assert "orders-0: needs no repair" in result.output
     assert run("check", hurt).exit_code == 0
 
 
@@ -69,10 +69,10 @@ def test_a_running_broker_is_left_alone(root):
 def test_what_is_no_logs_name_is_refused(root, name):
     result = run("repair", root, "--", name)
     assert result.exit_code == 1
-    assert "is no log's name" in result.output
+    assert "is not a log's name" in result.output
 
 
 def test_another_folder_is_refused(tmp_path):
     result = run("check", tmp_path)
     assert result.exit_code == 1
-    assert "is no broker's data folder" in result.output
+    assert "is not a broker's data folder" in result.output

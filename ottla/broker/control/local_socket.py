@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import trio
 
 from ottla.broker.user_errors import CommandError
-from ottla.control_channel import LONGEST_LINE, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
+from ottla.control_channel import MAXIMUM_QUESTION_LENGTH, SOCKET_FAMILY, SOCKET_NAME, line_of, short_path
 from ottla.scheduling.promise import Promise
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ async def _serve_client(commands: Mapping[str, Command], stream: trio.SocketStre
                 if not newline:
                     part = await stream.receive_some(_RECEIVE_BYTES)
                     received += part
-                    if not part or len(received) > LONGEST_LINE:
+                    if not part or len(received) > MAXIMUM_QUESTION_LENGTH:
                         return
                     continue
                 received = rest

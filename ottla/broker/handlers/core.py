@@ -94,7 +94,7 @@ def metadata(context: Context, request: MetadataRequest) -> MetadataResponse:
 
 
 def _hide_stopped_replicas(cluster: Cluster, topics: list[MetadataResponse.Topic]) -> None:
-    """Name only replicas on running nodes, with an error for the others: version 0 to 4 have no offline replicas."""
+    """Name only replicas on running nodes, with an error if others are missing, as for version 0 of Metadata."""
     running = {node.id for node in cluster.nodes.running}
     for topic in topics:
         for partition in topic.partitions:
