@@ -1,7 +1,7 @@
 """Compiles the hot path with mypyc when a wheel is built, where there is a C compiler; else the wheel is pure Python.
 
-The sources are the same and stay in the wheel: Python prefers the compiled twin that lies beside one. An editable
-installation is never compiled, so what is edited is what runs.
+The sources stay in the wheel: Python prefers a compiled module to the source beside it. An editable installation is
+never compiled, so the edited sources run.
 """
 
 import shutil
@@ -21,11 +21,11 @@ from setuptools import setup
 extensions = mypycify(["--ignore-missing-imports", *sys.argv[1:]], group_name="ottla", opt_level="1", debug_level="0")
 setup(name="ottla", packages=[], ext_modules=extensions, script_args=["build_ext", "--build-lib", "compiled"])
 """
-"""A higher level of optimisation takes half a minute more and showed no difference."""
+"""The script that compiles; a higher level of optimisation takes half a minute more and showed no difference."""
 
 
 class HotPathHook(BuildHookInterface[Any]):
-    """Adds the compiled modules to a wheel."""
+    """The build hook that adds the compiled modules to a wheel."""
 
     copy: TemporaryDirectory[str] | None = None
 
@@ -34,9 +34,9 @@ class HotPathHook(BuildHookInterface[Any]):
         return ["mypy[mypyc]>=2.4,<3", "setuptools>=80"] if can_compile() else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile a copy of the package and put what came out of it into the wheel.
+        """Compile a copy of the package, and put the compiled modules into the wheel.
 
-        Raises CalledProcessError where the compiler fails; HATCH_BUILD_NO_HOOKS=true does without it.
+        Raises CalledProcessError if the compiler fails; HATCH_BUILD_NO_HOOKS=true skips the hook.
         """
         if self.target_name != "wheel" or version == "editable":
             return
@@ -59,7 +59,7 @@ class HotPathHook(BuildHookInterface[Any]):
 
 
 def can_compile() -> bool:
-    """Whether there is a C compiler, with the headers of a Python that mypyc serves."""
+    """Return whether there is a C compiler, with the headers of a Python that mypyc supports."""
     command = (sysconfig.get_config_var("CC") or "").split()
     headers = Path(sysconfig.get_path("include"), "Python.h")
     return (

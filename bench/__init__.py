@@ -1,1 +1,1 @@
-"""Measures Ottla beside Apache Kafka, with the same clients on the same machine."""
+"""The bench: measures Ottla beside Apache Kafka, with the same clients on the same machine."""

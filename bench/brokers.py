@@ -49,7 +49,7 @@ MAKERS: dict[str, type[FullOttla] | type[FullApache]] = {"ottla": FullOttla, "ap
 
 @dataclass(frozen=True)
 class Address:
-    """Where a broker answers."""
+    """The address of a broker."""
 
     host: str
     port: int
@@ -60,13 +60,13 @@ class Address:
 
 
 def address_of(broker: Broker) -> Address:
-    """Where its clients connect."""
+    """Return the address that clients connect to."""
     return Address("127.0.0.1", broker.port)
 
 
 @dataclass
 class Subject:
-    """A running broker. `pid` is None when it was attached to from outside."""
+    """A running broker. `pid` is None if the bench was attached to it."""
 
     name: str
     address: Address
@@ -110,7 +110,7 @@ def launch(name: str, directory: Path) -> Subject:
 
 @contextlib.contextmanager
 def fresh(name: str, directory: Path) -> Iterator[Subject]:
-    """A broker that lives for one measurement only."""
+    """Give a broker that runs for one measurement only."""
     subject = launch(name, directory)
     try:
         yield subject
@@ -130,7 +130,7 @@ def stop(subject: Subject) -> None:
 
 
 def await_answer(broker: Broker, address: Address, deadline: float) -> None:
-    """Return at the first ApiVersions answer. Raises BrokerError when there is none by `deadline` (monotonic)."""
+    """Return at the first ApiVersions answer. Raises BrokerError if there is none by `deadline` (monotonic)."""
     while not _answers(address):
         if not broker.alive:
             raise BrokerError(f"{broker.name} ended at start: {broker.log_tail(600)}")
@@ -151,14 +151,14 @@ def _answers(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class Memory:
-    """Megabytes (10^6) of a process and its children: resident, and proportional (shared pages divided)."""
+    """The memory of a process and its children, in MB (10^6): resident, and proportional (shared pages divided)."""
 
     rss: float
     pss: float
 
 
 def memory(pid: int) -> Memory:
-    """Read it from /proc. PSS is nan where the kernel does not tell."""
+    """Read the memory from /proc. PSS is nan if the kernel does not report it."""
     rss = pss = 0.0
     for member in _family(pid):
         fields = _rollup(member)
@@ -168,13 +168,13 @@ def memory(pid: int) -> Memory:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
+    """Return the user and system time of a process, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def busy_seconds() -> float:
-    """Time that all processors of the machine spent on something, since it started."""
+    """Return the busy time of all processors of the machine since its start, in seconds."""
     user, nice, system, _idle, _wait, interrupts, soft_interrupts = map(
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
     )
@@ -191,7 +191,7 @@ def _family(pid: int) -> list[int]:
 
 
 def _rollup(pid: int) -> dict[str, float]:
-    """Kilobytes (10^3) by field."""
+    """Return the fields of smaps_rollup, in kilobytes (10^3)."""
     fields = {}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:

@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Results:
-    """Every figure of every round: broker -> row -> values in the order of the rounds."""
+    """The figures of all rounds: broker -> row -> values in the order of the rounds."""
 
     figures: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Results:
                 self.cores.setdefault(broker, {}).setdefault(key, []).append(cores)
 
     def fail(self, broker: str, experiment: Experiment, why: str) -> None:
-        """One failed round fails the row: a median of the others would hide it."""
+        """Fail a row because of one round: a median of the other rounds would hide it."""
         for row in experiment.rows:
             self.failures.setdefault(broker, {})[row.key] = why
 
@@ -52,7 +52,7 @@ class Results:
 
 
 class Meter:
-    """Tells how many cores others kept busy since it was made: what makes figures worth less."""
+    """A meter of the cores that other processes kept busy since it was made: they make figures worth less."""
 
     def __init__(self) -> None:
         self.at, self.busy, self.ours = time.monotonic(), busy_seconds(), _children_seconds()
@@ -70,7 +70,7 @@ def _children_seconds() -> float:
 
 @dataclass
 class Campaign:
-    """A run: measurements and brokers. Brokers keep running from the warm-up to the last round, as servers do."""
+    """One run of the bench. Brokers keep running from the warm-up to the last round, as servers do."""
 
     brokers: list[str]
     workspace: Path
@@ -80,7 +80,7 @@ class Campaign:
     attached: Address | None = None
 
     def run(self, rounds: int, *, warm_up: bool) -> Results:
-        """The warm-up is a whole round whose figures are thrown away, on every broker."""
+        """Run the rounds, after a warm-up: a whole round on every broker whose figures are thrown away."""
         results = Results()
         if any(experiment.group == "requests" for experiment in self.experiments):
             results.ceiling = self._ceiling()
@@ -119,7 +119,7 @@ class Campaign:
     def _measure(
         self, experiment: Experiment, broker: str, loads: dict[str, Load], number: int
     ) -> tuple[Figures, float | None]:
-        os.sync()  # what the one wrote is not written out while the other is measured
+        os.sync()  # so that one broker's data is not written out while the other is measured
         if experiment.fresh:
             directory = self.workspace / f"{broker}-{experiment.group}-{number}"
             with fresh(broker, directory) as subject:
@@ -154,7 +154,7 @@ class Campaign:
 
 
 def chosen(groups: list[str] | None, *, attached: bool) -> list[Experiment]:
-    """The experiments of these groups (all, when None) that can be run."""
+    """Return the experiments of these groups (None: of all) that can be run."""
     return [
         experiment
         for experiment in EXPERIMENTS

@@ -1,4 +1,4 @@
-"""`bench/run`: the command line; decides what is run and whether its result is kept."""
+"""The command line of `bench/run`: chooses the experiments, and whether the result is kept."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from bench.experiments import GROUPS, QUICK, Scale
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--rows", help=f"Only these, comma separated: {', '.join(GROUPS)}.")
-@click.option("--rounds", type=click.IntRange(1), help="Interleaved rounds.  [default: 3; 1 with --quick]")
+@click.option("--rows", help=f"Run only these groups of rows, comma separated: {', '.join(GROUPS)}.")
+@click.option("--rounds", type=click.IntRange(1), help="Number of interleaved rounds.  [default: 3; 1 with --quick]")
 @click.option(
-    "--quick", is_flag=True, help="Short measurements, no warm-up of Ottla alone: for a look before and after a change."
+    "--quick", is_flag=True, help="Short measurements, no warm-up of Ottla alone: to compare before and after a change."
 )
 @click.option("--broker", type=click.Choice(["both", "ottla", "apache"]), default="both", help="Which brokers to run.")
 @click.option("--attach", metavar="HOST:PORT", help="Load a broker that already runs, such as one under a profiler.")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Where both brokers keep their data.")
-@click.option("--save/--no-save", default=None, help="Keep as bench/results/latest.  [default: for complete runs]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="Folder for the data of both brokers.")
+@click.option("--save/--no-save", default=None, help="Keep it as bench/results/latest.  [default: for complete runs]")
 def main(
     *,
     rows: str | None,

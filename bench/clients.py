@@ -27,12 +27,12 @@ TIMEOUT = 300.0
 
 
 class ToolError(Exception):
-    """A load generator did not finish, or saw a wrong answer."""
+    """The error of a load generator that did not finish, or saw a wrong answer."""
 
 
 @cache
 def driver(name: str) -> Path:
-    """The executable of `drivers/<name>.c`, compiled when its source changed."""
+    """Return the executable of `drivers/<name>.c`, compiled if its source has changed."""
     sources = [DRIVERS / f"{name}.c", DRIVERS / "kafka_wire.h"]
     stamp = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     program = CACHE / f"{name}-{stamp}"
@@ -46,13 +46,13 @@ def driver(name: str) -> Path:
 
 @cache
 def librdkafka() -> Path:
-    """The shared object inside the wheel: librdkafka with all its codecs, newer than distributions have."""
+    """Return the shared object inside the wheel: librdkafka with all its codecs, newer than in distributions."""
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
     return next(path for path in folder.iterdir() if re.match(r"librdkafka-.*\.so", path.name))
 
 
 def create_topic(address: Address, topic: str, partitions: int = 1) -> None:
-    """Create it and wait until that is done."""
+    """Create a topic, and wait until it exists."""
     admin = _admin(address)
     new = NewTopic(topic, partitions, 1)
     try:
@@ -62,7 +62,7 @@ def create_topic(address: Address, topic: str, partitions: int = 1) -> None:
 
 
 def delete_topic(address: Address, topic: str) -> None:
-    """Delete it, so that a long campaign does not fill the disk."""
+    """Delete a topic, so that a long campaign does not fill the disk."""
     admin = _admin(address)  # held: without it, the client ends and its request with it
     try:
         admin.delete_topics([topic])[topic].result(timeout=30)
@@ -75,13 +75,13 @@ def _admin(address: Address) -> Any:
 
 
 def run_requests(mode: str, address: Address, topic: str, *, connections: int, seconds: float) -> dict[str, float]:
-    """A closed loop of small requests; see drivers/requests.c. A fifth more of the time warms up first."""
+    """Run a closed loop of small requests, see drivers/requests.c, after a warm-up of a fifth of the time."""
     target = [address.host, str(address.port), topic, str(connections)]
     return _json([driver("requests"), mode, *target, f"{seconds / 5:.2f}", str(seconds)])
 
 
 def run_rdkafka(mode: str, address: Address, topic: str, *arguments: object) -> dict[str, float]:
-    """One run of drivers/rdkafka.c."""
+    """Run drivers/rdkafka.c once."""
     return _json([driver("rdkafka"), librdkafka(), mode, address.bootstrap, topic, *map(str, arguments)])
 
 
@@ -107,7 +107,7 @@ def idle_connections(address: Address, topic: str, count: int) -> Iterator[None]
 
 @contextlib.contextmanager
 def null_broker() -> Iterator[Address]:
-    """A server that answers requests.c at once, to measure the driver itself."""
+    """Give a server that answers requests.c at once, to measure the driver itself."""
     with subprocess.Popen([driver("null_broker")], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdin
@@ -116,7 +116,7 @@ def null_broker() -> Iterator[Address]:
 
 
 def java_producer(address: Address, topic: str, *, record_size: int, records: int) -> float:
-    """Megabytes (10^6) of records a second by ProducerPerformance, its first third (the JVM's warm-up) left out."""
+    """Return MB (10^6) of records a second by ProducerPerformance, without its first third (the JVM's warm-up)."""
     sizes = ["--record-size", str(record_size), "--num-records", str(records), "--warmup-records", str(records // 3)]
     target = ["--bootstrap-server", address.bootstrap, "--topic", topic, "--throughput", "-1"]
     output = _output([*_java("ProducerPerformance"), *target, *sizes])
@@ -130,7 +130,7 @@ def java_producer(address: Address, topic: str, *, record_size: int, records: in
 
 
 def java_consumer(address: Address, topic: str, *, record_size: int, records: int) -> float:
-    """Megabytes (10^6) of records a second by ConsumerPerformance, without the time to join its group."""
+    """Return MB (10^6) of records a second by ConsumerPerformance, without the time to join its group."""
     target = ["--bootstrap-server", address.bootstrap, "--topic", topic, "--num-records", str(records)]
     output = _output([*_java("ConsumerPerformance"), *target, "--hide-header", "--timeout", "60000"])
     row = [field.strip() for field in output.strip().splitlines()[-1].split(",")]

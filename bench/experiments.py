@@ -21,7 +21,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `limit` is what Ottla alone must stay within; unjudged rows only inform."""
+    """One line of the table. `limit` is a maximum for Ottla alone; unjudged rows only inform."""
 
     key: str
     label: str
@@ -33,7 +33,7 @@ class Row:
 
 @dataclass
 class Scale:
-    """How long a measurement takes: a full run, or `--quick`."""
+    """The length of measurements: those of a full run, or of `--quick`."""
 
     seconds: float = 5.0
     records: float = 1.0
@@ -48,7 +48,7 @@ QUICK = Scale(seconds=2.0, records=0.25, settle=1.0)
 
 @dataclass
 class Load:
-    """The means of an experiment to load one broker: its scale, and topics with names of their own."""
+    """The means of an experiment to load one broker: the scale, and topics with names of their own."""
 
     subject: Subject
     scale: Scale
@@ -58,14 +58,14 @@ class Load:
 
     @contextlib.contextmanager
     def topic(self, partitions: int = 1) -> Iterator[str]:
-        """A new topic, deleted afterwards."""
+        """Give a new topic, deleted afterwards."""
         name = f"{self.prefix}-{next(self.numbers)}"
         clients.create_topic(self.subject.address, name, partitions)
         yield name
         clients.delete_topic(self.subject.address, name)
 
     def filled_topic(self) -> tuple[str, int]:
-        """A topic of 1 KB records that stays for the whole campaign, and its number of records."""
+        """Return a topic of 1 KB records that stays for the whole campaign, and its number of records."""
         if self.filled is None:
             name, records = f"{self.prefix}-filled", self.scale.count(2_000_000)
             clients.create_topic(self.subject.address, name)
@@ -74,7 +74,7 @@ class Load:
         return self.filled
 
     def warm_filled_topic(self) -> None:
-        """Read its log once: some systems put out of memory what nobody has used for a minute."""
+        """Read the log of the filled topic once: some systems drop pages that were not used for a minute."""
         topic, _ = self.filled_topic()
         if self.subject.broker is not None:
             for path in sorted((self.subject.broker.data_dir / f"{topic}-0").glob("*.log")):
@@ -85,7 +85,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Experiment:
-    """`fresh`: needs a broker of its own that was only just started."""
+    """An experiment. With `fresh` it needs a broker of its own that was just started."""
 
     group: str
     rows: tuple[Row, ...]
@@ -114,7 +114,7 @@ def _idle_memory(load: Load) -> Figures:
     pid = _pid(load)
     address = load.subject.address
     with load.topic() as topic:
-        # The first requests load code and open files; that is no cost of connections.
+        # The first requests load code and open files, which is no cost of connections.
         clients.run_requests("produce", address, topic, connections=1, seconds=1.0)
         before = memory(pid)
         with clients.idle_connections(address, topic, IDLE_CONNECTIONS):

@@ -1,4 +1,4 @@
-"""`bench/hot`: times requests through `dispatch.handle` in this process: what Python costs without sockets."""
+"""The command `bench/hot`: times requests through `dispatch.handle` in this process, without sockets."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from ottla.storage.segments.data_directory import DataDirectory
 
 REQUESTS = 20_000
 RECORD = b"\0\0\0\1\xc8\x01" + b"a" * 100 + b"\0"
-"""No attributes, no deltas, no key, 100 bytes of value, no headers."""
+"""A record without attributes, deltas, key and headers, with a value of 100 bytes."""
 
 Call = Callable[[], float]
 
 
 class _Inline(Background):
-    """Nothing of a request goes to the background; what does, is done at once."""
+    """A background that does all work at once, though these requests give it none."""
 
     def run(self, work: Callable[[], None], then: Callable[[Exception | None], None]) -> None:
         work()
@@ -46,11 +46,12 @@ class _Inline(Background):
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("which", type=click.Choice(["produce", "metadata"]), required=False)
-@click.option("--top", default=20, show_default=True, help="With WHICH: how many functions to print.")
+@click.option("--top", default=20, show_default=True, help="With WHICH: number of functions to print.")
 def main(*, which: str | None, top: int) -> None:
     """Time one small Produce and one Metadata (6 partitions) in microseconds; with WHICH, profile that one too.
 
-    The same requests as `bench/run --rows requests,metadata`, minus the system calls around them. Median of 20,000.
+    The requests are those of `bench/run --rows requests,metadata`, without the system calls around them. Median of
+    20,000.
     """
     clients.CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=clients.CACHE) as folder:
@@ -117,7 +118,7 @@ def _metadata(cluster: Cluster) -> Call:
 
 
 def _produce(cluster: Cluster) -> Call:
-    """One connection's requests: one partition, one producer, sequences that go on."""
+    """Return the requests of one connection: one partition, one producer, ascending sequences."""
     topic = cluster.topics.create("one", assignments=[[cluster.nodes.first.id]], configs={})
     context = _context(cluster)
     now = int(time.time() * 1000)

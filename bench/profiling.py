@@ -1,4 +1,4 @@
-"""`bench/profile`: runs `ottla serve` under a profiler and one experiment; prints the heaviest functions."""
+"""The command `bench/profile`: runs `ottla serve` under a profiler and a load; prints the heaviest functions."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ ROWS = {experiment.rows[0].key: experiment for experiment in EXPERIMENTS if not 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.argument("row", type=click.Choice(list(ROWS)), metavar="ROW")
 @click.option(
-    "--tool", type=click.Choice(["py-spy", "cprofile"]), default="py-spy", help="Samples, or counts of calls."
+    "--tool", type=click.Choice(["py-spy", "cprofile"]), default="py-spy", help="Take samples, or count calls."
 )
-@click.option("--native", is_flag=True, help="py-spy only: C functions too.")
-@click.option("--top", default=30, help="How many functions to print.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the raw profile here.")
+@click.option("--native", is_flag=True, help="Show C functions too (py-spy only).")
+@click.option("--top", default=30, help="Number of functions to print.")
+@click.option("--keep", type=click.Path(path_type=Path), help="File to keep the raw profile in.")
 def main(*, row: str, tool: str, native: bool, top: int, keep: Path | None) -> None:
-    """Profile `ottla serve` while ROW's load runs (a short one).
+    """Profile `ottla serve` under a short run of ROW's load.
 
-    py-spy (pip install py-spy) samples from outside and changes little; cprofile counts every call and makes small
-    functions look dearer than they are. ROW is one of the keys in bench/results/latest.json.
+    py-spy (pip install py-spy) samples from outside and disturbs little; cprofile counts every call and makes small
+    functions look slower than they are. ROW is one of the keys in bench/results/latest.json.
     """
     clients.CACHE.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="profile-", dir=clients.CACHE))
@@ -70,7 +70,7 @@ def _sampled(raw: Path, *, native: bool) -> Callable[[list[str]], list[str]]:
 
 
 def _run(experiment: Experiment, folder: Path, wrap: Callable[[list[str]], list[str]]) -> None:
-    """A short run first, so that start and first use stay a small part of the profile."""
+    """Run the load, after a short one, so that start and first use stay a small part of the profile."""
     broker = FullOttla(folder / "ottla")
     broker.directory.mkdir()
     broker.prepare()
@@ -94,14 +94,14 @@ def _run(experiment: Experiment, folder: Path, wrap: Callable[[list[str]], list[
 
 
 def _end(broker: Broker) -> None:
-    """SIGINT to the whole group: the broker ends cleanly, and the profiler around it writes what it has."""
+    """Send SIGINT to the whole process group: the broker ends cleanly, and the profiler writes its profile."""
     assert broker.process
     os.killpg(broker.process.pid, signal.SIGINT)
     broker.process.wait(30)
 
 
 def _print_samples(raw: Path, top: int) -> None:
-    """Each line of the raw format is `outermost;...;innermost count`."""
+    """Print the heaviest functions of a raw profile, whose lines are `outermost;...;innermost count`."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for line in raw.read_text().splitlines():

@@ -38,7 +38,7 @@ class Line:
     def ratio(self) -> float | None:
         if self.ottla is None or self.apache is None:
             return None
-        # Memory for a connection may come out as nothing, or less: other memory was given back meanwhile.
+        # The memory for a connection may be 0 or negative: other memory was given back meanwhile.
         ours, theirs = max(self.ottla, 0.01), max(self.apache, 0.01)
         return ours / theirs if self.row.higher_is_better else theirs / ours
 
@@ -54,7 +54,7 @@ class Line:
 
 
 def lines(experiments: list[Experiment], results: Results, earlier: dict[str, dict[str, float]]) -> list[Line]:
-    """One line a row. A broker that was not run shows its figure of the latest kept result."""
+    """Return a line for each row. A broker that was not run shows its figure of the latest kept result."""
 
     def median(broker: str, key: str) -> float | None:
         if broker in results.figures or broker in results.failures:
@@ -69,7 +69,7 @@ def lines(experiments: list[Experiment], results: Results, earlier: dict[str, di
 
 
 def table(measured: list[Line], *, markdown: bool) -> str:
-    """The figures side by side."""
+    """Return the table with the figures of both brokers."""
     head = ["", "unit", "Ottla", "Apache", "ratio", ""]
     body = [
         [line.row.label, line.row.unit, number(line.ottla), number(line.apache), ratio(line), line.verdict]
@@ -90,7 +90,7 @@ def table(measured: list[Line], *, markdown: bool) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three or four digits that matter."""
+    """Return a figure with three or four significant digits."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
@@ -101,7 +101,7 @@ def ratio(line: Line) -> str:
 
 
 def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
-    """When, with which versions and on what machine."""
+    """Return the conditions of a run: date, versions and machine."""
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     commit = subprocess.run(
         ["git", "-C", str(clients.ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
@@ -161,7 +161,7 @@ def save(measured: list[Line], results: Results, facts: dict[str, Any], to: Path
 
 
 def text(measured: list[Line], results: Results, facts: dict[str, Any], *, markdown: bool) -> str:
-    """The conditions, the table, and what to know to read it."""
+    """Return the report: the conditions, the table, and notes for its reader."""
     versions, machine = facts["versions"], facts["machine"]
     judged = [line for line in measured if line.row.judged]
     good = sum(line.verdict == "ok" for line in judged)
@@ -190,7 +190,7 @@ def text(measured: list[Line], results: Results, facts: dict[str, Any], *, markd
 
 
 def earlier_medians(path: Path = LATEST) -> dict[str, dict[str, float]]:
-    """Broker -> row -> median of the kept result; empty when there is none."""
+    """Return the kept result as broker -> row -> median; empty if there is none."""
     try:
         document = json.loads(path.with_suffix(".json").read_text())
     except (OSError, ValueError):

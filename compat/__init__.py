@@ -1,1 +1,1 @@
-"""Stock Kafka clients against Ottla and Apache Kafka; see README.md."""
+"""The tests of stock Kafka clients against Ottla and Apache Kafka; see README.md."""

@@ -1,6 +1,6 @@
-"""Apache Kafka as a throw-away broker: jars by Maven, one node in KRaft mode, its own data folder.
+"""A throw-away broker of Apache Kafka: jars by Maven, one node in KRaft mode, its own data folder.
 
-It is 4.3.1, the reference; or 3.9.1, the last release that took what clients before Kafka 2.1 say.
+It is 4.3.1, the reference; or 3.9.1, the last release that served clients from before Kafka 2.1.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SETTINGS_BEFORE_SHARE_GROUPS = {name: value for name, value in SETTINGS.items() 
 
 
 def jars(version: str = VERSION) -> Path:
-    """The folder with Apache's jars and all that they need; fetched with Maven once per version of the pom."""
+    """Return the folder of Apache's jars and their dependencies, fetched with Maven once per version of the pom."""
     pom = POMS[version]
     stamp = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     folder = CACHE / f"jars-{stamp}"
@@ -68,7 +68,7 @@ def jars(version: str = VERSION) -> Path:
 
 
 def class_path(version: str = VERSION) -> str:
-    """For `java -cp`."""
+    """Return the class path for `java -cp`."""
     return f"{jars(version)}/*"
 
 
@@ -78,10 +78,10 @@ def version_name(version: str) -> str:
 
 
 class ApacheBroker(Broker):
-    """One Apache Kafka node. `settings` are added to, and win over, the defaults above."""
+    """One Apache Kafka node. `settings` override the defaults above."""
 
     name = "apache"
-    start_timeout = 120.0  # on a machine that others use, too
+    start_timeout = 120.0  # on a busy machine
 
     def __init__(
         self,
@@ -131,6 +131,6 @@ class ApacheBroker(Broker):
         return [*self._java(self.heap), "kafka.Kafka", str(self.properties)]
 
     def _java(self, heap: str) -> list[str]:
-        # Serial collector and one compiler tier: a short life on few cores that others use too.
+        # Serial collector and one compiler tier: for a short life on few, busy cores.
         options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={LOGGING}"]
         return ["java", f"-Xmx{heap}", *options, "-cp", class_path(self.kafka)]

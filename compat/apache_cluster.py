@@ -1,7 +1,7 @@
 """Three Apache Kafka brokers as one throw-away cluster: node 1 is broker and controller, the others brokers only.
 
 Each has a `server.properties` and a data folder of its own, free ports, and a small heap. Node 1 must stay up: without
-its controller nothing moves.
+its controller no leader moves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CONTROLLER = 1
 
 
 class ApacheCluster:
-    """`racks` says how many nodes there are, and the rack of each; `settings` are given to all of them."""
+    """A cluster of Apache Kafka with a node for each of `racks`; `settings` are given to all of them."""
 
     name = "apache"
 
@@ -52,11 +52,11 @@ class ApacheCluster:
         return ",".join(node.bootstrap for node in self.nodes.values())
 
     def port(self, node_id: int) -> int:
-        """Where a node listens."""
+        """Return the port of a node."""
         return self.nodes[node_id].port
 
     def stop(self, node_id: int) -> None:
-        """Let a node leave in order: its leaders move before it goes."""
+        """Stop a node in order: its leaders move first."""
         self.nodes[node_id].stop()
 
     def start(self, node_id: int) -> None:

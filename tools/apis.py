@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/apis.md from the one registry of what is served, beside what Apache Kafka advertises.
+"""Writes docs/apis.md from the one table of the served APIs, beside those that Apache Kafka advertises.
 
 Run it with the Python of .venv: `.venv/bin/python tools/apis.py`. A test says when it has to be run.
 """
@@ -14,11 +14,11 @@ from ottla.broker.apis import BY_KEY  # noqa: E402  (found through the path abov
 
 DOCUMENT = ROOT / "docs" / "apis.md"
 APACHE = ROOT / "tests" / "broker" / "requests" / "apache_apis.tsv"
-"""Recorded from Apache Kafka 4.3.1: key, name, first and last version that it advertises."""
+"""The APIs of Apache Kafka 4.3.1, recorded: key, name, first and last version that it advertises."""
 
 
 def markdown() -> str:
-    """The document."""
+    """Return the text of the document."""
     apache = {}
     for line in APACHE.read_text(encoding="utf-8").splitlines()[1:]:
         key, name, first, last, _ = line.split("\t")

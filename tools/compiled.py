@@ -1,6 +1,6 @@
-"""Ottla as pip installs it, its hot path compiled, in a folder of its own under .cache: for ./check and bench.
+"""Installs Ottla as pip does, with its hot path compiled, into a folder under .cache: for ./check and bench.
 
-Where there is no C compiler it is the same package, and nothing of it is compiled.
+Without a C compiler it is the same package, with nothing compiled.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ def ensure():
 
 
 def is_compiled():
-    """Whether anything of what was built is compiled."""
+    """Return whether the installed package has compiled modules."""
     return any(FOLDER.glob("ottla__mypyc.*"))
 
 
@@ -42,7 +42,7 @@ def environment():
 
 
 def enter():
-    """Begin this program anew with the compiled package, unless it has it."""
+    """Start this program again with the compiled package, unless it has it already."""
     if os.environ.get("PYTHONPATH") != str(FOLDER):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | environment())
 

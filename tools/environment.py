@@ -33,7 +33,7 @@ def ensure(group=None):
 
 
 def _with_uv(uv, group):
-    if not PYTHON.exists():  # or its interpreter was taken away
+    if not PYTHON.exists():  # or its interpreter was removed
         _call(uv, "venv", "--clear", "--quiet", "--python", f">={OLDEST[0]}.{OLDEST[1]}", VENV)
     _call(uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", PYTHON, "--editable", ROOT, *_group(group))
 
@@ -42,7 +42,7 @@ def _with_pip(group):
     if not PYTHON.exists():
         _call(_system_python(), "-m", "venv", "--clear", VENV)
     pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    _call(*pip, "pip>=25.1")  # the first that knows dependency groups
+    _call(*pip, "pip>=25.1")  # the first version with dependency groups
     _call(*pip, "--editable", ROOT, *_group(group))
 
 
@@ -51,14 +51,14 @@ def _group(group):
 
 
 def _system_python():
-    """Return a Python that is new enough: this one, or another that stands on the path."""
+    """Return a Python that is new enough: this one, or another on PATH."""
     if sys.version_info >= OLDEST:
         return sys.executable
     for minor in range(14, OLDEST[1] - 1, -1):
         found = shutil.which(f"python3.{minor}")
         if found:
             return found
-    sys.exit(f"Ottla needs Python {OLDEST[0]}.{OLDEST[1]} or newer, and there is none on the path.")
+    sys.exit(f"Ottla needs Python {OLDEST[0]}.{OLDEST[1]} or newer, and PATH has none.")
 
 
 def _call(*command):

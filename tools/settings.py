@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/settings.md: the settings of Apache Kafka that Ottla takes and shows, and that change nothing here.
+"""Writes docs/settings.md: the settings of Apache Kafka that Ottla accepts and shows, but that change nothing here.
 
 Run it with the Python of .venv: `.venv/bin/python tools/settings.py`. A test says when it has to be run.
 """
@@ -93,11 +93,11 @@ REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("cordoned.log.dirs", "log.dir.failure.timeout.ms", "log.flush.start.offset.*", "offsets.*"),
     ),
 )
-"""Why, and which: a name belongs to the first that has a pattern for it."""
+"""The reasons, with patterns of names: the first reason that has a matching pattern counts."""
 
 
 def markdown() -> str:
-    """The document. Raises ValueError for a setting that nobody has explained."""
+    """Return the text of the document. Raises ValueError for a setting without a reason."""
     lines = [
         "# Settings that change nothing",
         "",
@@ -134,7 +134,7 @@ def _reason(name: str) -> str:
     for reason, patterns in REASONS:
         if any(fnmatchcase(name, pattern) for pattern in patterns):
             return reason
-    raise ValueError(f"{name} changes nothing, and tools/settings.py does not say why")
+    raise ValueError(f"{name} changes nothing, and has no reason in tools/settings.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The steps of ./check. All of them run, whatever fails before; the exit code says whether all passed."""
+"""The steps of ./check. All of them run, even after a failure; the exit code is 0 if all passed."""
 
 import argparse
 import os
@@ -15,11 +15,11 @@ sys.path.append(str(ROOT))
 from tools import compiled  # noqa: E402  (found through the path above)
 
 BIN = Path(sys.executable).parent
-MOST_LINES = 600
+MAXIMUM_LINES = 600
 
 
 class Step(NamedTuple):
-    """One step: a command, or a function that returns what is wrong; with the sources, or what pip makes of them."""
+    """One step: a command, or a function that returns problems; on the sources, or on the package that pip installs."""
 
     name: str
     what: str
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a step ended, with the last line that it printed."""
+    """The outcome of a step, with the last line that it printed."""
 
     name: str
     passed: bool
@@ -37,13 +37,13 @@ class Outcome(NamedTuple):
 
 
 def file_sizes() -> list[str]:
-    """Name the source files that have grown too long to be about one thing."""
+    """Return a problem for each source file that is too long."""
     files = sorted(file for folder in ("ottla", "tests") for file in (ROOT / folder).rglob("*.py"))
     sizes = [(file, len(file.read_text(encoding="utf-8").splitlines())) for file in files]
     return [
-        f"{file.relative_to(ROOT)} has {lines} lines, more than {MOST_LINES}: split it by idea"
+        f"{file.relative_to(ROOT)} has {lines} lines, more than {MAXIMUM_LINES}: split it by idea"
         for file, lines in sizes
-        if lines > MOST_LINES
+        if lines > MAXIMUM_LINES
     ]
 
 
@@ -58,9 +58,9 @@ BEFORE_TESTS = (
     Step("format", "every file is as ruff formats it", tool("ruff", "format", "--check", ".")),
     Step("lint", "ruff finds nothing", tool("ruff", "check", ".")),
     Step("types", "mypy --strict on the package", tool("mypy")),
-    Step("surface", "pyright strict on what others import", tool("pyright", "--pythonpath", sys.executable)),
+    Step("surface", "pyright strict on the public modules", tool("pyright", "--pythonpath", sys.executable)),
     Step("layers", "each room imports only rooms below it", tool("lint-imports", "--no-logo")),
-    Step("sizes", f"no file over {MOST_LINES} lines", file_sizes),
+    Step("sizes", f"no file over {MAXIMUM_LINES} lines", file_sizes),
 )
 ALL = (
     *BEFORE_TESTS,
@@ -69,7 +69,7 @@ ALL = (
     Step("compat", "real clients against both brokers", (sys.executable, "compat/run", "--ci"), as_installed=True),
     Step(
         "comparison",
-        "the same requests to both, a part",
+        "a part of the requests to both brokers, answers compared",
         (sys.executable, "compat/compare", "--part", "0.1"),
         as_installed=True,
     ),
@@ -80,12 +80,12 @@ FAST = (
 )
 
 
-# Kept bytecode, of the tests too, saves a fifth of the time.
+# Writing bytecode files, of the tests too, saves a fifth of the time.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def run(step: Step) -> Outcome:
-    """Run one step, showing what it prints."""
+    """Run one step, and show its output."""
     print(f"\n== {step.name}: {step.what}", flush=True)
     began = time.monotonic()
     if callable(step.action):
@@ -97,7 +97,7 @@ def run(step: Step) -> Outcome:
 
 def _call(action: Callable[[], list[str]]) -> tuple[bool, str]:
     problems = action()
-    print("\n".join(problems) or "nothing to say", flush=True)
+    print("\n".join(problems) or "no problems", flush=True)
     return not problems, problems[-1] if problems else ""
 
 
@@ -121,14 +121,14 @@ def _execute(command: tuple[str, ...], *, as_installed: bool) -> tuple[bool, str
 
 
 def main() -> int:
-    """Run the steps that were asked for and sum up."""
+    """Run the steps on the command line, and print a summary."""
     parser = argparse.ArgumentParser(prog="./check", description=__doc__)
     names = [step.name for step in ALL]
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"fast (under a minute), {', '.join(names)}")
     asked = parser.parse_args().steps
     unknown = [name for name in asked if name not in {"fast", *names}]
     if unknown:
-        parser.error(f"there is no step {unknown[0]}; there are fast, {', '.join(names)}")
+        parser.error(f"unknown step {unknown[0]}; steps are fast, {', '.join(names)}")
     steps = FAST if "fast" in asked else tuple(step for step in ALL if step.name in asked or not asked)
     outcomes = [run(step) for step in steps]
     print()

@@ -59,7 +59,7 @@ NEITHER_S = 5.0
 """When both have been silent for so long, neither answers at all."""
 ONE_S = 30.0
 """One that has not answered by then, though the other has, never does."""
-MOST_WAITING = 100
+MAXIMUM_WAITING = 100
 
 
 class Case(NamedTuple):
@@ -211,7 +211,7 @@ class Comparison:
                 self._judge(each.case, each.answers)
                 for connection in each.connections:
                     connection.close()
-            if len(self._waiting) <= MOST_WAITING:
+            if len(self._waiting) <= MAXIMUM_WAITING:
                 return
             time.sleep(0.02)
 
