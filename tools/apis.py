@@ -32,8 +32,8 @@ def markdown() -> str:
         f"Apache Kafka 4.3.1 advertises {len(apache)} APIs to clients. Ottla serves {len(apache) - missing} of them, "
         f"and {missing} not yet; a client that asks",
         "for one of these, or for a version that is not served, has its connection closed, as with any broker that",
-        "does not know it. *Served* is what is answered, *advertised* what ApiVersions says. `ottla apis NAME` tells",
-        "where the code of an API is; [comparison.md](comparison.md) shows its answers beside Apache's.",
+        "does not know it. *Served* versions are answered, *advertised* ones named by ApiVersions. `ottla apis NAME`",
+        "shows the code files of an API; [comparison.md](comparison.md) compares its answers with Apache's.",
         "",
         "| key | API | served | advertised | Apache advertises | handler |",
         "|---|---|---|---|---|---|",

@@ -71,7 +71,7 @@ REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "Apache's threads, queues and buffers: Ottla answers in one thread, and what is read off the loop has its own",
+        "Apache's threads, queues and buffers: Ottla answers in one thread, with a few more for the disk",
         (
             "*.threads",
             "*.threads.per.data.dir",
@@ -89,7 +89,7 @@ REASONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("connections are bounded by `max.connections`, and by quotas", ("max.connection*",)),
     (
-        "there is one data folder, and what is written to it is in force when it is answered",
+        "there is one data folder, and changes are in force when they are answered",
         ("cordoned.log.dirs", "log.dir.failure.timeout.ms", "log.flush.start.offset.*", "offsets.*"),
     ),
 )
@@ -103,9 +103,9 @@ def markdown() -> str:
         "",
         "Written by `tools/settings.py` from the tables in `ottla/broker/`; do not edit.",
         "",
-        "Apache Kafka has these settings. Ottla takes them, checks them as Apache does and shows them to clients,",
-        "but does not act on them; of a broker's it says so at start, and when one is changed. All others do what they",
-        "do in Apache ([configuration.md](configuration.md) has the exceptions).",
+        "Apache Kafka has these settings. Ottla accepts them, checks them as Apache does and shows them to clients,",
+        "but does not act on them; its log names those of a broker at start, and when one is changed. All others do",
+        "the same as in Apache ([configuration.md](configuration.md) has the exceptions).",
         "",
     ]
     for title, names in (
@@ -113,7 +113,7 @@ def markdown() -> str:
         ("Topics", OF_TOPICS),
         ("Groups", {f"group.{name}" for name in GROUP_DEFINITIONS}),
     ):
-        lines += [f"## {title}", "", "| why | settings |", "|---|---|"]
+        lines += [f"## {title}", "", "| reason | settings |", "|---|---|"]
         prefix = "group." if title == "Groups" else ""
         lines += [
             f"| {reason} | {', '.join(f'`{name.removeprefix(prefix)}`' for name in sorted(found))} |"
