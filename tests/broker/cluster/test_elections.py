@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ottla.broker.cluster.leadership import NOBODY
+from ottla.broker.cluster.leadership import NO_LEADER
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
 from tests.stage.several_nodes import ThreeNodes
@@ -111,10 +111,10 @@ def test_a_setting_that_allows_unclean_leaders_waits_for_the_next_check(nodes):
         nodes.stop(node)
     # The last one that led is the only one that has everything; the other runs again first.
     nodes.start(1)
-    assert leaders(nodes, "small") == [NOBODY]
+    assert leaders(nodes, "small") == [NO_LEADER]
     topic = nodes.cluster.topics.by_name["small"]
     nodes.cluster.topics.configure(topic, {"unclean.leader.election.enable": "true"})
-    assert leaders(nodes, "small") == [NOBODY]
+    assert leaders(nodes, "small") == [NO_LEADER]
     nodes.cluster.elections.elect_unclean()
     assert leaders(nodes, "small") == [1]
 

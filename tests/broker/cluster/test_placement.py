@@ -110,7 +110,7 @@ def test_named_replicas_go_without_figures(placed):
         ([(1, [1])], "numbered 0, 1, 2"),
         ([(0, [])], "a partition without replicas"),
         ([(0, [1, 1])], r"a broker twice in \[1, 1\]"),
-        ([(0, [1, 9])], r"a broker that is not there in \[1, 9\]"),
+        ([(0, [1, 9])], r"an unknown broker in \[1, 9\]"),
         ([(0, [1, 2]), (1, [3])], r"1 replicas in \[3\] where another partition has 2"),
     ],
 )
@@ -123,7 +123,7 @@ def test_named_replicas_that_cannot_be_are_refused(placed, manual, problem):
 def test_one_of_the_named_replicas_must_run(placed):
     placed.nodes.by_id[2].runs = placed.nodes.by_id[3].runs = False
     assert placed.by_hand((0, [3, 1])) == [[3, 1]]
-    assert "nobody could lead" in refuses(ErrorCode.INVALID_REPLICA_ASSIGNMENT, placed.by_hand, (0, [2, 3]))
+    assert "could have no leader" in refuses(ErrorCode.INVALID_REPLICA_ASSIGNMENT, placed.by_hand, (0, [2, 3]))
 
 
 def test_the_number_of_replicas_stays_those_that_are_being_added_apart():

@@ -99,7 +99,7 @@ def test_a_stopped_node_leads_nothing_accepts_nobody_and_closes_its_connections(
     assert (running.node(1)["leads"], running.node(1)["in_sync"]) == (0, 0)
     assert not running.doors[1].is_open
     closed = {node_id: each.closed_because for node_id, each in running.loop.connections.items()}
-    assert closed == {1: "node 1 stops", 2: None, 3: None}
+    assert closed == {1: "node 1 is stopped", 2: None, 3: None}
 
 
 def test_leaders_have_moved_before_a_nodes_connections_are_closed(running):
@@ -135,5 +135,5 @@ def test_what_is_so_already_is_no_error(running):
 
 @pytest.mark.parametrize("command", ["stop", "start"])
 def test_a_node_that_is_not_there_is_named_with_those_that_are(running, command):
-    with pytest.raises(CommandError, match="there is no node 9; there are: 1, 2, 3"):
+    with pytest.raises(CommandError, match="node 9 does not exist; there are: 1, 2, 3"):
         getattr(running.commands, command)(9)

@@ -149,7 +149,7 @@ def test_who_was_told_that_its_subscription_is_an_old_one_may_ask_at_once(client
 
 
 def test_the_clients_that_were_not_heard_of_for_longest_are_forgotten(client, monkeypatch):
-    monkeypatch.setattr(client_metrics, "MOST_INSTANCES", 2)
+    monkeypatch.setattr(client_metrics, "MAXIMUM_INSTANCES", 2)
     first, second, third = b"1" * 16, b"2" * 16, b"3" * 16
     client.ask(first)
     client.ask(second)

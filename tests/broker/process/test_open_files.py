@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ottla.broker.process.open_files import LEAST_OPEN_FILES, OWN_FILES, connection_limit, raise_open_file_limit
+from ottla.broker.process.open_files import MINIMUM_OPEN_FILES, OWN_FILES, connection_limit, raise_open_file_limit
 from ottla.broker.user_errors import StartError
 
 
@@ -57,8 +57,8 @@ def test_where_the_system_can_do_less_than_it_says_a_smaller_limit_is_taken(monk
 
 
 def test_too_few_files_are_refused_in_a_sentence(monkeypatch):
-    Limits(monkeypatch, 32, LEAST_OPEN_FILES - 1)
-    with pytest.raises(StartError, match=f"only {LEAST_OPEN_FILES - 1} files may be open at once"):
+    Limits(monkeypatch, 32, MINIMUM_OPEN_FILES - 1)
+    with pytest.raises(StartError, match=f"only {MINIMUM_OPEN_FILES - 1} files may be open at once"):
         raise_open_file_limit()
 
 

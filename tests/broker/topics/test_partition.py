@@ -2,7 +2,7 @@
 
 import pytest
 
-from ottla.broker.topics.partition import ANY_SIZE, NOBODY
+from ottla.broker.topics.partition import ANY_SIZE, NO_LEADER
 from ottla.wire.batch import read_header
 from ottla.wire.codes import ErrorCode
 from ottla.wire.errors import KafkaError
@@ -110,7 +110,7 @@ def test_a_deleted_or_offline_partition_tells_those_who_wait_once(partition):
 
 def test_an_offline_partition_has_no_leader_and_answers_with_the_disks_error(broker, partition):
     partition.go_offline("the disk is gone")
-    assert (partition.leader, partition.is_offline) == (NOBODY, True)
+    assert (partition.leader, partition.is_offline) == (NO_LEADER, True)
     with pytest.raises(KafkaError, match="the disk is gone") as error:
         append(broker, partition)
     assert error.value.code == ErrorCode.KAFKA_STORAGE_ERROR

@@ -50,13 +50,13 @@ def test_a_change_can_be_tried_out_and_one_that_is_none_is_not_written(catalog):
 @pytest.mark.parametrize(
     ("name", "level", "upgrade_type", "why"),
     [
-        ("nope", 1, UPGRADE, "no feature nope"),
+        ("nope", 1, UPGRADE, "nope does not exist"),
         (ELIGIBLE_LEADER_REPLICAS, 0, UPGRADE, "would be a downgrade"),
         (ELIGIBLE_LEADER_REPLICAS, 2, UPGRADE, "levels from 0 to 1"),
         (ELIGIBLE_LEADER_REPLICAS, -1, SAFE, "levels from 0 to 1"),
-        (ELIGIBLE_LEADER_REPLICAS, 0, 4, "not a way to change"),
-        (METADATA_VERSION, 29, SAFE, "does not go back"),
-        (METADATA_VERSION, 29, UNSAFE, "does not go back"),
+        (ELIGIBLE_LEADER_REPLICAS, 0, 4, "is unknown"),
+        (METADATA_VERSION, 29, SAFE, "cannot be downgraded"),
+        (METADATA_VERSION, 29, UNSAFE, "cannot be downgraded"),
     ],
 )
 def test_a_wrong_change_spoils_those_beside_it(catalog, name, level, upgrade_type, why):
