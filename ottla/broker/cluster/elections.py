@@ -49,9 +49,9 @@ class Elections:
             self._catalog.replace_topics(changed, synced=True)
 
     def stop(self, node: Node) -> None:
-        """Let others lead what ``node`` led; it is out of sync from now on.
+        """Let other nodes lead the partitions of ``node``, which is out of sync from now on.
 
-        Raises ``KafkaError`` KAFKA_STORAGE_ERROR, here as in what follows: then nothing has changed.
+        Raises ``KafkaError`` KAFKA_STORAGE_ERROR, like the methods below: then nothing has changed.
         """
         self._change_node(node, runs=False, is_registered=node.is_registered)
         node.fetch_sessions.clear()
@@ -65,7 +65,7 @@ class Elections:
         self._change_node(node, runs=node.runs, is_registered=False)
 
     def _change_node(self, node: Node, *, runs: bool, is_registered: bool) -> None:
-        """Decide by what a node is to be from now on; it stays what it was where the catalog cannot be written."""
+        """Change the state of a node, and decide by it; the node stays as it was if the catalog cannot be written."""
         before = node.runs, node.is_registered
         node.runs, node.is_registered = runs, is_registered
         try:
@@ -76,7 +76,7 @@ class Elections:
         self._nodes.version += 1
 
     def _follow_settings(self, topics: Iterable[Topic]) -> None:
-        """Let leaders follow settings that are in force already; the next election does it where this one fails."""
+        """Let leaders follow settings that are in force already; if this fails, the next election does it."""
         try:
             self.settle(topics, cleanly=True)
         except KafkaError as error:

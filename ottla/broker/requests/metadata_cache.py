@@ -51,5 +51,5 @@ class Answers:
 
 
 def holds_until_a_change(response: "MetadataResponse") -> bool:
-    """Return whether a response may be remembered: a topic that the disk did not let be made may be made next time."""
+    """Return whether a response may be remembered: a topic that the disk refused to create may be created next time."""
     return all(topic.error_code != ErrorCode.KAFKA_STORAGE_ERROR for topic in response.topics)
