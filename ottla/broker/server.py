@@ -19,7 +19,7 @@ from ottla.broker.cluster.nodes import Node
 from ottla.broker.control.local_socket import Command, serve_commands
 from ottla.broker.control.node_commands import NodeCommands
 from ottla.broker.monitoring.clients import describe
-from ottla.broker.network.endpoints import Door, open_doors
+from ottla.broker.network.endpoints import Endpoints, open_endpoints
 from ottla.broker.network.loop import STALL_S, Loop
 from ottla.broker.process.disk_threads import DiskThreads
 from ottla.broker.process.housekeeping import Housekeeping
@@ -56,9 +56,9 @@ async def _serve(options: ServeOptions) -> None:
     with ExitStack() as stack:
         # Until the data is closed: a second signal must not kill what the first one began.
         signals = stack.enter_context(trio.open_signal_receiver(*STOP_SIGNALS))
-        doors = open_doors(options)
-        for door in doors:
-            stack.callback(door.close)
+        endpoints = open_endpoints(options.listeners, options.advertise, nodes=1 + len(options.more_nodes))
+        for each in endpoints:
+            stack.callback(each.close)
         async with trio.open_nursery() as nursery:
             clock = SystemClock()
             timers = Timers()
@@ -75,7 +75,7 @@ async def _serve(options: ServeOptions) -> None:
                 max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
             disk_threads.serve_in(loop)
-            nodes = NodeCommands(cluster, loop, dict(zip(cluster.nodes.by_id, doors, strict=True)))
+            nodes = NodeCommands(cluster, loop, dict(zip(cluster.nodes.by_id, endpoints, strict=True)))
             nodes.listen()
             nursery.start_soon(loop.run)
             nursery.start_soon(_run_timers, timers, clock)
@@ -91,7 +91,8 @@ async def _serve(options: ServeOptions) -> None:
             options.on_ready(
                 Ready(
                     nodes=tuple(
-                        _ready_node(node, door) for node, door in zip(cluster.nodes.by_id.values(), doors, strict=True)
+                        _ready_node(node, its)
+                        for node, its in zip(cluster.nodes.by_id.values(), endpoints, strict=True)
                     ),
                     data_dir=options.data_dir,
                     cluster_id=cluster.id,
@@ -99,8 +100,8 @@ async def _serve(options: ServeOptions) -> None:
                 )
             )
             log.info("stopping on %s", signal.Signals(await anext(signals)).name)
-            for door in doors:
-                door.close()
+            for each in endpoints:
+                each.close()
             with trio.move_on_after(DRAIN_S) as drain:
                 nursery.start_soon(_hurry, signals, drain)
                 await loop.drain()
@@ -117,14 +118,14 @@ def _repeat_elections(cluster: Cluster) -> None:
     _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
 
 
-def _ready_node(node: Node, door: Door) -> ReadyNode:
-    address = door.advertised
+def _ready_node(node: Node, its: Endpoints) -> ReadyNode:
+    address = its.advertised
     return ReadyNode(
         id=node.id,
         host=address.host,
         port=address.port,
         bootstrap=str(address),
-        listening=tuple(map(str, door.listening)),
+        listening=tuple(map(str, its.listening)),
         rack=node.rack,
     )
 

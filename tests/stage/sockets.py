@@ -90,7 +90,7 @@ class Served:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         ours.setblocking(False)
         context = self.broker.connect()
-        self.loop.add(Connection(ours, self.loop, context))
+        self.loop.add(Connection(ours, self.loop.turn, context))
         self.clients.append(Client(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
         return self.clients[-1]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.cluster.nodes import Node
-from ottla.broker.network.endpoints import Door
+from ottla.broker.network.endpoints import Endpoints
 from ottla.broker.network.loop import Loop
 from ottla.broker.requests.context import Context, Contexts
 from ottla.broker.user_errors import CommandError, StartError
@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 
 
 class NodeCommands:
-    """The commands on the nodes of one process, which open and close their doors."""
+    """The commands on the nodes of one process, which open and close their endpoints."""
 
-    def __init__(self, cluster: Cluster, loop: Loop, doors: Mapping[int, Door]) -> None:
+    def __init__(self, cluster: Cluster, loop: Loop, endpoints: Mapping[int, Endpoints]) -> None:
         self._cluster = cluster
         self._loop = loop
-        self._doors = doors
+        self._endpoints = endpoints
         self._contexts = Contexts(cluster)
         for node in cluster.nodes.by_id.values():
-            door = doors[node.id]
-            node.endpoints = [door.advertised] * len(door.listening)
+            its = endpoints[node.id]
+            node.endpoints = [its.advertised] * len(its.listening)
 
     def listen(self) -> None:
         """Let every node accept connections."""
         for node in self._cluster.nodes.by_id.values():
-            self._doors[node.id].listen(self._loop, self._context_maker(node))
+            self._endpoints[node.id].listen(self._loop, self._context_maker(node))
 
     def list(self) -> list[dict[str, Any]]:
         """Return the state of each node, as values that JSON can hold."""
@@ -42,7 +42,7 @@ class NodeCommands:
         return [
             {
                 "id": node.id,
-                "address": str(self._doors[node.id].advertised),
+                "address": str(self._endpoints[node.id].advertised),
                 "rack": node.rack,
                 "runs": node.runs,
                 "leads": sum(partition.leader == node.id for partition in partitions),
@@ -62,7 +62,7 @@ class NodeCommands:
             self._cluster.elections.stop(node)
         except KafkaError as error:
             raise CommandError(f"node {node_id} runs on: {error.message}") from None
-        self._doors[node_id].close()
+        self._endpoints[node_id].close()
         for connection in list(self._loop.connections.values()):
             if connection.context.node is node:
                 connection.close(f"node {node_id} is stopped")
@@ -73,17 +73,17 @@ class NodeCommands:
         node = self._find(node_id)
         if node.runs:
             return
-        door = self._doors[node_id]
+        endpoints = self._endpoints[node_id]
         try:
-            door.open()
+            endpoints.open()
         except StartError as error:
             raise CommandError(str(error)) from None
         try:
             self._cluster.elections.start(node)
         except KafkaError as error:
-            door.close()
+            endpoints.close()
             raise CommandError(f"node {node_id} stays stopped: {error.message}") from None
-        door.listen(self._loop, self._context_maker(node))
+        endpoints.listen(self._loop, self._context_maker(node))
         log.info("Node %d is started", node_id)
 
     def _context_maker(self, node: Node) -> Callable[[int, str], Context]:

@@ -1,18 +1,19 @@
 """One client's connection: whole frames in, answers out, in order and one request at a time, as Kafka does it.
 
-A connection that waits for nothing owns no buffer: it reads into the loop's shared one and keeps a copy only of what
-was left over. A frame that is larger than the shared buffer gets one of its own until it has been answered; that one
-grows as bytes come, so that a size alone makes nobody allocate 100 MB.
+A connection that waits for nothing owns no buffer: it reads into the one that all share (``turn``) and keeps a copy
+only of what was left over. A frame that is larger than the shared buffer gets one of its own until it has been
+answered; that one grows as bytes come, so that a size alone makes nobody allocate 100 MB.
 """
 
 import errno
 import logging
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE
 from ottla.broker.network.sendfile import send_from_file
+from ottla.broker.network.turn import RECEIVE_BYTES, Turn
 from ottla.broker.requests.context import Context
 from ottla.broker.requests.deferred import Deferred, Reply
 from ottla.broker.requests.dispatch import handle
@@ -22,13 +23,8 @@ from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError
 from ottla.wire.frames import SIZE
 
-if TYPE_CHECKING:
-    from ottla.broker.network.loop import Loop
-
 log = logging.getLogger(__name__)
 
-RECEIVE_BYTES = 1 << 16
-"""At most this is read at once; a larger frame gets a buffer of its own."""
 MORE = getattr(socket, "MSG_MORE", 0)
 
 LOGGED_CHARACTERS = 100
@@ -60,17 +56,17 @@ class Connection:
         "closed",
         "context",
         "fd",
-        "loop",
         "sock",
+        "turn",
     )
 
-    def __init__(self, sock: socket.socket, loop: "Loop", context: Context) -> None:
+    def __init__(self, sock: socket.socket, turn: "Turn[Connection]", context: Context) -> None:
         self.sock = sock
         self.fd = sock.fileno()
-        self.loop = loop
+        self.turn = turn
         self.context = context
         self.closed = False
-        self.active_at = loop.now
+        self.active_at = turn.now
         self._interest = READ
         self._rest: bytearray | None = None
         self._rest_start = 0
@@ -145,7 +141,7 @@ class Connection:
         deferred, self._deferred = self._deferred, None
         if self.closed or deferred is None:
             return
-        self.active_at = self.loop.now
+        self.active_at = self.turn.now
         try:
             reply = deferred.reply()
             if isinstance(reply, Deferred):
@@ -168,12 +164,12 @@ class Connection:
         self.closed = True
         if log.isEnabledFor(level):
             log.log(level, "closed the connection of %s: %s", self._peer(), why, exc_info=error)
-        self.loop.forget(self)
+        self.turn.on_closed(self)
         self.sock.close()
         self._rest = None
         frame, self._frame = self._frame, None
         if frame is not None:
-            self.loop.give_back(frame)
+            self.turn.give_back(frame)
         unsent = [*(self._output or ()), *(self._reply if isinstance(self._reply, list) else ())]
         self._output = self._reply = None
         for piece in unsent:
@@ -204,10 +200,10 @@ class Connection:
     # --- reading
 
     def _receive(self) -> None:
-        """Read into the loop's buffer, behind what others got in this pass; ``on_received`` comes later."""
-        loop = self.loop
-        view = loop.receive_view
-        start = loop.filled
+        """Read into the shared buffer, behind what others got in this pass; ``on_received`` comes later."""
+        turn = self.turn
+        view = turn.receive_view
+        start = turn.filled
         rest = self._rest
         if rest is None:
             received = count = self.sock.recv_into(view[start : start + RECEIVE_BYTES])
@@ -223,8 +219,8 @@ class Connection:
             return
         self._rest = None
         self._received_from = start
-        loop.received.append((self, start + count))
-        loop.filled = start + count
+        turn.received.append((self, start + count))
+        turn.filled = start + count
 
     def on_received(self, buffer: bytearray, stop: int) -> None:
         """Answer the first request of what was read in this pass, up to ``stop``; keep a copy of what is behind it."""
@@ -236,20 +232,20 @@ class Connection:
             if count >= 4:
                 (size,) = _read_size(buffer, start)
                 end = start + 4 + size
-                if not 0 <= size <= self.loop.max_request_bytes:
-                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.loop.max_request_bytes)
+                if not 0 <= size <= self.turn.max_request_bytes:
+                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.turn.max_request_bytes)
                 if end <= stop:
                     if end < stop:
                         self._rest = buffer[end:stop]
                         self._rest_start = 0
                         self._queue()
-                    self.active_at = self.loop.now
+                    self.active_at = self.turn.now
                     reply = handle(self.context, buffer, start + 4, end)
                     if reply is not None:
                         self._take(reply)
                     return
                 if size + 4 > RECEIVE_BYTES:
-                    self._start_large(self.loop.receive_view[start:stop], size + 4)
+                    self._start_large(self.turn.receive_view[start:stop], size + 4)
                     return
             self._rest = buffer[start:stop]
             self._rest_start = 0
@@ -264,8 +260,8 @@ class Connection:
         if left >= 4:
             (size,) = _read_size(rest, start)
             end = start + 4 + size
-            if not 0 <= size <= self.loop.max_request_bytes:
-                raise _bad_size(size, bytes(rest[start : start + 8]), self.loop.max_request_bytes)
+            if not 0 <= size <= self.turn.max_request_bytes:
+                raise _bad_size(size, bytes(rest[start : start + 8]), self.turn.max_request_bytes)
             if end <= len(rest):
                 if end == len(rest):
                     self._rest = None
@@ -285,7 +281,7 @@ class Connection:
             self.close("the client closed it")
 
     def _start_large(self, received: memoryview, total: int) -> None:
-        self._frame = self.loop.take_buffer()
+        self._frame = self.turn.take_buffer()
         self._frame_size = total
         self._filled = len(received)
         self._frame[: self._filled] = received
@@ -305,14 +301,14 @@ class Connection:
             larger = bytearray(min(self._frame_size, 4 * len(frame)))
             larger[:wanted] = frame
             self._frame = larger
-            self.loop.give_back(frame)
+            self.turn.give_back(frame)
             return
         self._frame = None
-        self.active_at = self.loop.now
+        self.active_at = self.turn.now
         try:
             self._answer(frame, self._frame_size)
         finally:
-            self.loop.give_back(frame)
+            self.turn.give_back(frame)
 
     # --- answering
 
@@ -329,14 +325,14 @@ class Connection:
                 return
             reply = reply.at_once
         self._reply = reply
-        self.loop.replied.append(self)
+        self.turn.replied.append(self)
 
     def _wait_for(self, deferred: Deferred) -> None:
         self._deferred = deferred
         deferred.pending.add_done_callback(self._on_resolved)
 
     def _on_resolved(self, _pending: Promise[Any]) -> None:
-        self.loop.answered(self)
+        self.turn.note_answer(self)
 
     def _look_while_waiting(self, mask: int) -> None:
         """Ignore what the client sends while its request waits, but notice when it has gone."""
@@ -358,12 +354,12 @@ class Connection:
     def _queue(self) -> None:
         if not self._queued:
             self._queued = True
-            self.loop.queue(self)
+            self.turn.run_queue.append(self)
 
     def _set_interest(self, interest: int) -> None:
         if interest != self._interest:
             self._interest = interest
-            self.loop.watch(self.fd, interest)
+            self.turn.watch(self.fd, interest)
 
     # --- sending
 
@@ -382,7 +378,7 @@ class Connection:
 
     def _send_output(self, *, resumed: bool = True) -> None:
         if resumed:
-            self.active_at = self.loop.now
+            self.active_at = self.turn.now
         output = self._output
         assert output is not None  # noqa: S101 - callers check
         try:
@@ -404,7 +400,7 @@ class Connection:
             return
         self._output = None
         if resumed:
-            if self.loop.draining:
+            if self.turn.draining:
                 self.close("the broker stops")
             else:
                 self._go_on()

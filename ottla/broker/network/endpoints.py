@@ -5,69 +5,68 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from ottla.broker.network.loop import Listener, Loop
-from ottla.broker.process.options import ServeOptions
+from ottla.broker.network.acceptor import Acceptor
+from ottla.broker.network.loop import Loop
 from ottla.broker.requests.context import Context
-from ottla.broker.settings.addresses import Address, advertised
-from ottla.broker.settings.addresses import Listener as WantedListener
+from ottla.broker.settings.addresses import Address, Listener, advertised
 from ottla.broker.user_errors import StartError
 
 BACKLOG = 1024
 
 
-class Door:
+class Endpoints:
     """The sockets of one node. Which ports they are is settled when they are first opened."""
 
-    def __init__(self, wanted: Sequence[WantedListener], advertise: Address | None) -> None:
+    def __init__(self, wanted: Sequence[Listener], advertise: Address | None) -> None:
         """Bind and listen. Raises StartError, with a sentence for a person."""
         self._sockets = _open_sockets(wanted)
         self.listening = tuple(Address(*sock.getsockname()[:2]) for sock in self._sockets)
         self.advertised = advertised(self.listening, advertise)
-        self._loop: Loop | None = None
-        self._listeners: list[Listener] = []
+        self._acceptors: list[Acceptor] = []
 
     def open(self) -> None:
         """Bind again after ``close``. Raises StartError where somebody else has the port now."""
         if not self._sockets:
-            self._sockets = _open_sockets([WantedListener(address) for address in self.listening])
+            self._sockets = _open_sockets([Listener(address) for address in self.listening])
 
     def listen(self, loop: Loop, make_context: Callable[[int, str], Context]) -> None:
         """Begin to accept; ``make_context`` gets the number of the listener and the client's address."""
-        self._loop = loop
         for index, sock in enumerate(self._sockets):
-            listener = Listener(sock, loop, partial(make_context, index))
-            self._listeners.append(listener)
-            loop.listen(listener)
+            acceptor = Acceptor(sock, loop, partial(make_context, index))
+            self._acceptors.append(acceptor)
+            acceptor.start()
 
     def close(self) -> None:
         """Refuse new connections; harmless if that was done."""
-        if self._loop is not None:
-            for listener in self._listeners:
-                self._loop.stop_listening(listener)
-        self._listeners.clear()
+        for acceptor in self._acceptors:
+            acceptor.stop()
+        self._acceptors.clear()
         for sock in self._sockets:
             sock.close()
         self._sockets = []
 
 
-def open_doors(options: ServeOptions) -> list[Door]:
-    """Open the doors of all nodes, or none. Raises StartError."""
-    doors: list[Door] = []
-    count = 1 + len(options.more_nodes)
-    for number in range(count):
-        chosen = options.advertise
+def open_endpoints(listeners: Sequence[Listener], advertise: Address | None, *, nodes: int) -> list[Endpoints]:
+    """Open the endpoints of that many nodes, or none. Raises StartError.
+
+    ``listeners`` are the first node's. ``advertise`` is what the first node tells clients to connect to, if a person
+    chose it; with a port, the second node tells the next port.
+    """
+    opened: list[Endpoints] = []
+    for number in range(nodes):
+        chosen = advertise
         if chosen is not None and chosen.port:
             chosen = Address(chosen.host, chosen.port + number)
         try:
-            doors.append(Door([listener.of_node(number) for listener in options.listeners], chosen))
+            opened.append(Endpoints([listener.of_node(number) for listener in listeners], chosen))
         except StartError:
-            for door in doors:
-                door.close()
+            for each in opened:
+                each.close()
             raise
-    return doors
+    return opened
 
 
-def _open_sockets(listeners: Sequence[WantedListener]) -> list[socket.socket]:
+def _open_sockets(listeners: Sequence[Listener]) -> list[socket.socket]:
     """Bind and listen. Listeners that ask for port 0 share the one that the first of them got."""
     sockets: list[socket.socket] = []
     shared_port = 0

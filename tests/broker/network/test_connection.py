@@ -13,9 +13,9 @@ import trio
 import trio.testing
 
 from ottla.broker.network.connection import MOST_BYTES_WITHOUT_RECORDS
-from ottla.broker.network.loop import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
 from ottla.broker.network.poll_set import MOST_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
 from ottla.broker.network.sendfile import send_copied, send_from_file
+from ottla.broker.network.turn import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
 from ottla.storage.slices import FileSlice
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
@@ -429,7 +429,7 @@ def test_idle_connections_are_closed_and_waiting_ones_are_not(broker, log):
         await busy.send(waiting_fetch())
         await until(lambda: watchers(broker) == 1)
         broker.clock.now += 601
-        served.loop.now = broker.clock.now
+        served.loop.turn.now = broker.clock.now
         served.loop.close_idle()
         assert await idle.ended()
         assert len(served.loop.connections) == 1
@@ -448,7 +448,7 @@ def test_who_takes_nothing_of_an_answer_for_long_is_closed_too(large_topic):
         await client.send(frames.encode_request(FETCH_ALL, 12, correlation_id=1, client_id=None))
         await until(lambda: is_sending(served))
         large_topic.clock.now += 601
-        served.loop.now = large_topic.clock.now
+        served.loop.turn.now = large_topic.clock.now
         served.loop.close_idle()
         assert not served.loop.connections
 
@@ -466,7 +466,7 @@ def test_sizes_that_are_only_claimed_cost_little(broker):
         for client in clients:
             await client.stream.aclose()
         await until(lambda: not served.loop.connections)
-        assert sum(map(len, served.loop._spare)) <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES
+        assert sum(map(len, served.loop.turn.spare_buffers)) <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES
 
     serving(broker, talk)
 

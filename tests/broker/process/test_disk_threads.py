@@ -43,7 +43,7 @@ def test_work_is_done_elsewhere_and_its_outcome_comes_in_a_pass_of_the_loop(brok
 
         def then(error):
             outcomes.append((threading.get_ident(), error))
-            assert served.loop._in_pass
+            assert served.loop.turn.in_pass
             done.set()
 
         threads.run(lambda: ran.append(threading.get_ident()), then)

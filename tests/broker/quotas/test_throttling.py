@@ -5,7 +5,7 @@ import socket
 import pytest
 import trio
 
-from ottla.broker.network.loop import Listener
+from ottla.broker.network.acceptor import Acceptor
 from ottla.broker.quotas.rates import TokenBucket
 from ottla.wire.codes import ErrorCode
 from ottla.wire.messages.core import ApiVersionsRequest, MetadataRequest
@@ -137,12 +137,12 @@ def listening(broker, talk):
     async def main(served):
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        listener = Listener(
+        acceptor = Acceptor(
             sock,
             served.loop,
             lambda host: broker.connect(host=host),
         )
-        served.loop.listen(listener)
+        acceptor.start()
         address = sock.getsockname()
 
         async def connect():
@@ -153,7 +153,7 @@ def listening(broker, talk):
         try:
             await talk(connect, served)
         finally:
-            served.loop.stop_listening(listener)
+            acceptor.stop()
 
     serving(broker, main)
 
