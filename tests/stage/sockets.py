@@ -12,9 +12,11 @@ import trio.testing
 from ottla.broker.network.connection import Connection
 from ottla.broker.network.loop import Loop
 from ottla.broker.network.poll_set import new_poll_set
+from ottla.broker.network.transport import Transport, plain_transport
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey
 from tests.stage.single_broker import Broker, response_class
+from tests.stage.transports import GREETING, scramble
 
 PATIENCE_S = 30
 
@@ -41,10 +43,14 @@ class Client:
     async def send(self, data: bytes) -> None:
         await self.stream.send_all(data)
 
+    async def receive(self) -> bytes:
+        """Some bytes, or none at the end."""
+        return await self.stream.receive_some(1 << 20)
+
     async def read(self, size: int) -> bytes:
         """Exactly so many bytes; less only where the connection ends."""
         while len(self.received) < size:
-            more = await self.stream.receive_some(1 << 20)
+            more = await self.receive()
             if not more:
                 break
             self.received += more
@@ -71,8 +77,28 @@ class Client:
             return True
 
 
+class ScramblingClient(Client):
+    """The other side of a ``ScrambledTransport``."""
+
+    greeted = False
+
+    async def send(self, data: bytes) -> None:
+        if not self.greeted:
+            self.greeted = True
+            await super().send(scramble(data[:1]))
+            assert await super().receive() == GREETING
+            data = data[1:]
+        await super().send(scramble(data))
+
+    async def receive(self) -> bytes:
+        return scramble(await super().receive())
+
+
 class Served:
     """A loop with its clients."""
+
+    make_transport: Callable[[socket.socket], Transport] = staticmethod(plain_transport)
+    client_class = Client
 
     new_poll_set = staticmethod(new_poll_set)
 
@@ -90,8 +116,8 @@ class Served:
             ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         ours.setblocking(False)
         context = self.broker.connect()
-        self.loop.add(Connection(ours, self.loop.turn, context))
-        self.clients.append(Client(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
+        self.loop.add(Connection(type(self).make_transport(ours), self.loop.turn, context))
+        self.clients.append(self.client_class(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
         return self.clients[-1]
 
     def close(self) -> None:

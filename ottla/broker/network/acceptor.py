@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ottla.broker.network.connection import Connection
 from ottla.broker.network.loop import Loop
 from ottla.broker.network.poll_set import READ
+from ottla.broker.network.transport import Transport, plain_transport
 from ottla.broker.requests.context import Context
 
 log = logging.getLogger(__name__)
@@ -25,11 +26,18 @@ _NO_MORE = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 class Acceptor:
     """One listening socket, served by the loop from ``start`` to ``stop``."""
 
-    def __init__(self, sock: socket.socket, loop: Loop, make_context: Callable[[str], Context]) -> None:
-        """``make_context`` gets the client's address."""
+    def __init__(
+        self,
+        sock: socket.socket,
+        loop: Loop,
+        make_context: Callable[[str], Context],
+        make_transport: Callable[[socket.socket], Transport] = plain_transport,
+    ) -> None:
+        """``make_context`` gets the client's address, ``make_transport`` a socket that never blocks."""
         self.sock = sock
         self.loop = loop
         self._make_context = make_context
+        self._make_transport = make_transport
         self._silent_until = 0.0
         self._held: set[socket.socket] = set()
         """Connections beyond the quota of their address: nothing is read from them, and they are closed soon."""
@@ -73,7 +81,7 @@ class Acceptor:
             if hold_s:
                 self._hold(sock, hold_s)
             else:
-                self.loop.add(Connection(sock, self.loop.turn, context))
+                self.loop.add(Connection(self._make_transport(sock), self.loop.turn, context))
 
     def _hold(self, sock: socket.socket, seconds: float) -> None:
         """Let a client that comes too often wait until it learns that it may not stay: it is not to come at once."""

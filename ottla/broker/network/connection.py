@@ -7,12 +7,12 @@ answered; that one grows as bytes come, so that a size alone makes nobody alloca
 
 import errno
 import logging
-import socket
 from collections import deque
 from typing import Any
 
+from ottla.broker.network.frame_reader import frame_end
 from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE
-from ottla.broker.network.sendfile import send_from_file
+from ottla.broker.network.transport import MORE, Transport
 from ottla.broker.network.turn import RECEIVE_BYTES, Turn
 from ottla.broker.requests.context import Context
 from ottla.broker.requests.deferred import Deferred, Reply
@@ -21,19 +21,14 @@ from ottla.scheduling.promise import Promise
 from ottla.storage.slices import FileSlice
 from ottla.wire.codes import ApiKey
 from ottla.wire.errors import ProtocolError
-from ottla.wire.frames import SIZE
 
 log = logging.getLogger(__name__)
-
-MORE = getattr(socket, "MSG_MORE", 0)
 
 LOGGED_CHARACTERS = 100
 
 MOST_BYTES_WITHOUT_RECORDS = 8 << 20
 """Only Produce may be larger. Read as lists, bytes become objects of 40 times their size, at two megabytes a second."""
 PRODUCE_KEY = int(ApiKey.PRODUCE).to_bytes(2)
-
-_read_size = SIZE.unpack_from
 
 
 class Connection:
@@ -52,25 +47,27 @@ class Connection:
         "_reply",
         "_rest",
         "_rest_start",
+        "_transport_keeps_bytes",
         "active_at",
         "closed",
         "context",
         "fd",
-        "sock",
+        "transport",
         "turn",
     )
 
-    def __init__(self, sock: socket.socket, turn: "Turn[Connection]", context: Context) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
+    def __init__(self, transport: Transport, turn: "Turn[Connection]", context: Context) -> None:
+        self.transport = transport
+        self.fd = transport.fileno()
         self.turn = turn
         self.context = context
         self.closed = False
         self.active_at = turn.now
         self._interest = READ
+        self._transport_keeps_bytes = transport.keeps_bytes
         self._rest: bytearray | None = None
         self._rest_start = 0
-        self._received_from = 0
+        self._received_from = -1
         self._frame: bytearray | None = None
         self._frame_size = 0
         self._filled = 0
@@ -112,12 +109,15 @@ class Connection:
             else:
                 self._receive()
         except BlockingIOError:
-            pass
+            if self._transport_keeps_bytes and not self.busy and self.transport.wants_to_send():
+                self._set_interest(READ | WRITE)
         except Exception as error:
             self._fail(error)
+        if self._transport_keeps_bytes:
+            self._look_after_transport()
 
     def on_turn(self) -> None:
-        """Answer one of the whole frames that were read before."""
+        """Answer one of the whole frames that were read before, or read what the transport holds."""
         self._queued = False
         if self.closed or self.busy:
             return
@@ -125,6 +125,8 @@ class Connection:
             self._answer_rest()
         except Exception as error:
             self._fail(error)
+        if self._transport_keeps_bytes:
+            self._receive_kept()
 
     def on_reply(self) -> None:
         """Send the reply to a request that this pass answered."""
@@ -165,7 +167,7 @@ class Connection:
         if log.isEnabledFor(level):
             log.log(level, "closed the connection of %s: %s", self._peer(), why, exc_info=error)
         self.turn.on_closed(self)
-        self.sock.close()
+        self.transport.close()
         self._rest = None
         frame, self._frame = self._frame, None
         if frame is not None:
@@ -201,16 +203,18 @@ class Connection:
 
     def _receive(self) -> None:
         """Read into the shared buffer, behind what others got in this pass; ``on_received`` comes later."""
+        if self._received_from >= 0:
+            return  # what it kept was read in this pass already
         turn = self.turn
         view = turn.receive_view
         start = turn.filled
         rest = self._rest
         if rest is None:
-            received = count = self.sock.recv_into(view[start : start + RECEIVE_BYTES])
+            received = count = self.transport.recv_into(view[start : start + RECEIVE_BYTES])
         else:
             kept = len(rest) - self._rest_start
             view[start : start + kept] = memoryview(rest)[self._rest_start :]
-            received = self.sock.recv_into(view[start + kept : start + RECEIVE_BYTES])
+            received = self.transport.recv_into(view[start + kept : start + RECEIVE_BYTES])
             count = kept + received
         if received == 0:
             # Who has said everything may still be listening: what came whole is answered before.
@@ -227,28 +231,22 @@ class Connection:
         if self.closed:
             return
         try:
-            start = self._received_from
-            count = stop - start
-            if count >= 4:
-                (size,) = _read_size(buffer, start)
-                end = start + 4 + size
-                if not 0 <= size <= self.turn.max_request_bytes:
-                    raise _bad_size(size, bytes(buffer[start : start + 8]), self.turn.max_request_bytes)
-                if end <= stop:
-                    if end < stop:
-                        self._rest = buffer[end:stop]
-                        self._rest_start = 0
-                        self._queue()
-                    self.active_at = self.turn.now
-                    reply = handle(self.context, buffer, start + 4, end)
-                    if reply is not None:
-                        self._take(reply)
-                    return
-                if size + 4 > RECEIVE_BYTES:
-                    self._start_large(self.turn.receive_view[start:stop], size + 4)
-                    return
-            self._rest = buffer[start:stop]
-            self._rest_start = 0
+            start, self._received_from = self._received_from, -1
+            end = frame_end(buffer, start, stop, self.turn.max_request_bytes)
+            if end <= stop:
+                if end < stop:
+                    self._rest = buffer[end:stop]
+                    self._rest_start = 0
+                    self._queue()
+                self.active_at = self.turn.now
+                reply = handle(self.context, buffer, start + 4, end)
+                if reply is not None:
+                    self._take(reply)
+            elif end - start > RECEIVE_BYTES:
+                self._start_large(self.turn.receive_view[start:stop], end - start)
+            else:
+                self._rest = buffer[start:stop]
+                self._rest_start = 0
         except Exception as error:
             self._fail(error)
 
@@ -256,23 +254,35 @@ class Connection:
         rest, start = self._rest, self._rest_start
         if rest is None:
             return
-        left = len(rest) - start
-        if left >= 4:
-            (size,) = _read_size(rest, start)
-            end = start + 4 + size
-            if not 0 <= size <= self.turn.max_request_bytes:
-                raise _bad_size(size, bytes(rest[start : start + 8]), self.turn.max_request_bytes)
-            if end <= len(rest):
-                if end == len(rest):
-                    self._rest = None
-                else:
-                    self._rest_start = end
-                    self._queue()
-                self._answer(rest, end, start)
-                return
-            if size + 4 > RECEIVE_BYTES:
+        stop = len(rest)
+        end = frame_end(rest, start, stop, self.turn.max_request_bytes)
+        if end <= stop:
+            if end == stop:
                 self._rest = None
-                self._start_large(memoryview(rest)[start:], size + 4)
+            else:
+                self._rest_start = end
+                self._queue()
+            self._answer(rest, end, start)
+        elif end - start > RECEIVE_BYTES:
+            self._rest = None
+            self._start_large(memoryview(rest)[start:], end - start)
+
+    def _receive_kept(self) -> None:
+        """Read what the transport has kept, unless a request is being answered."""
+        if not self.closed and self.transport.has_received():
+            if self.busy:
+                self._queue()
+            else:
+                self.on_event(READ)
+
+    def _look_after_transport(self) -> None:
+        """See to what the transport keeps, of which the poll set does not know."""
+        if self.closed:
+            return
+        if self._interest == READ | WRITE and not self.transport.wants_to_send():
+            self._set_interest(READ)
+        if self.transport.has_received():
+            self._queue()
 
     def _on_end(self, *, in_request: bool) -> None:
         if in_request:
@@ -288,7 +298,7 @@ class Connection:
 
     def _receive_large(self, frame: bytearray) -> None:
         wanted = min(self._frame_size, len(frame))
-        received = self.sock.recv_into(memoryview(frame)[self._filled : wanted])
+        received = self.transport.recv_into(memoryview(frame)[self._filled : wanted])
         if received == 0:
             self._on_end(in_request=True)
             return
@@ -337,7 +347,7 @@ class Connection:
     def _look_while_waiting(self, mask: int) -> None:
         """Ignore what the client sends while its request waits, but notice when it has gone."""
         deferred = self._deferred
-        if deferred is not None and (mask & HUNG_UP or not self.sock.recv(1, socket.MSG_PEEK)):
+        if deferred is not None and (mask & HUNG_UP or self.transport.has_gone()):
             api = deferred.api
             # Every consumer that stops leaves a fetch behind.
             level = logging.DEBUG if api.key == ApiKey.FETCH else logging.INFO
@@ -348,7 +358,7 @@ class Connection:
     def _go_on(self) -> None:
         if self._interest != READ:
             self._set_interest(READ)
-        if self._rest is not None:
+        if self._rest is not None or (self._transport_keeps_bytes and self.transport.has_received()):
             self._queue()
 
     def _queue(self) -> None:
@@ -366,7 +376,7 @@ class Connection:
     def _send(self, reply: Reply) -> None:
         if type(reply) is bytes:
             try:
-                sent = self.sock.send(reply)
+                sent = self.transport.send(reply)
             except BlockingIOError:
                 sent = 0
             if sent == len(reply):
@@ -388,7 +398,7 @@ class Connection:
                     if not self._send_file(piece):
                         break
                 else:
-                    sent = self.sock.send(piece, MORE if len(output) > 1 else 0)
+                    sent = self.transport.send(piece, MORE if len(output) > 1 else 0)
                     if sent < len(piece):
                         output[0] = memoryview(piece)[sent:]
                         break
@@ -408,7 +418,7 @@ class Connection:
     def _send_file(self, piece: FileSlice) -> bool:
         """Send from a file without copying; return whether all of it went. The slice is released then."""
         left = len(piece) - self._file_sent
-        sent = send_from_file(self.sock, piece, self._file_sent)
+        sent = self.transport.send_file(piece, self._file_sent)
         if sent == 0:
             raise OSError(errno.EIO, "the file is shorter than what was promised of it")
         if sent < left:
@@ -417,11 +427,3 @@ class Connection:
         self._file_sent = 0
         piece.release()
         return True
-
-
-def _bad_size(size: int, head: bytes, limit: int) -> ProtocolError:
-    if head[:2] == b"\x16\x03":
-        return ProtocolError("these bytes look like TLS, and this listener is plain text")
-    if head[:4] in {b"GET ", b"POST", b"PUT ", b"HEAD"}:
-        return ProtocolError("these bytes look like HTTP; this is a Kafka listener")
-    return ProtocolError(f"a frame of {size} bytes (socket.request.max.bytes is {limit})")

@@ -14,45 +14,46 @@ import trio.testing
 
 from ottla.broker.network.connection import MOST_BYTES_WITHOUT_RECORDS
 from ottla.broker.network.poll_set import MOST_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
-from ottla.broker.network.sendfile import send_copied, send_from_file
+from ottla.broker.network.transport import Transport, plain_transport
 from ottla.broker.network.turn import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
-from ottla.storage.slices import FileSlice
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.produce import ProduceRequest
 from tests.stage.clients import batch_of, fetch_request, new_topic, produce
-from tests.stage.sockets import Served, any_request, serving, until
+from tests.stage.sockets import Client, ScramblingClient, Served, any_request, serving, until
+from tests.stage.transports import ScrambledTransport, copying_transport
 
 ALL_TOPICS = MetadataRequest(topics=None)
 
 
 class Platform(NamedTuple):
-    """The system calls that the loop gets."""
+    """The system calls that the loop gets, and what stands between it and a socket."""
 
     new_poll_set: Callable[[], PollSet]
-    send_from_file: Callable[[socket.socket, FileSlice, int], int]
-    more: int
+    make_transport: Callable[[socket.socket], Transport] = plain_transport
+    client_class: type[Client] = Client
 
 
 PLATFORMS = {
-    "linux": Platform(EpollSet, send_from_file, socket.MSG_MORE),
-    "poll": Platform(partial(AskedSet, by_poll), send_from_file, 0),
-    "select": Platform(partial(AskedSet, by_select, most=MOST_FOR_SELECT), send_copied, 0),
+    "linux": Platform(EpollSet),
+    "scrambled": Platform(EpollSet, ScrambledTransport, ScramblingClient),
+    "poll": Platform(partial(AskedSet, by_poll)),
+    "select": Platform(partial(AskedSet, by_select, most=MOST_FOR_SELECT), copying_transport),
 }
 
 
 @pytest.fixture(
     autouse=True,
     params=[
-        pytest.param(each, id=name, marks=[] if name == "linux" else pytest.mark.slow)
+        pytest.param(each, id=name, marks=[] if name in {"linux", "scrambled"} else pytest.mark.slow)
         for name, each in PLATFORMS.items()
     ],
 )
 def platform(request, monkeypatch):
-    """Everything here holds without ``epoll``, ``sendfile`` and ``MSG_MORE`` too."""
-    monkeypatch.setattr(Served, "new_poll_set", staticmethod(request.param.new_poll_set))
-    monkeypatch.setattr("ottla.broker.network.connection.send_from_file", request.param.send_from_file)
-    monkeypatch.setattr("ottla.broker.network.connection.MORE", request.param.more)
+    """Everything here holds without ``epoll`` and ``sendfile``, and over another transport than plain TCP, too."""
+    for name, value in request.param._asdict().items():
+        monkeypatch.setattr(Served, name, value if isinstance(value, type) else staticmethod(value))
+    return request.param
 
 
 @pytest.fixture
@@ -128,8 +129,9 @@ def test_a_frame_may_come_byte_by_byte(broker):
 def test_many_requests_at_once_are_answered_in_their_order(broker):
     async def talk(served):
         client = served.connect()
+        await client.send(any_request(10, 0))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(client.send, b"".join(any_request(10 + each % 50, each) for each in range(5000)))
+            nursery.start_soon(client.send, b"".join(any_request(10 + each % 50, each) for each in range(1, 5000)))
             assert await client.correlation_ids(5000) == list(range(5000))
 
     serving(broker, talk)

@@ -11,9 +11,6 @@ import trio
 import trio.testing
 
 from ottla.broker.network.poll_set import HUNG_UP, MUTED, READ, WRITE, AskedSet, EpollSet, by_poll, by_select
-from ottla.broker.network.sendfile import send_copied, send_from_file
-from ottla.storage.files.real import RealFiles
-from ottla.storage.slices import FileSlice
 
 KINDS = {"epoll": EpollSet, "poll": partial(AskedSet, by_poll), "select": partial(AskedSet, by_select)}
 OTHERS = {name: kind for name, kind in KINDS.items() if name != "epoll"}
@@ -131,44 +128,6 @@ def test_select_watches_no_more_than_the_platform_can(pair):
     with pytest.raises(OSError, match="no more than 1") as refusal:
         few.register(pair[1].fileno(), READ)
     assert refusal.value.errno == errno.EMFILE
-
-
-@pytest.mark.parametrize("send", [send_from_file, send_copied])
-def test_a_range_of_a_file_goes_out_whole(tmp_path, pair, send):
-    data = bytes(range(256)) * 4000
-    (tmp_path / "file").write_bytes(b"before" + data + b"behind")
-    piece = FileSlice(RealFiles().file(tmp_path / "file"), len(b"before"), len(data))
-    ours, theirs = pair
-    received = bytearray()
-    sent = 0
-    while sent < len(data):
-        sent += send(ours, piece, sent)
-        received += theirs.recv(1 << 20)
-    while len(received) < len(data):
-        received += theirs.recv(1 << 20)
-    assert received == data
-    piece.release()
-
-
-@pytest.mark.parametrize("send", [send_from_file, send_copied])
-def test_a_file_that_is_shorter_than_promised_is_told_by_zero(tmp_path, pair, send):
-    (tmp_path / "file").write_bytes(b"short")
-    piece = FileSlice(RealFiles().file(tmp_path / "file"), 0, 100)
-    assert send(pair[0], piece, 0) == 5
-    assert send(pair[0], piece, 5) == 0
-    piece.release()
-
-
-def test_a_file_that_the_system_does_not_send_is_copied(tmp_path, pair, monkeypatch):
-    def refuse(*_):
-        raise OSError(errno.EINVAL, "not for this file")
-
-    monkeypatch.setattr("os.sendfile", refuse)
-    (tmp_path / "file").write_bytes(b"content")
-    piece = FileSlice(RealFiles().file(tmp_path / "file"), 0, 7)
-    assert send_from_file(pair[0], piece, 0) == 7
-    assert pair[1].recv(100) == b"content"
-    piece.release()
 
 
 @pytest.mark.parametrize("ask", [by_poll, by_select])
