@@ -20,7 +20,7 @@ from ottla.broker.control.local_socket import Command, serve_commands
 from ottla.broker.control.node_commands import NodeCommands
 from ottla.broker.monitoring.clients import describe
 from ottla.broker.network.endpoints import Endpoints, open_endpoints
-from ottla.broker.network.loop import STALL_S, Loop
+from ottla.broker.network.loop import Loop
 from ottla.broker.process.disk_threads import DiskThreads
 from ottla.broker.process.housekeeping import Housekeeping
 from ottla.broker.process.open_files import connection_limit, raise_open_file_limit
@@ -28,7 +28,7 @@ from ottla.broker.process.options import ServeOptions
 from ottla.broker.settings.acknowledgement import acknowledgement
 from ottla.broker.user_errors import StartError
 from ottla.ready import Ready, ReadyNode
-from ottla.scheduling.clock import Clock, SystemClock, stopwatch
+from ottla.scheduling.clock import SystemClock, stopwatch
 from ottla.scheduling.stepper import Stepper
 from ottla.scheduling.timers import Timers
 from ottla.storage.catalog import CatalogError
@@ -61,30 +61,32 @@ async def _serve(options: ServeOptions) -> None:
             stack.callback(each.close)
         async with trio.open_nursery() as nursery:
             clock = SystemClock()
-            timers = Timers()
+            timers, machine_timers = Timers(), Timers()
             disk_threads = DiskThreads()
-            stepper = Stepper(timers=timers, stopwatch=stopwatch, background=disk_threads)
+            stepper = Stepper(timers=machine_timers, stopwatch=stopwatch, background=disk_threads)
             cluster = _open_cluster(options, clock, timers, stepper)
             stack.callback(cluster.close)
             stack.callback(disk_threads.close)
             loop = Loop(
-                timers=timers,
                 clock=clock,
+                timers=timers,
+                stopwatch=stopwatch,
+                machine_timers=machine_timers,
                 max_request_bytes=options.config.integer("socket.request.max.bytes"),
                 max_idle_s=options.config.integer("connections.max.idle.ms") / 1000,
                 max_connections=min(options.config.integer("max.connections"), connection_limit(open_files)),
             )
+            stack.callback(loop.close)
             disk_threads.serve_in(loop)
             nodes = NodeCommands(cluster, loop, dict(zip(cluster.nodes.by_id, endpoints, strict=True)))
             nodes.listen()
             nursery.start_soon(loop.run)
-            nursery.start_soon(_run_timers, timers, clock)
             stepper.start(cluster.load_groups(), "loading groups")
-            _repeat(timers, clock, IDLE_SWEEP_S, loop.close_idle)
-            _repeat(timers, clock, cluster.checkpoint_interval_s, cluster.directory.checkpoint)
-            _repeat(timers, clock, cluster.producer_expiry_check_s, cluster.expire_producers)
+            _repeat(machine_timers, stopwatch, IDLE_SWEEP_S, loop.close_idle)
+            _repeat(machine_timers, stopwatch, cluster.checkpoint_interval_s, cluster.directory.checkpoint)
+            _repeat(timers, clock.monotonic, cluster.producer_expiry_check_s, cluster.expire_producers)
             Housekeeping(cluster).start()
-            await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes))
+            await nursery.start(serve_commands, options.data_dir, _commands(loop, nodes), loop.call_soon)
             if not cluster.nodes.is_alone:
                 _repeat_elections(cluster)
             gc.freeze()  # what is loaded by now stays; no collection need look at it again
@@ -113,9 +115,9 @@ def _repeat_elections(cluster: Cluster) -> None:
     elections, config = cluster.elections, cluster.config
     if config.boolean("auto.leader.rebalance.enable"):
         balance_s = config.integer("leader.imbalance.check.interval.seconds")
-        _repeat(cluster.timers, cluster.clock, balance_s, elections.elect_preferred)
+        _repeat(cluster.timers, cluster.clock.monotonic, balance_s, elections.elect_preferred)
     unclean_s = config.integer("unclean.leader.election.interval.ms") / 1000
-    _repeat(cluster.timers, cluster.clock, unclean_s, elections.elect_unclean)
+    _repeat(cluster.timers, cluster.clock.monotonic, unclean_s, elections.elect_unclean)
 
 
 def _ready_node(node: Node, its: Endpoints) -> ReadyNode:
@@ -141,7 +143,7 @@ def _commands(loop: Loop, nodes: NodeCommands) -> dict[str, Command]:
 
 
 async def _hurry(signals: AsyncIterator[int], drain: trio.CancelScope) -> None:
-    """Let who asks a second time not wait for slow readers."""
+    """Wait for slow readers no longer once a second signal has come."""
     async for _ in signals:
         drain.cancel()
 
@@ -200,38 +202,14 @@ def refuse_logs_of_others(folder: Path) -> None:
         )
 
 
-async def _run_timers(timers: Timers, clock: SystemClock) -> None:
-    """Sleep until the next deadline; an earlier one that comes up meanwhile wakes this."""
-    wakened = trio.Event()
-    wake_at = float("inf")
-
-    def on_earlier() -> None:
-        deadline = timers.next_deadline()
-        if deadline is not None and deadline < wake_at:
-            wakened.set()
-
-    timers.on_earlier = on_earlier
-    while True:
-        started = clock.monotonic()
-        timers.run_due(started)
-        took_s = clock.monotonic() - started
-        if took_s > STALL_S:
-            log.warning("what was due took %.0f ms", 1000 * took_s)
-        deadline = timers.next_deadline()
-        wake_at = float("inf") if deadline is None else deadline
-        wakened = trio.Event()
-        with trio.move_on_after(max(0.0, wake_at - clock.monotonic())):
-            await wakened.wait()
-
-
-def _repeat(timers: Timers, clock: Clock, interval_s: float, action: Callable[[], None]) -> None:
-    """Call ``action`` every ``interval_s`` seconds."""
+def _repeat(timers: Timers, now: Callable[[], float], interval_s: float, action: Callable[[], None]) -> None:
+    """Call ``action`` every ``interval_s`` seconds of the clock that ``now`` reads."""
 
     def again() -> None:
         try:
             action()
         except Exception:
-            log.exception("a regular task failed")
-        timers.schedule(clock.monotonic() + interval_s, again)
+            log.exception("Regular task failed")
+        timers.schedule(now() + interval_s, again)
 
-    timers.schedule(clock.monotonic() + interval_s, again)
+    timers.schedule(now() + interval_s, again)

@@ -18,13 +18,18 @@ class Timer:
     def __init__(self, deadline: float, callback: Callable[[], None], timers: "Timers") -> None:
         self.deadline = deadline
         self.callback: Callable[[], None] | None = callback
-        self._timers = timers
+        self._timers: Timers | None = timers
 
     def cancel(self) -> None:
         """Forget the callback; harmless when it was called already."""
         if self.callback is not None:
             self.callback = None
-            self._timers.note_cancelled()
+            if self._timers is not None:
+                self._timers.note_cancelled()
+
+    def leave_heap(self) -> None:
+        """Belong to the run that is about to call this."""
+        self._timers = None
 
     def __lt__(self, other: "Timer") -> bool:
         return self.deadline < other.deadline
@@ -63,14 +68,27 @@ class Timers:
             self._cancelled -= 1
         return heap[0].deadline if heap else None
 
+    def is_due(self, now: float) -> bool:
+        """Whether ``run_due`` has something to do."""
+        return bool(self._heap) and self._heap[0].deadline <= now
+
     def run_due(self, now: float) -> int:
-        """Call all callbacks whose deadline has come, earliest first; return how many. A failing one stops none."""
-        count = 0
+        """Call all callbacks whose deadline has come, earliest first; return how many. A failing one stops none.
+
+        A timer that a callback sets is called by the next run at the earliest, even if its deadline has passed.
+        """
+        due: list[Timer] = []
         while self._heap and (self._heap[0].callback is None or self._heap[0].deadline <= now):
             timer = heapq.heappop(self._heap)
-            callback, timer.callback = timer.callback, None
-            if callback is None:
+            if timer.callback is None:
                 self._cancelled -= 1
+            else:
+                timer.leave_heap()
+                due.append(timer)
+        count = 0
+        for timer in due:
+            callback, timer.callback = timer.callback, None
+            if callback is None:  # cancelled by one that was called before it
                 continue
             count += 1
             try:

@@ -48,9 +48,44 @@ def test_a_callback_may_schedule_and_cancel():
         timers.schedule(0.5, lambda: called.append("overdue at once"))
 
     timers.schedule(1.0, first)
-    timers.run_due(1.0)
+    assert timers.run_due(1.0) == 1
+    assert called == []
+    assert timers.run_due(1.0) == 1
     assert called == ["overdue at once"]
     assert timers.next_deadline() is None
+
+
+def test_a_timer_that_sets_itself_again_in_the_past_lets_the_others_be_called():
+    timers, called = Timers(), []
+
+    def again():
+        called.append("again")
+        timers.schedule(0.0, again)
+
+    timers.schedule(1.0, again)
+    timers.schedule(2.0, lambda: called.append("other"))
+    assert timers.run_due(2.0) == 2
+    assert timers.run_due(2.0) == 1
+    assert called == ["again", "other", "again"]
+
+
+def test_a_callback_may_cancel_another_that_is_due_as_well():
+    timers = Timers()
+    second = timers.schedule(1.5, lambda: 1 / 0)
+    timers.schedule(1.0, second.cancel)
+    later = timers.schedule(3.0, lambda: None)
+    assert timers.run_due(2.0) == 1
+    assert len(timers) == 1
+    later.cancel()
+    assert timers.next_deadline() is None
+
+
+def test_what_is_due_can_be_asked_before():
+    timers = Timers()
+    assert not timers.is_due(1e9)
+    timers.schedule(2.0, lambda: None)
+    assert not timers.is_due(1.9)
+    assert timers.is_due(2.0)
 
 
 def test_cancelled_timers_do_not_pile_up():

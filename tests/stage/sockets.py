@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from time import monotonic
 from typing import Any
 
 import trio
@@ -13,6 +14,7 @@ from ottla.broker.network.connection import Connection
 from ottla.broker.network.loop import Loop
 from ottla.broker.network.poll_set import new_poll_set
 from ottla.broker.network.transport import Transport, plain_transport
+from ottla.scheduling.timers import Timers
 from ottla.wire import frames
 from ottla.wire.codes import ApiKey
 from tests.stage.single_broker import Broker, response_class
@@ -107,7 +109,15 @@ class Served:
         self.broker = broker
         self.clients: list[Client] = []
         poll_set = self.new_poll_set()
-        self.loop = Loop(timers=broker.cluster.timers, clock=broker.clock, poll_set=poll_set, **{**limits, **options})
+        self.ahead_s = 0.0
+        self.loop = Loop(
+            clock=broker.clock,
+            timers=broker.cluster.timers,
+            stopwatch=lambda: monotonic() + self.ahead_s,
+            machine_timers=Timers(),
+            poll_set=poll_set,
+            **{**limits, **options},
+        )
 
     def connect(self, *, buffer_bytes: int | None = None) -> Client:
         """Connect a client; with small ``buffer_bytes`` the broker soon cannot send more."""
@@ -120,8 +130,38 @@ class Served:
         self.clients.append(self.client_class(trio.SocketStream(trio.socket.from_stdlib_socket(theirs))))
         return self.clients[-1]
 
+    async def in_pass(self, call: Callable[[], object]) -> None:
+        """Call ``call`` in a pass of the loop."""
+        called = trio.Event()
+
+        def run() -> None:
+            try:
+                call()
+            finally:
+                called.set()
+
+        self.loop.call_soon(run)
+        await called.wait()
+
+    async def move(self, seconds: float) -> None:
+        """Let time pass for the cluster, whose clock stands still by itself."""
+
+        def move() -> None:
+            self.broker.clock.now += seconds
+
+        await self.in_pass(move)
+
+    async def skip(self, seconds: float) -> None:
+        """Let more time pass for the machine than passes by itself."""
+
+        def skip() -> None:
+            self.ahead_s += seconds
+
+        await self.in_pass(skip)
+
     def close(self) -> None:
         self.loop.close_all()
+        self.loop.close()
         for client in self.clients:
             client.stream.socket.close()
 

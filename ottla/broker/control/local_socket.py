@@ -1,6 +1,6 @@
 """Answers the programs that ask this broker what it does or tell it what to do (``ottla.control_channel``).
 
-A command is a plain function, called between the loop's passes: it takes the question's arguments by keyword, and
+A command is a plain function, called in a pass of the loop: it takes the question's arguments by keyword, and
 returns what JSON can hold, or a ``Promise`` of that. ``CommandError`` is an answer; anything else is our bug.
 """
 
@@ -23,21 +23,25 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+CallSoon = Callable[[Callable[[], None]], None]
 
 _RECEIVE_BYTES = 1 << 16
 
 
 async def serve_commands(
-    data_dir: Path, commands: Mapping[str, Command], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    data_dir: Path,
+    commands: Mapping[str, Command],
+    call_soon: CallSoon,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer until cancelled; started once there is a socket to ask at.
+    """Answer until cancelled; started once there is a socket to ask at. ``call_soon`` calls in a pass of the loop.
 
     Where the folder can hold none, the broker goes without, with a line in its log.
     """
     async with _listening(data_dir) as listener:
         task_status.started()
         if listener is not None:
-            await trio.serve_listeners(partial(_serve_client, commands), [listener])
+            await trio.serve_listeners(partial(_serve_client, commands, call_soon), [listener])
 
 
 @asynccontextmanager
@@ -65,7 +69,7 @@ async def _listening(data_dir: Path) -> AsyncIterator[trio.SocketListener | None
             file.unlink(missing_ok=True)
 
 
-async def _serve_client(commands: Mapping[str, Command], stream: trio.SocketStream) -> None:
+async def _serve_client(commands: Mapping[str, Command], call_soon: CallSoon, stream: trio.SocketStream) -> None:
     received = bytearray()
     try:
         async with stream:
@@ -78,24 +82,23 @@ async def _serve_client(commands: Mapping[str, Command], stream: trio.SocketStre
                         return
                     continue
                 received = rest
-                await stream.send_all(await _answer(line, commands))
+                await stream.send_all(await _answer(line, commands, call_soon))
     except trio.BrokenResourceError:
         pass  # nobody waits for the answer any more
 
 
-async def _answer(line: bytearray, commands: Mapping[str, Command]) -> bytes:
+async def _answer(line: bytearray, commands: Mapping[str, Command], call_soon: CallSoon) -> bytes:
     name = ""
     try:
         name, arguments = _read_question(line)
         command = commands.get(name)
         if command is None:
             raise CommandError(f"this broker knows no command {name!r}; it knows {', '.join(sorted(commands))}")
-        result = command(**arguments)
-        return line_of({"result": await _come(result) if isinstance(result, Promise) else result})
+        return line_of({"result": await _come(_called(partial(command, **arguments), call_soon))})
     except CommandError as error:
         return line_of({"error": str(error)})
     except Exception:
-        log.exception("the command %s failed", name)
+        log.exception("Command %s failed", name)
         return line_of({"error": f"{name} failed; the broker's log says why"})
 
 
@@ -108,6 +111,28 @@ def _read_question(line: bytearray) -> tuple[str, dict[str, Any]]:
     if not isinstance(name, str) or not isinstance(arguments, dict):
         raise CommandError('a question is a line {"command": NAME, "arguments": {...}}')
     return name, arguments
+
+
+def _called(command: Callable[[], Any], call_soon: CallSoon) -> Promise[Any]:
+    """Return the promise of what ``command`` answers, called in the loop's next pass."""
+    answer: Promise[Any] = Promise()
+
+    def call() -> None:
+        try:
+            result = command()
+        except Exception as error:
+            answer.fail(error)
+            return
+        if not isinstance(result, Promise):
+            answer.resolve(result)
+        elif answer.done:  # nobody waits for it any more
+            result.abandon()
+        else:
+            answer.on_abandoned = lambda: call_soon(result.abandon)
+            result.pass_on_to(answer)
+
+    call_soon(call)
+    return answer
 
 
 async def _come(pending: Promise[T]) -> T | None:

@@ -91,7 +91,7 @@ class Acceptor:
             self._held.discard(sock)
             sock.close()
 
-        self.loop.timers.schedule(self.loop.clock.monotonic() + seconds, end)
+        self.loop.after(seconds, end)
 
     def _pause(self, reason: str) -> None:
         loop = self.loop
@@ -99,7 +99,7 @@ class Acceptor:
             self._silent_until = loop.turn.now + PAUSE_LOG_INTERVAL_S
             log.warning("no more connections are accepted for now: %s", reason)
         loop.watch(self.sock.fileno(), 0)
-        loop.timers.schedule(loop.clock.monotonic() + ACCEPT_PAUSE_S, self._resume)
+        loop.after(ACCEPT_PAUSE_S, self._resume)
 
     def _resume(self) -> None:
         if self.sock.fileno() >= 0:

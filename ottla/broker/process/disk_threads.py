@@ -5,11 +5,9 @@ and an append that waits for its fsync would wait for that as well.
 """
 
 import logging
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -18,8 +16,6 @@ from ottla.scheduling.background import Background
 log = logging.getLogger(__name__)
 
 THREADS = 8
-WAKE = b"\0"
-WAKES_AT_ONCE = 4096
 
 Work = Callable[[], None]
 Then = Callable[[Exception | None], None]
@@ -28,12 +24,12 @@ Then = Callable[[Exception | None], None]
 class Passes(Protocol):
     """The loop, as far as this needs it."""
 
-    def attend(self, fd: int, target: "DiskThreads") -> None:
-        """Call ``target.on_event`` in a pass when ``fd`` can be read."""
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """Call ``call`` in the next pass. Any thread may ask for it."""
         ...
 
     def at_end_of_pass(self, call: Callable[[], None]) -> None:
-        """Call ``call`` when the requests of this pass are answered; at once between passes."""
+        """Call ``call`` when the requests of this pass, or of the next, are answered."""
         ...
 
 
@@ -47,14 +43,11 @@ class DiskThreads(Background):
         self._threads: list[threading.Thread] = []
         self._passes: Passes | None = None
         self._closed = False
-        self._ours, self._theirs = socket.socketpair()
-        self._ours.setblocking(False)
-        self._theirs.setblocking(False)
 
     def serve_in(self, passes: Passes) -> None:
         """Bring the outcomes back in the passes of this loop from now on."""
         self._passes = passes
-        passes.attend(self._ours.fileno(), self)
+        passes.call_soon(self._bring_back)
 
     def run(self, work: Work, then: Then) -> None:
         """Do ``work`` in a thread; after ``close``, at once."""
@@ -69,17 +62,11 @@ class DiskThreads(Background):
         self._jobs.put((work, then))
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Call ``call`` when the requests of this pass are answered."""
+        """Call ``call`` when the requests of this pass, or of the next, are answered."""
         if self._passes is None or self._closed:
             call()
         else:
             self._passes.at_end_of_pass(call)
-
-    def on_event(self, _mask: int) -> None:
-        """Bring back what is done."""
-        with suppress(BlockingIOError):
-            self._ours.recv(WAKES_AT_ONCE)
-        self._bring_back()
 
     def close(self) -> None:
         """Wait for all that is under way and bring it back. The loop passes no more. Doing it twice does nothing."""
@@ -91,8 +78,6 @@ class DiskThreads(Background):
         for thread in self._threads:
             thread.join()
         self._bring_back()
-        self._ours.close()
-        self._theirs.close()
 
     def _work(self) -> None:
         while True:
@@ -101,8 +86,8 @@ class DiskThreads(Background):
                 return
             work, then = job
             self._outcomes.append((then, _outcome_of(work)))
-            with suppress(BlockingIOError):  # so many wakes are on their way that one more tells nothing
-                self._theirs.send(WAKE)
+            if self._passes is not None:
+                self._passes.call_soon(self._bring_back)
 
     def _bring_back(self) -> None:
         while self._outcomes:
@@ -111,7 +96,7 @@ class DiskThreads(Background):
             try:
                 then(error)
             except Exception:
-                log.exception("what was to follow work on the disk failed")
+                log.exception("What follows work on the disk failed")
 
 
 def _outcome_of(work: Work) -> Exception | None:

@@ -33,7 +33,7 @@ def asking(folder: Path, questions, commands=COMMANDS):
 
     async def run():
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_commands, folder, commands)
+            await nursery.start(serve_commands, folder, commands, lambda call: call())
             result = await trio.to_thread.run_sync(questions)
             nursery.cancel_scope.cancel()
         return result
