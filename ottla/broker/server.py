@@ -133,7 +133,7 @@ def _ready_node(node: Node, its: Endpoints) -> ReadyNode:
 
 
 def _commands(loop: Loop, nodes: NodeCommands) -> dict[str, Command]:
-    """What programs may ask this broker, or tell it to do (``broker/control/local_socket``)."""
+    """Return the commands that programs may send to this broker (``broker/control/local_socket``)."""
     return {
         "clients": lambda: describe(connection.context.client for connection in loop.connections.values()),
         "nodes": nodes.list,

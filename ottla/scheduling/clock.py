@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 Stopwatch = Callable[[], float]
-"""Returns seconds of the machine, which go on when the cluster's clock is stopped: for slices, turns, pauses, idleness."""
+"""Returns seconds of the machine, which go on when the cluster stands still: for slices, turns, pauses, idleness."""
 
 stopwatch: Stopwatch = time.monotonic
 """The machine's own stopwatch."""

@@ -60,7 +60,7 @@ async def _listening(data_dir: Path) -> AsyncIterator[trio.SocketListener | None
             file.chmod(0o600)
             sock.listen()
         except OSError as error:
-            log.warning("the commands that ask a running broker will not find this one: %s", error)
+            log.warning("Control socket cannot be opened, so commands will not find this broker: %s", error)
             yield None
             return
         try:
@@ -84,7 +84,7 @@ async def _serve_client(commands: Mapping[str, Command], call_soon: CallSoon, st
                 received = rest
                 await stream.send_all(await _answer(line, commands, call_soon))
     except trio.BrokenResourceError:
-        pass  # nobody waits for the answer any more
+        pass  # the program has gone
 
 
 async def _answer(line: bytearray, commands: Mapping[str, Command], call_soon: CallSoon) -> bytes:

@@ -14,6 +14,7 @@ from ottla.broker.requests.context import Context
 log = logging.getLogger(__name__)
 
 ACCEPTS_PER_PASS = 64
+"""Maximum connections that one pass accepts at one socket."""
 ACCEPT_PAUSE_S = 0.1
 PAUSE_LOG_INTERVAL_S = 10.0
 SEND_BUFFER_BYTES = 400_000

@@ -2,8 +2,8 @@
 
 A client that sends one request at a time has the next one here a moment after its answer. A loop that slept meanwhile
 has to be woken, which costs both sides more than the request does, above all on a virtual machine. So where the last
-wait was short, the loop asks again and again for a while before it sleeps. Who waits longer than that sleeps at once
-the next time.
+wait was short, the loop asks again and again for a while before it sleeps. A loop that waited longer than that
+sleeps at once the next time.
 """
 
 import os
@@ -19,7 +19,7 @@ Poll = Callable[[float, int], Events]
 
 
 def new_waiter(poll: Poll, *, most: int, longest_s: float) -> Callable[[], Events]:
-    """What waits up to ``longest_s`` for at most ``most`` ready sockets; on a single core it always sleeps."""
+    """Return a wait of up to ``longest_s`` for at most ``most`` ready sockets; on a single core it always sleeps."""
     if _cores() > 1:
         return BusyPoll(poll, most=most, longest_s=longest_s)
     return lambda: poll(longest_s, most)
@@ -52,5 +52,5 @@ class BusyPoll:
 
 
 def _cores() -> int:
-    """How many cores this process may use: on one, whoever stays awake keeps the client from running."""
+    """How many cores this process may use: on one, a loop that stays awake keeps the client from running."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 LOGGED_CHARACTERS = 100
 
 MOST_BYTES_WITHOUT_RECORDS = 8 << 20
-"""Only Produce may be larger. Read as lists, bytes become objects of 40 times their size, at two megabytes a second."""
+"""Maximum bytes of any request but Produce. Read as lists, bytes become objects of 40 times their size, at two
+megabytes a second."""
 PRODUCE_KEY = int(ApiKey.PRODUCE).to_bytes(2)
 
 
@@ -182,7 +183,7 @@ class Connection:
             try:
                 deferred.pending.abandon()
             except Exception:
-                log.exception("giving up the request of a client that went away failed")
+                log.exception("Abandoning the request of a client that went away failed")
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, ProtocolError):
@@ -217,7 +218,7 @@ class Connection:
             received = self.transport.recv_into(view[start + kept : start + RECEIVE_BYTES])
             count = kept + received
         if received == 0:
-            # Who has said everything may still be listening: what came whole is answered before.
+            # A client that has said everything may still be listening: whole requests are answered before.
             if not self._queued:
                 self._on_end(in_request=rest is not None)
             return

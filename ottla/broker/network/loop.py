@@ -38,7 +38,7 @@ STALL_S = 0.050
 
 
 class Watched(Protocol):
-    """What the loop calls when a file descriptor is ready."""
+    """A target for the events of a file descriptor."""
 
     def on_event(self, mask: int) -> None:
         """Do what ``mask`` (the bits of ``poll_set``) says that the descriptor is ready for."""

@@ -20,14 +20,14 @@ HUNG_UP = 0x8 | 0x10 | MUTED
 """These are epoll's numbers, and poll's: an error, an end, the other side's end."""
 
 MOST_FOR_SELECT = 500
-"""Windows lets ``select`` watch 512 sockets."""
+"""Maximum sockets that ``select`` is asked about: Windows allows 512."""
 
 Events = list[tuple[int, int]]
 Ask = Callable[[Mapping[int, int], float | None], Events]
 
 
 class PollSet(Protocol):
-    """Sockets with what is awaited of each. Interests and events are made of the numbers above."""
+    """A set of sockets with the interest in each. Interests and events are made of the numbers above."""
 
     def register(self, fd: int, interest: int, /) -> None:
         """Watch a socket. Raises OSError if no more can be watched."""
@@ -42,7 +42,7 @@ class PollSet(Protocol):
         ...
 
     def poll(self, timeout_s: float, most: int, /) -> Events:
-        """What is ready, at most ``most`` sockets, waiting up to ``timeout_s`` for the first."""
+        """Return the sockets that are ready, at most ``most``, waiting up to ``timeout_s`` for the first."""
         ...
 
     async def wait(self) -> None:
@@ -51,14 +51,14 @@ class PollSet(Protocol):
 
 
 def new_poll_set() -> PollSet:
-    """The best that the platform has."""
+    """Return the best kind of poll set that the platform has."""
     if hasattr(select, "epoll"):
         return EpollSet()
     return AskedSet(by_poll) if hasattr(select, "poll") else AskedSet(by_select, most=MOST_FOR_SELECT)
 
 
 class EpollSet:
-    """The kernel remembers who is watched. Its own methods are used as they are, because every pass calls them."""
+    """The kernel remembers the sockets. Its own methods are used as they are, because every pass calls them."""
 
     def __init__(self) -> None:
         epoll = select.epoll()
@@ -74,35 +74,35 @@ class EpollSet:
 
 
 class AskedSet:
-    """Asks anew about every socket each time, so a pass costs what there are connections."""
+    """Asks anew about every socket each time, so the cost of a pass rises with the number of connections."""
 
     def __init__(self, ask: Ask, *, most: int | None = None) -> None:
         self._ask = ask
         self._most = most
         self._watched: dict[int, int] = {}
         self._next = 0
-        self._rope: socket.socket | None = None
-        """While the loop sleeps: what rings the bell beside which the thread waits."""
+        self._waker: socket.socket | None = None
+        """While the loop sleeps: the end of a socket pair whose other end the waiting thread watches."""
 
     def register(self, fd: int, interest: int, /) -> None:
         """Watch a socket."""
         if self._most is not None and len(self._watched) >= self._most:
             raise OSError(errno.EMFILE, f"no more than {self._most} can be watched here")
         self._watched[fd] = interest
-        self._ring()
+        self._wake()
 
     def modify(self, fd: int, interest: int, /) -> None:
         """Await something else of it."""
         self._watched[fd] = interest
-        self._ring()
+        self._wake()
 
     def unregister(self, fd: int, /) -> None:
         """Watch it no more."""
         del self._watched[fd]
-        self._ring()
+        self._wake()
 
     def poll(self, timeout_s: float, most: int, /) -> Events:
-        """What is ready; where more than ``most`` are, each has its turn."""
+        """Return the sockets that are ready; where more than ``most`` are, each has its turn."""
         events = self._ask(self._watched, timeout_s)
         if len(events) > most:
             first = self._next % len(events)
@@ -112,29 +112,29 @@ class AskedSet:
 
     async def wait(self) -> None:
         """Let a thread wait."""
-        bell, rope = socket.socketpair()
-        with bell, rope:
-            self._rope = rope
-            watched = {**self._watched, bell.fileno(): READ}
+        wakened, waker = socket.socketpair()
+        with wakened, waker:
+            self._waker = waker
+            watched = {**self._watched, wakened.fileno(): READ}
             try:
-                # A sleep that is cancelled ends its thread too: the rope is closed, which rings.
+                # A sleep that is cancelled ends its thread too: its socket is closed, which wakes it.
                 await trio.to_thread.run_sync(self._ask, watched, None, abandon_on_cancel=True)
             except OSError:
-                if self._rope is not None:
+                if self._waker is not None:
                     raise
-                # It has rung: a socket was closed before the thread came to look at it.
+                # It was woken: a socket was closed before the thread came to look at it.
             finally:
-                self._rope = None
-                rope.close()
+                self._waker = None
+                waker.close()
 
-    def _ring(self) -> None:
-        rope, self._rope = self._rope, None
-        if rope is not None:
-            rope.send(b"!")
+    def _wake(self) -> None:
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.send(b"!")
 
 
 def by_poll(watched: Mapping[int, int], timeout_s: float | None) -> Events:
-    """Ask with ``poll``, which knows no bound."""
+    """Ask with ``poll``, which takes any number of sockets."""
     poll: Any = select.poll()
     known = READ | WRITE | getattr(select, "POLLRDHUP", 0)
     for fd, interest in watched.items():

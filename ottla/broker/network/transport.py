@@ -1,6 +1,6 @@
-"""How a connection's bytes come and go: what a connection asks of its transport, and plain TCP.
+"""How a connection's bytes come and go: the interface of a transport, and plain TCP.
 
-A plain transport is the socket itself, which can do two things more, so that its bytes pass through nothing of ours.
+A plain transport is the socket itself, which can do two things more, so its bytes pass through no code of ours.
 """
 
 import errno
@@ -13,7 +13,7 @@ from ottla.storage.slices import FileSlice
 COPIED_BYTES = 256 << 10
 """Maximum bytes that are read from a file at once; the socket takes no more anyway."""
 MORE = getattr(socket, "MSG_MORE", 0)
-"""What a plain transport's ``send`` takes where more follows at once."""
+"""The flags that a plain transport's ``send`` takes where more follows at once."""
 
 _NOT_FOR_THIS_FILE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 

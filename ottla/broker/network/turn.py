@@ -1,4 +1,4 @@
-"""What one pass of the loop shares with the connections that it serves: the buffer, the queues, the time.
+"""The state that a pass of the loop shares with the connections it serves: the buffer, the queues, the time.
 
 Knows neither the loop nor a connection: the loop makes one, connections get it, and both read and write its fields.
 """
@@ -17,8 +17,9 @@ RECEIVE_BYTES = 1 << 16
 PASS_BYTES = 16 * RECEIVE_BYTES
 """The shared buffer: what one pass reads from all connections, before it answers them."""
 BIG_BUFFER_BYTES = 1 << 20
+"""A large request begins in a buffer of this size."""
 MOST_BIG_BUFFERS = 8
-"""Maximum large requests that are received without moving them; a flood of them begins with small buffers."""
+"""Maximum big buffers at a time; a flood of large requests begins in small ones, and their bytes are moved later."""
 
 
 class Turn(Generic[C]):

@@ -1,4 +1,4 @@
-"""Runs what blocks on the disk in a few threads of its own, and brings the outcomes back in a pass of the loop.
+"""Runs work that blocks on the disk in a few threads of its own, and brings the outcomes back in a pass of the loop.
 
 Not in trio's threads: their outcomes wait until the loop lets trio have its turn, up to ten milliseconds under load,
 and an append that waits for its fsync would wait for that as well.
@@ -96,7 +96,7 @@ class DiskThreads(Background):
             try:
                 then(error)
             except Exception:
-                log.exception("What follows work on the disk failed")
+                log.exception("Callback after disk work failed")
 
 
 def _outcome_of(work: Work) -> Exception | None:

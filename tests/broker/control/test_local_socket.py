@@ -5,6 +5,7 @@ Both ends: control/local_socket and ottla/control_channel.
 
 import json
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,16 @@ def fail():
 COMMANDS = {"double": lambda number: 2 * number, "refuse": refuse, "fail": fail, "odd": object}
 
 
-def asking(folder: Path, questions, commands=COMMANDS):
+def at_once(call):
+    call()
+
+
+def asking(folder: Path, questions, commands=COMMANDS, call_soon=at_once):
     """Return the answer of a broker with these commands to a program, which runs in a thread."""
 
     async def run():
         async with trio.open_nursery() as nursery:
-            await nursery.start(serve_commands, folder, commands, lambda call: call())
+            await nursery.start(serve_commands, folder, commands, call_soon)
             result = await trio.to_thread.run_sync(questions)
             nursery.cancel_scope.cancel()
         return result
@@ -78,6 +83,36 @@ def test_an_answer_may_come_later(tmp_path):
         pending.resolve(7)
 
     assert asking(tmp_path, lambda: ask(tmp_path, "later"), {"later": later}) == 7
+
+
+def test_a_command_is_called_in_a_pass_of_the_loop_and_so_is_giving_it_up(tmp_path):
+    given_up = threading.Event()
+    in_pass = False
+
+    def call_soon(call):
+        nonlocal in_pass
+        in_pass = True
+        call()
+        in_pass = False
+
+    def give_up():
+        assert in_pass
+        given_up.set()
+
+    def never():
+        assert in_pass
+        return Promise(on_abandoned=give_up)
+
+    def question():
+        with socket.socket(socket.AF_UNIX) as sock, short_path(tmp_path) as path:
+            sock.connect(path)
+            sock.sendall(b'{"command":"is_in_pass"}\n')
+            assert sock.recv(100) == b'{"result":true}\n'
+            sock.sendall(b'{"command":"never"}\n')
+
+    commands = {"is_in_pass": lambda: in_pass, "never": never}
+    asking(tmp_path, question, commands, call_soon)
+    assert given_up.is_set()
 
 
 @pytest.mark.parametrize(
