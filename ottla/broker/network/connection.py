@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 LOGGED_CHARACTERS = 100
 
-MOST_BYTES_WITHOUT_RECORDS = 8 << 20
+MAXIMUM_BYTES_WITHOUT_RECORDS = 8 << 20
 """Maximum bytes of any request but Produce. Read as lists, bytes become objects of 40 times their size, at two
 megabytes a second."""
 PRODUCE_KEY = int(ApiKey.PRODUCE).to_bytes(2)
@@ -307,7 +307,7 @@ class Connection:
         if self._filled < wanted:
             return
         if wanted < self._frame_size:
-            if self._frame_size > MOST_BYTES_WITHOUT_RECORDS and frame[4:6] != PRODUCE_KEY:
+            if self._frame_size > MAXIMUM_BYTES_WITHOUT_RECORDS and frame[4:6] != PRODUCE_KEY:
                 raise ProtocolError(f"a request of {self._frame_size} bytes, and not for records")
             larger = bytearray(min(self._frame_size, 4 * len(frame)))
             larger[:wanted] = frame

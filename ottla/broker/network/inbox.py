@@ -12,7 +12,7 @@ from contextlib import suppress
 log = logging.getLogger(__name__)
 
 WAKE = b"\0"
-MOST_WAKES = 64
+MAXIMUM_WAKES = 64
 
 
 class Inbox:
@@ -45,7 +45,7 @@ class Inbox:
     def on_event(self, _mask: int) -> None:
         """Make the calls that are there by now."""
         with suppress(BlockingIOError):
-            self._ours.recv(MOST_WAKES)
+            self._ours.recv(MAXIMUM_WAKES)
         self._woken = False
         calls = self._calls
         for _ in range(len(calls)):

@@ -19,7 +19,7 @@ MUTED = 0x2000
 HUNG_UP = 0x8 | 0x10 | MUTED
 """These are epoll's numbers, and poll's: an error, an end, the other side's end."""
 
-MOST_FOR_SELECT = 500
+MAXIMUM_FOR_SELECT = 500
 """Maximum sockets that ``select`` is asked about: Windows allows 512."""
 
 Events = list[tuple[int, int]]
@@ -54,7 +54,7 @@ def new_poll_set() -> PollSet:
     """Return the best kind of poll set that the platform has."""
     if hasattr(select, "epoll"):
         return EpollSet()
-    return AskedSet(by_poll) if hasattr(select, "poll") else AskedSet(by_select, most=MOST_FOR_SELECT)
+    return AskedSet(by_poll) if hasattr(select, "poll") else AskedSet(by_select, most=MAXIMUM_FOR_SELECT)
 
 
 class EpollSet:

@@ -18,7 +18,7 @@ PASS_BYTES = 16 * RECEIVE_BYTES
 """The shared buffer: what one pass reads from all connections, before it answers them."""
 BIG_BUFFER_BYTES = 1 << 20
 """A large request begins in a buffer of this size."""
-MOST_BIG_BUFFERS = 8
+MAXIMUM_BIG_BUFFERS = 8
 """Maximum big buffers at a time; a flood of large requests begins in small ones, and their bytes are moved later."""
 
 
@@ -85,12 +85,12 @@ class Turn(Generic[C]):
         """Lend a buffer for the beginning of a frame that is larger than the shared one: a big one while there are."""
         if self.spare_buffers:
             return self.spare_buffers.pop()
-        if self._big_buffers < MOST_BIG_BUFFERS:
+        if self._big_buffers < MAXIMUM_BIG_BUFFERS:
             self._big_buffers += 1
             return bytearray(BIG_BUFFER_BYTES)
         return bytearray(2 * RECEIVE_BYTES)
 
     def give_back(self, buffer: bytearray) -> None:
         """Take a lent buffer back, whatever has become of it; nobody may hold a view of it."""
-        if len(buffer) == BIG_BUFFER_BYTES and len(self.spare_buffers) < MOST_BIG_BUFFERS:
+        if len(buffer) == BIG_BUFFER_BYTES and len(self.spare_buffers) < MAXIMUM_BIG_BUFFERS:
             self.spare_buffers.append(buffer)

@@ -11,10 +11,10 @@ import pytest
 import trio
 import trio.testing
 
-from ottla.broker.network.connection import MOST_BYTES_WITHOUT_RECORDS
-from ottla.broker.network.poll_set import MOST_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
+from ottla.broker.network.connection import MAXIMUM_BYTES_WITHOUT_RECORDS
+from ottla.broker.network.poll_set import MAXIMUM_FOR_SELECT, AskedSet, EpollSet, PollSet, by_poll, by_select
 from ottla.broker.network.transport import Transport, plain_transport
-from ottla.broker.network.turn import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, RECEIVE_BYTES
+from ottla.broker.network.turn import BIG_BUFFER_BYTES, MAXIMUM_BIG_BUFFERS, RECEIVE_BYTES
 from ottla.wire import frames
 from ottla.wire.messages.core import MetadataRequest
 from ottla.wire.messages.produce import ProduceRequest
@@ -37,7 +37,7 @@ PLATFORMS = {
     "linux": Platform(EpollSet),
     "scrambled": Platform(EpollSet, ScrambledTransport, ScramblingClient),
     "poll": Platform(partial(AskedSet, by_poll)),
-    "select": Platform(partial(AskedSet, by_select, most=MOST_FOR_SELECT), copying_transport),
+    "select": Platform(partial(AskedSet, by_select, most=MAXIMUM_FOR_SELECT), copying_transport),
 }
 
 
@@ -172,7 +172,7 @@ def test_an_empty_frame_closes_the_connection(broker, log):
 
 
 def test_only_records_come_by_many_megabytes(broker, log):
-    size = MOST_BYTES_WITHOUT_RECORDS + 100
+    size = MAXIMUM_BYTES_WITHOUT_RECORDS + 100
 
     async def talk(served):
         client = served.connect()
@@ -460,11 +460,11 @@ def test_sizes_that_are_only_claimed_cost_little(broker):
             await client.send(struct.pack(">ihhih", 9 << 20, 0, 9, 1, -1))
         await until(lambda: all(each._frame for each in served.loop.connections.values()))
         held = sum(len(each._frame or b"") for each in served.loop.connections.values())
-        assert held <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES + 100 * 2 * RECEIVE_BYTES
+        assert held <= MAXIMUM_BIG_BUFFERS * BIG_BUFFER_BYTES + 100 * 2 * RECEIVE_BYTES
         for client in clients:
             await client.stream.aclose()
         await until(lambda: not served.loop.connections)
-        assert sum(map(len, served.loop.turn.spare_buffers)) <= MOST_BIG_BUFFERS * BIG_BUFFER_BYTES
+        assert sum(map(len, served.loop.turn.spare_buffers)) <= MAXIMUM_BIG_BUFFERS * BIG_BUFFER_BYTES
 
     serving(broker, talk)
 

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ottla.broker.network.turn import BIG_BUFFER_BYTES, MOST_BIG_BUFFERS, PASS_BYTES, RECEIVE_BYTES, Turn
+from ottla.broker.network.turn import BIG_BUFFER_BYTES, MAXIMUM_BIG_BUFFERS, PASS_BYTES, RECEIVE_BYTES, Turn
 
 
 class Woken:
@@ -74,11 +74,11 @@ def test_a_call_that_fails_stops_no_other(turn, caplog):
 
 
 def test_big_buffers_are_few_and_come_back(turn):
-    lent = [turn.take_buffer() for _ in range(MOST_BIG_BUFFERS + 2)]
-    assert [len(each) for each in lent] == [BIG_BUFFER_BYTES] * MOST_BIG_BUFFERS + [2 * RECEIVE_BYTES] * 2
+    lent = [turn.take_buffer() for _ in range(MAXIMUM_BIG_BUFFERS + 2)]
+    assert [len(each) for each in lent] == [BIG_BUFFER_BYTES] * MAXIMUM_BIG_BUFFERS + [2 * RECEIVE_BYTES] * 2
     for each in lent:
         turn.give_back(each)
-    assert len(turn.spare_buffers) == MOST_BIG_BUFFERS
+    assert len(turn.spare_buffers) == MAXIMUM_BIG_BUFFERS
     again = turn.take_buffer()
     assert any(again is each for each in lent)
 
