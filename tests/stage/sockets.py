@@ -104,7 +104,8 @@ class Served:
 
     new_poll_set = staticmethod(new_poll_set)
 
-    def __init__(self, broker: Broker, **options: Any) -> None:
+    def __init__(self, broker: Broker, *, stopwatch_runs: bool = True, **options: Any) -> None:
+        """With ``stopwatch_runs`` off, the machine's time stands still, too, until ``skip``."""
         limits = {"max_request_bytes": 10 << 20, "max_idle_s": 600.0, "max_connections": 1000}
         self.broker = broker
         self.clients: list[Client] = []
@@ -113,7 +114,7 @@ class Served:
         self.loop = Loop(
             clock=broker.clock,
             timers=broker.cluster.timers,
-            stopwatch=lambda: monotonic() + self.ahead_s,
+            stopwatch=lambda: (monotonic() if stopwatch_runs else 0.0) + self.ahead_s,
             machine_timers=Timers(),
             poll_set=poll_set,
             **{**limits, **options},
@@ -149,7 +150,7 @@ class Served:
         await self.in_pass(lambda: None)
 
     async def skip(self, seconds: float) -> None:
-        """Let more time pass for the machine than passes by itself."""
+        """Let time pass for the machine, more than passes by itself."""
         self.ahead_s += seconds
         await self.in_pass(lambda: None)
 
