@@ -1,4 +1,4 @@
-"""Fetch without sessions: what is read, how much of it, and how it waits. Answers as Apache 4.3.1 gave them."""
+"""Fetch without sessions (fetching/delayed_fetch): what is read, how much of it, and how it waits. As Apache 4.3.1."""
 
 import pytest
 

@@ -1,5 +1,6 @@
 """The documents agree with the code."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -63,3 +64,53 @@ def test_links_lead_to_files_that_exist(document):
 def test_code_that_is_named_exists(document):
     named = re.findall(r"`((?:ottla|docs|tests|tools|compat)/[\w./-]+\.\w+)`", document.read_text(encoding="utf-8"))
     assert [name for name in named if "FAMILY" not in name and not (ROOT / name).exists()] == []
+
+
+def names_in(module: Path) -> set[str]:
+    """Functions, classes and their methods, as ``Class.method``."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                found.add(prefix + child.name)
+                if isinstance(child, ast.ClassDef):
+                    visit(child, f"{prefix}{child.name}.")
+
+    visit(ast.parse(module.read_text(encoding="utf-8")), "")
+    return found
+
+
+def test_places_that_are_named_as_file_and_function_exist():
+    text = (ROOT / "docs" / "internals.md").read_text(encoding="utf-8")
+    places = re.findall(r"`(ottla/[\w/]+\.py):([\w.]+)`", text)
+    assert len(places) > 20
+    assert [f"{file}:{name}" for file, name in places if name not in names_in(ROOT / file)] == []
+
+
+def test_the_map_shows_the_rooms_in_the_order_of_the_layers():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    [layers] = [each["layers"] for each in contracts if each.get("containers") == ["ottla.broker"]]
+    level = {room.strip(): number for number, layer in enumerate(layers) for room in layer.split("|")}
+    architecture = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    block = architecture.split("```")[1]
+    broker = block[block.index("  broker/\n") :].splitlines()[1:]
+    shown: list[str] = []
+    for line in broker:
+        if not line.startswith("    "):
+            break
+        if line.startswith("      "):
+            continue  # a room within the room above
+        names = re.split(r" {3,}", line.strip(), maxsplit=1)[0].split()
+        shown += [name.split("/")[0] for name in names]
+    assert set(shown) == level.keys()
+    assert [level[name] for name in shown] == sorted(level[name] for name in shown)
+
+
+def test_the_map_names_every_room():
+    block = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("```")[1]
+    named = set(re.findall(r"[a-z_]+", block))
+    rooms = {path.parent for path in (ROOT / "ottla").rglob("__init__.py")} - {ROOT / "ottla"}
+    assert [str(room) for room in rooms if room.name not in named] == []

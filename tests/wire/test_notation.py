@@ -1,4 +1,4 @@
-"""The notation: what a declaration can say, shown on messages that Kafka does not have."""
+"""The notation (wire/schema, wire/compiler): what a declaration can say, shown on messages that Kafka does not have."""
 
 import linecache
 import traceback

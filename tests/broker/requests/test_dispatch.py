@@ -1,4 +1,7 @@
-"""From a request's bytes to an answer's bytes: whatever the bytes are, they are answered or refused, and never more."""
+"""From a request's bytes to an answer's bytes: whatever the bytes are, they are answered or refused, and never more.
+
+Routes and contexts (requests/routes, requests/context) are seen here as well.
+"""
 
 import pytest
 
