@@ -7,14 +7,11 @@ asks for it. The store names its chores, and the pauses between them.
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
+from ottla.broker.cluster.cluster import Cluster
 from ottla.broker.topics.partition import NO_LEADER, Partition
 from ottla.scheduling.steps import Steps
 from ottla.storage.store import CompactionSettings
-
-if TYPE_CHECKING:
-    from ottla.broker.cluster.cluster import Cluster
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +19,7 @@ log = logging.getLogger(__name__)
 class Housekeeping:
     """The ``Keeper`` of one cluster's store of logs. Each of its tasks is under way at most once."""
 
-    def __init__(self, cluster: "Cluster") -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     def start(self) -> None:
